@@ -50,6 +50,7 @@ const REASONS: Readonly<Record<string, string>> = {
   'fabric.country-unexpected': 'it came from a country that its batch does not allow',
   'fabric.not-on-roster': 'it is not on the roster of its batch',
   'fabric.roster-awaited': 'its batch waits for its roster',
+  'fabric.not-resident': 'its chip does not keep its key, or no roster says so',
   'fabric.device-banned': 'the device is banned',
   'fabric.device-retired': 'the device is retired',
   'fabric.address-not-yours': 'it asked for an address of another device',

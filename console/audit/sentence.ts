@@ -83,6 +83,10 @@ const WORDS: Readonly<Record<string, Words>> = {
     detail.zone === null
       ? `${who} took the devices of ${subject} out of DNS`
       : `${who} gave the devices of ${subject} names below ${field(detail, 'zone')}`,
+  'network.resident': ({ who, subject, detail }) =>
+    detail.required === true
+      ? `${who} let ${subject} take only devices whose chips keep their keys`
+      : `${who} let ${subject} take devices whatever keeps their keys`,
   'network.remove': ({ who, subject }) => `${who} removed the network ${subject}`,
   'rule.add': ({ who, subject, detail }) =>
     `${who} added ${subject} to ${field(detail, 'network')}: ${ruleText(detail)}`,

@@ -201,6 +201,12 @@ function Admit({ text, label }: { readonly text: string; readonly label: Label }
         change={(changed) => setGiven({ ...given, ...changed })}
       />
       <RosterFields chosen={roster} change={setRoster} optional />
+      {network.residentOnly && roster.file === undefined && (
+        <p class="note note-warn">
+          This network takes only devices whose roster says that their chips keep their keys: without it none of
+          this batch gets in.
+        </p>
+      )}
       <label class="check">
         <input
           type="checkbox"

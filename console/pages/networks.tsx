@@ -22,7 +22,7 @@ export function Networks({ route }: { readonly route: Route }) {
   );
   const lent = useQuery('prefixes', ['audit', 'network'], () => run('prefix-list', {})).data;
   const [asked, ask] = useState<
-    'new' | { readonly what: 'rename' | 'zone' | 'remove'; readonly network: NetworkView }
+    'new' | { readonly what: 'rename' | 'zone' | 'resident' | 'remove'; readonly network: NetworkView }
   >();
   const columns: readonly Column<NetworkView>[] = [
     {
@@ -33,6 +33,10 @@ export function Networks({ route }: { readonly route: Route }) {
     { name: 'Prefix', cell: ({ prefix }) => <Copyable text={prefix} /> },
     ...ownerColumn<NetworkView>(),
     { name: 'Names in DNS', cell: ({ zone }) => (zone === null ? '–' : <Domain name={zone} />) },
+    {
+      name: 'Takes',
+      cell: ({ residentOnly }) => (residentOnly ? 'resident keys only' : 'any'),
+    },
     { name: 'This host', cell: ({ host }) => <Copyable text={host} /> },
     { name: 'Added', cell: ({ created }) => <When at={created} /> },
     ...(may('rules.read')
@@ -48,17 +52,21 @@ export function Networks({ route }: { readonly route: Route }) {
           {
             name: 'Actions',
             cell: (network: NetworkView) => (
-              <>
+              // One item beside its name on a phone, so that its lines break.
+              <span>
                 <button type="button" class="link" onClick={() => ask({ what: 'rename', network })}>
                   Rename
                 </button>{' '}
                 <button type="button" class="link" onClick={() => ask({ what: 'zone', network })}>
                   Names
                 </button>{' '}
+                <button type="button" class="link" onClick={() => ask({ what: 'resident', network })}>
+                  Keys
+                </button>{' '}
                 <button type="button" class="link" onClick={() => ask({ what: 'remove', network })}>
                   Remove
                 </button>
-              </>
+              </span>
             ),
           },
         ]
@@ -106,6 +114,9 @@ export function Networks({ route }: { readonly route: Route }) {
       )}
       {typeof asked === 'object' && asked.what === 'zone' && (
         <ZoneSheet network={asked.network} close={() => ask(undefined)} done={query.again} />
+      )}
+      {typeof asked === 'object' && asked.what === 'resident' && (
+        <ResidentSheet network={asked.network} close={() => ask(undefined)} done={query.again} />
       )}
       {typeof asked === 'object' && asked.what === 'remove' && (
         <RemoveSheet network={asked.network} close={() => ask(undefined)} done={query.again} />
@@ -220,6 +231,32 @@ function ZoneSheet({ network, close, done }: SheetProps & { readonly network: Ne
         placeholder="plant.internal"
         hint="Empty: its devices have no names in DNS."
       />
+    </Sheet>
+  );
+}
+
+function ResidentSheet({ network, close, done }: SheetProps & { readonly network: NetworkView }) {
+  const required = !network.residentOnly;
+  const act = async (): Promise<void> => {
+    await run('network-takes', { prefix: network.prefix, takes: required ? 'resident' : 'any' });
+    done();
+  };
+  return (
+    <Sheet
+      title={required ? 'Take resident keys only?' : 'Take any device?'}
+      verb={required ? 'Take these only' : 'Take any'}
+      danger
+      act={act}
+      close={close}
+    >
+      <p>
+        <b>{network.name}</b> <code>{network.prefix}</code>
+      </p>
+      <p>
+        {required
+          ? 'Only devices come in whose roster says that their chips keep their keys: batches without a roster, chips without ECDAA and machines with certificates are refused. Those that are in keep their tunnels, and are refused when they provision again.'
+          : 'Devices come in whatever keeps their keys: whoever has copied one from a program can be one.'}
+      </p>
     </Sheet>
   );
 }

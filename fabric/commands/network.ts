@@ -4,7 +4,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { zoneFileHead, zoneRecord } from '../dns/zone-file.ts';
 import { listDevices } from '../operations/devices.ts';
 import { removeNetwork } from '../operations/endings.ts';
-import { addNetwork, listNetworks, renameNetwork, setZone } from '../operations/networks.ts';
+import { addNetwork, listNetworks, renameNetwork, setResidentOnly, setZone } from '../operations/networks.ts';
 import type { NetworkView } from '../operations/views/groups.ts';
 import { eachPage } from '../registry/pages.ts';
 import { requireYes, YES } from './common/confirm.ts';
@@ -53,8 +53,12 @@ const networkList: Command = {
         fabric,
         listNetworks,
         withOwners(await seesSeveralOwners(invocation, fabric), {
-          header: ['PREFIX', 'NAME', 'THIS HOST', 'CREATED'],
-          cells: ({ prefix, name, host, created }) => [prefix, name, host, when(created)],
+          header: ['PREFIX', 'NAME', 'THIS HOST', 'TAKES', 'CREATED'],
+          cells: ({ prefix, name, host, residentOnly, created }) => [
+            ...[prefix, name, host],
+            residentOnly ? 'resident keys' : 'any',
+            when(created),
+          ],
           things: ['network', 'networks'],
           none: 'No networks yet; add one with "enf-fabric network add".',
         }),
@@ -97,6 +101,39 @@ const networkZone: Command = {
       view.zone === null
         ? `The devices of ${namedText(prefix, view.prefix)} have no names in DNS (${effect}).`
         : `The devices of ${namedText(prefix, view.prefix)} are found below ${view.zone} (${effect}).`,
+    );
+    return undefined;
+  },
+};
+
+const TAKES = ['resident', 'any'] as const;
+
+const networkResident: Command = {
+  name: 'network takes',
+  summary:
+    'Says whether a network takes only devices whose chips keep their keys, as the roster of their group says.',
+  arguments: '<prefix/64> <resident|any>',
+  options: [...OWNED],
+  examples: ['enf-fabric network takes plant resident', 'enf-fabric network takes plant any'],
+  async run(invocation) {
+    const [prefix, takes] = invocation.positionals as [string, (typeof TAKES)[number]];
+    if (!TAKES.includes(takes)) {
+      throw new Failure(
+        'cli.bad-arguments',
+        'operator',
+        `expected resident or any, got ${JSON.stringify(takes.slice(0, 40))}`,
+        {
+          action: 'Give "resident" to refuse devices whose chips do not keep their keys, "any" to take all.',
+        },
+      );
+    }
+    const input = { prefix, takes };
+    const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(setResidentOnly, input));
+    const network = `Network ${namedText(prefix, view.prefix)}`;
+    invocation.print(view, () =>
+      view.residentOnly
+        ? `${network} takes only devices whose roster says that their chips keep their keys (${effect}). Others that are in keep their tunnels, and are refused when they provision again.`
+        : `${network} takes devices whatever keeps their keys (${effect}).`,
     );
     return undefined;
   },
@@ -164,6 +201,7 @@ export const networkCommands: readonly Command[] = [
   networkList,
   networkRename,
   networkZone,
+  networkResident,
   networkNames,
   networkRemove,
 ];

@@ -16,7 +16,14 @@ import { admitGroup, changeGroup, groupArrivals, listGroups, setGroupStatus, sho
 import { addHook, listDeliveries, listHooks, removeHook, retryDelivery, testHook } from './hooks.ts';
 import { cancelJob, listJobs, showJob } from './jobs.ts';
 import { readLabel } from './labels.ts';
-import { addNetwork, listNetworks, listPrefixes, renameNetwork, setZone } from './networks.ts';
+import {
+  addNetwork,
+  listNetworks,
+  listPrefixes,
+  renameNetwork,
+  setResidentOnly,
+  setZone,
+} from './networks.ts';
 import { handshakeCountries, handshakeHours, handshakePlaces, overview } from './overview.ts';
 import {
   addOwner,
@@ -58,6 +65,7 @@ const ALL = {
   'prefix-list': listPrefixes,
   'network-rename': renameNetwork,
   'network-zone': setZone,
+  'network-takes': setResidentOnly,
   'network-remove': removeNetwork,
   'rule-list': listRules,
   'rule-add': addRule,

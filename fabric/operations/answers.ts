@@ -24,6 +24,7 @@ import {
   RemovedGroupView,
   RemovedNetworkView,
   RenamedNetworkView,
+  ResidentView,
   ZoneView,
 } from './views/groups.ts';
 import {
@@ -67,6 +68,7 @@ export const ANSWERS = {
   'prefix-list': LentView,
   'network-rename': changedTo(RenamedNetworkView),
   'network-zone': changedTo(ZoneView),
+  'network-takes': changedTo(ResidentView),
   'network-remove': changedTo(RemovedNetworkView),
   'rule-list': pageOf(RuleRow),
   'rule-add': changedTo(RuleView),

@@ -2,10 +2,10 @@ import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
 import { parseSuffix } from '../dns/zone.ts';
 import { hostAddress } from '../registry/address.ts';
 import { type Network, parseNetwork } from '../registry/records.ts';
-import { badInput, optional, text } from './contract/input.ts';
+import { badInput, oneOf, optional, text } from './contract/input.ts';
 import { type Changed, filteredList, isoTime, operation, type ReadContext } from './contract/operation.ts';
 import { textFilter } from './search.ts';
-import type { LentView, NetworkView, RenamedNetworkView, ZoneView } from './views/groups.ts';
+import type { LentView, NetworkView, RenamedNetworkView, ResidentView, ZoneView } from './views/groups.ts';
 
 const LONGEST_NOTE = 500;
 
@@ -49,6 +49,27 @@ export const setZone = operation<{ prefix: string; zone: string }, Changed<ZoneV
   },
 );
 
+/**
+ * Whether a network takes only devices whose chips keep their keys, as the roster of their group says. Those that are in keep their tunnels, and are
+ * refused when they provision. @throws Failure `fabric.unknown-network`, `fabric.ambiguous-network`, `ipv6.bad-prefix`
+ */
+export const setResidentOnly = operation<
+  { prefix: string; takes: 'any' | 'resident' },
+  Changed<ResidentView>
+>(
+  'network-takes',
+  { prefix: text(64), takes: oneOf('any', 'resident') },
+  async ({ registry, running, actor }, { prefix: given, takes }) => {
+    const prefix = await registry.network(given);
+    const residentOnly = takes === 'resident';
+    await registry.setResidentOnly(actor, prefix, residentOnly);
+    return {
+      view: { prefix: formatPrefix(prefix), residentOnly },
+      effect: await running.notify(),
+    };
+  },
+);
+
 /** A page of networks, oldest first: all, or those with `q` in their name or prefix. */
 export const listNetworks = filteredList<Network, NetworkView, { q?: string | undefined }>(
   'network-list',
@@ -67,13 +88,14 @@ export const listPrefixes = operation<object, LentView, ReadContext>(
   },
 );
 
-function networkView({ prefix, name, owner, zone, note, created }: Network): NetworkView {
+function networkView({ prefix, name, owner, zone, note, residentOnly, created }: Network): NetworkView {
   return {
     prefix: formatPrefix(prefix),
     name,
     owner,
     zone: zone ?? null,
     note: note ?? null,
+    residentOnly,
     host: formatIpv6(hostAddress(prefix.address)),
     created: isoTime(created),
   };

@@ -118,7 +118,7 @@ export interface PkiAdmission {
   /**
    * Takes the device of the certificate in if it is new, and ends its eviction if the certificate is newer than the one that it had. Resolves to whether
    * anything had to be written; if not, in the same turn of the event loop, so that what was read before is so still.
-   * @throws Failure `fabric.group-full`, `fabric.country-unexpected`, `fabric.unknown-device`
+   * @throws Failure `fabric.group-full`, `fabric.country-unexpected`, `fabric.not-resident`, `fabric.unknown-device`
    */
   admitVouched(device: VouchedDevice): Promise<boolean>;
 }

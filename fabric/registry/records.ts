@@ -13,6 +13,8 @@ export interface Network {
   readonly note?: string;
   /** The domain below which its devices have their names in DNS, see `parseSuffix`. */
   readonly zone?: string;
+  /** Devices come in only if the roster of their group says that their chips keep their keys. */
+  readonly residentOnly: boolean;
   /** Milliseconds since 1970, as all times here. */
   readonly created: number;
 }

@@ -166,6 +166,8 @@ export interface OwnedRegistry
   renameNetwork(actor: string, prefix: Prefix, name: string, note?: string): Promise<void>;
   /** Gives a network the domain of its devices' names, or takes it away. @throws Failure `fabric.unknown-network` */
   setZone(actor: string, prefix: Prefix, zone: string | undefined): Promise<void>;
+  /** Whether only devices come in whose chips keep their keys, as a roster says; those that are in stay until they provision. @throws Failure `fabric.unknown-network` */
+  setResidentOnly(actor: string, prefix: Prefix, residentOnly: boolean): Promise<void>;
   /** Changes what is given; an empty text removes it. @throws Failure `fabric.unknown-device`, `fabric.name-exists` */
   nameDevice(actor: string, address: Uint8Array, change: DeviceNames): Promise<void>;
 
@@ -188,7 +190,7 @@ export interface OwnedRegistry
   replaceDevice(actor: string, from: Uint8Array, to: Uint8Array): Promise<void>;
   /**
    * The device with this key, which it may have had already. One without a chip that had another key at the address gets in with that no more.
-   * @throws Failure `fabric.unknown-network`, `fabric.unknown-owner`, `fabric.address-taken`, `fabric.group-full`, `fabric.device-banned`,
+   * @throws Failure `fabric.unknown-network`, `fabric.unknown-owner`, `fabric.not-resident`, `fabric.address-taken`, `fabric.group-full`, `fabric.device-banned`,
    * `fabric.device-retired`, `fabric.device-evicted`, `fabric.network-full`
    */
   registerKey(actor: string, key: NewKey): Promise<Device>;
@@ -231,7 +233,7 @@ export interface Registry
   openGroup(gid: Uint8Array): Promise<Group>;
   /**
    * Admits a verified chip; resolves to its 16-byte address. @throws Failure `fabric.group-not-admitted`,
-   * `fabric.group-suspended`, `fabric.group-full`, `fabric.country-unexpected`, `fabric.roster-awaited`, `fabric.not-on-roster`,
+   * `fabric.group-suspended`, `fabric.group-full`, `fabric.country-unexpected`, `fabric.roster-awaited`, `fabric.not-on-roster`, `fabric.not-resident`,
    * `fabric.device-banned`, `fabric.device-retired`, `fabric.address-not-yours`, `fabric.network-full`
    */
   admit(applicant: Applicant): Promise<Uint8Array>;

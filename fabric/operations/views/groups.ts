@@ -140,12 +140,17 @@ const ZONE = orNull(
   ),
 );
 
+const RESIDENT_ONLY = whether(
+  'Does it take only devices whose chips keep their keys, as the roster of their group says?',
+);
+
 export const NetworkView = named('Network', 'A network.', {
   prefix: prefix(),
   name: words('Its name.', 'plant'),
   owner: words('The name of the owner whose it is.', 'default'),
   zone: ZONE,
   note: orNull(words('What somebody has noted of it; null: nothing.')),
+  residentOnly: RESIDENT_ONLY,
   host: ipv6("The address of the fabric's host in it."),
   created: time('When it was added.'),
 });
@@ -167,6 +172,9 @@ export type RenamedNetworkView = Shown<typeof RenamedNetworkView>;
 
 export const ZoneView = shown({ prefix: prefix(), zone: ZONE });
 export type ZoneView = Shown<typeof ZoneView>;
+
+export const ResidentView = shown({ prefix: prefix(), residentOnly: RESIDENT_ONLY });
+export type ResidentView = Shown<typeof ResidentView>;
 
 export const RemovedNetworkView = shown({ prefix: prefix() });
 export type RemovedNetworkView = Shown<typeof RemovedNetworkView>;

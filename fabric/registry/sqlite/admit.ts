@@ -40,7 +40,7 @@ const NULL_IDENTITY = new Uint8Array(16);
  * a new one gets a row and an address. The handshake's row is part of the same transaction (the caller's).
  * Returns the 16-byte address.
  * @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended`, `fabric.group-full`, `fabric.country-unexpected`,
- *   `fabric.roster-awaited`, `fabric.not-on-roster`, `fabric.device-banned`, `fabric.device-retired`, `fabric.address-not-yours`, `fabric.network-full`
+ *   `fabric.roster-awaited`, `fabric.not-on-roster`, `fabric.not-resident`, `fabric.device-banned`, `fabric.device-retired`, `fabric.address-not-yours`, `fabric.network-full`
  */
 export function admitDevice(
   db: Database,
@@ -105,12 +105,14 @@ interface AdmittingGroup {
   readonly key: Uint8Array;
   readonly owner: number;
   readonly roster: number | null;
+  /** 1: of its network only devices whose chips keep their keys. */
+  readonly resident: number;
 }
 
 const findAdmitting = (db: Database, gid: Uint8Array): AdmittingGroup | undefined =>
   prepare(
     db,
-    `SELECT grp.name, status, most, countries, prefix, key, grp.owner, roster
+    `SELECT grp.name, status, most, countries, prefix, key, grp.owner, roster, resident
      FROM grp JOIN network ON network.id = grp.network WHERE gid = ? AND anchor IS NULL AND keys = 0`,
   ).get(gid) as AdmittingGroup | undefined;
 

@@ -57,7 +57,7 @@ export function addNetwork(
     subject: formatPrefix(prefix),
     detail: { name, ...noted },
   });
-  return { prefix, name, ...noted, owner: ownerName, created: act.at };
+  return { prefix, name, ...noted, owner: ownerName, residentOnly: false, created: act.at };
 }
 
 /** The network with this prefix, or of this name. @throws Failure `fabric.unknown-network`, `fabric.ambiguous-network`, `fabric.bad-network`, `ipv6.bad-prefix` */
@@ -134,6 +134,26 @@ export function setZone(
   });
 }
 
+/** See `OwnedRegistry`. @throws Failure `fabric.unknown-network` */
+export function setResidentOnly(
+  db: Database,
+  scope: Scope,
+  act: Act,
+  prefix: Prefix,
+  residentOnly: boolean,
+): void {
+  const { id, owner } = requireNetwork(db, scope, prefix);
+  prepare(db, 'UPDATE network SET resident = ? WHERE id = ?').run(residentOnly ? 1 : 0, id);
+  recordChange(db, 'network', prefix.address);
+  appendAudit(db, {
+    ...act,
+    owner,
+    action: 'network.resident',
+    subject: formatPrefix(prefix),
+    detail: { required: residentOnly },
+  });
+}
+
 /** @throws Failure `fabric.unknown-network` */
 export function requireNetwork(
   db: Database,
@@ -162,6 +182,7 @@ interface Row {
   owner: string;
   zone: string | null;
   note: string | null;
+  resident: number;
   created: number;
 }
 
@@ -176,7 +197,7 @@ export function listNetworks(
   const after = parseNumberCursor('networks', page.after) ?? 0;
   const rows = prepare(
     db,
-    `SELECT network.id, prefix, network.name, network.zone, network.note, network.created, owner.name AS owner
+    `SELECT network.id, prefix, network.name, network.zone, network.note, resident, network.created, owner.name AS owner
      FROM network JOIN owner ON owner.id = network.owner WHERE ${own.sql} AND network.id > ? ORDER BY network.id LIMIT ?`,
   ).all(...own.values, after, text === undefined ? page.limit + 1 : LOOKED_AT) as Row[];
   const keyOf = (row: Row): number => row.id;
@@ -187,12 +208,13 @@ export function listNetworks(
   return { rows: shown.map(network), next };
 }
 
-const network = ({ prefix, name, owner, zone, note, created }: Row): Network => ({
+const network = ({ prefix, name, owner, zone, note, resident, created }: Row): Network => ({
   prefix: { address: bytes(prefix), length: 64 },
   name,
   owner,
   ...(zone !== null && { zone }),
   ...(note !== null && { note }),
+  residentOnly: resident === 1,
   created,
 });
 

@@ -14,6 +14,7 @@ import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
 import { requireGroup } from './groups.ts';
 import type { Keep } from './privacy/part.ts';
+import { requireAnyTaken } from './roster/listed.ts';
 import { ADMISSION, appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
 import { noteOfDevice } from './trail/notes.ts';
@@ -169,7 +170,7 @@ export interface VouchedParts {
   readonly keep: Keep['address'];
 }
 
-/** Takes the device of the certificate in. @throws Failure `fabric.group-full`, `fabric.country-unexpected`, `fabric.unknown-device` */
+/** Takes the device of the certificate in. @throws Failure `fabric.group-full`, `fabric.country-unexpected`, `fabric.not-resident`, `fabric.unknown-device` */
 export function admitVouched(db: Database, act: Act, shown: VouchedDevice, parts: VouchedParts): void {
   const { address, gid, anchor, facts } = shown;
   const known = findDevice(db, EVERYTHING, address);
@@ -212,6 +213,7 @@ function admitNew(
   { locate, keep }: VouchedParts,
 ): void {
   const group = requireGroup(db, EVERYTHING, gid);
+  requireAnyTaken(db, group, NOT_SAID);
   const country = locate(source);
   requireWithinLimits(db, group, country);
   prepare(
@@ -231,6 +233,8 @@ function admitNew(
   });
 }
 
+const NOT_SAID = 'a certificate does not say so';
+
 /** With another certificate, perhaps of another CA. */
 function admitAgain(
   db: Database,
@@ -239,7 +243,9 @@ function admitAgain(
   known: Device,
   { locate, keep }: VouchedParts,
 ): void {
-  const { owner } = requireGroup(db, EVERYTHING, gid);
+  const group = requireGroup(db, EVERYTHING, gid);
+  requireAnyTaken(db, group, NOT_SAID);
+  const { owner } = group;
   const readmitted = known.standing === 'evicted';
   if (!equal(known.gid, gid)) moveTo(db, address, known.gid, gid);
   prepare(

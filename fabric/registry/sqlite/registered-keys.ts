@@ -14,6 +14,7 @@ import { prepare } from './file/statements.ts';
 import { findGroup, NO_GROUP_KEY } from './groups.ts';
 import { requireNetwork } from './networks.ts';
 import { requireActive } from './people/owners.ts';
+import { requireAnyTaken } from './roster/listed.ts';
 import { appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
 
@@ -39,6 +40,7 @@ export function registerKey(
   const network = requireNetwork(db, scope, prefix);
   requireActive(db, network.owner);
   const gid = requireKeyGroup(db, act, prefix, network);
+  requireAnyTaken(db, { gid, name: GROUP_NAME }, 'nobody says so of a registered key');
   const at = address ?? freeAddress(db, prefix, key, identifier);
   if (isReserved(at.subarray(8))) throw addressTaken(at, "is not a device's");
   const known = findDevice(db, EVERYTHING, at);

@@ -21,7 +21,7 @@ import { type CommitQueue, commitQueue } from './file/group-commit.ts';
 import { follow } from './follow.ts';
 import { addGroup, changeGroup, groupClaimed, setGroupStatus } from './groups.ts';
 import { groupOwner, refusalLog } from './handshakes.ts';
-import { addNetwork, hasNetwork, renameNetwork, setZone } from './networks.ts';
+import { addNetwork, hasNetwork, renameNetwork, setResidentOnly, setZone } from './networks.ts';
 import { newsPart } from './news.ts';
 import { raiseObjection } from './objections.ts';
 import { ownersPart, ownersReader, ownPeoplePart, peoplePart } from './people/people-part.ts';
@@ -205,6 +205,8 @@ function changingPart(db: Database, scope: Scope, queue: CommitQueue, act: (acto
     renameNetwork: (actor, prefix, name, note) =>
       queue.submit(() => renameNetwork(db, scope, act(actor), prefix, { name, note })),
     setZone: (actor, prefix, zone) => queue.submit(() => setZone(db, scope, act(actor), prefix, zone)),
+    setResidentOnly: (actor, prefix, residentOnly) =>
+      queue.submit(() => setResidentOnly(db, scope, act(actor), prefix, residentOnly)),
     nameDevice: (actor, address, change) =>
       queue.submit(() => nameDevice(db, scope, act(actor), address, change)),
     removeNetwork: (actor, prefix) => queue.submit(() => removeNetwork(db, scope, act(actor), prefix)),

@@ -145,6 +145,7 @@ test('networks, groups and devices are answered as described', async () => {
   await run('network-zone', { prefix: NETWORK, zone: 'Plant.Internal.' });
   await run('network-list', { limit: 9 });
   await run('network-zone', { prefix: NETWORK, zone: '' });
+  for (const required of [true, false]) await run('network-resident', { prefix: NETWORK, required });
   await run('network-list', { limit: 1 });
 
   await run('network-remove', { prefix: 'fd00:9::/64' });

@@ -37,6 +37,7 @@ const healthy: Probes = {
         owner: 'default',
         zone: null,
         note: null,
+        residentOnly: false,
         created: '',
       };
   },

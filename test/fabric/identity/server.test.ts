@@ -137,6 +137,27 @@ describe('refusal', () => {
     await provision({ ...at(), chip: thief });
   });
 
+  test('of a device whose chip does not keep its key, by a network that wants that; any other network takes it', async () => {
+    const { registry, batch, last } = shared.current;
+    const [kept, sealed] = [await batch.chip(), await batch.chip()];
+    const listed = async (chip: typeof kept, resident: boolean) => ({
+      ...{ pseudonym: (await chip(new Uint8Array(64))).slice(-65), resident },
+    });
+    await giveRoster(
+      registry,
+      batch.gid,
+      makeRoster(batch.gid, [await listed(kept, true), await listed(sealed, false)]),
+    );
+    const { network } = await registry.group(toHex(batch.gid));
+    await registry.setResidentOnly('test', network, true);
+    await expect(provision({ ...at(), chip: sealed })).rejects.toMatchObject(refused);
+    expect(await last()).toMatchObject({ result: 'fabric.not-resident', proven: true, gid: batch.gid });
+    await provision({ ...at(), chip: kept });
+    await registry.setResidentOnly('test', network, false);
+    await provision({ ...at(), chip: sealed });
+    await registry.removeRoster('test', batch.gid);
+  });
+
   test('of a device of a stolen pallet, which was banned before it was ever powered', async () => {
     const { registry, batch, last } = shared.current;
     const chips = [await batch.chip(), await batch.chip()];

@@ -52,6 +52,7 @@ describe('an owner', () => {
       owner: 'default',
       zone: null,
       note: null,
+      residentOnly: false,
       host,
       created,
     };
@@ -70,7 +71,7 @@ describe('an owner', () => {
         most: null,
         countries: null,
         created,
-        devices: 1,
+        ...{ devices: 1, active: 1, banned: 0, evicted: 0, bannedAndEvicted: 0, retired: 0 },
       },
     ]);
     expect(on.notified()).toBe(2);
@@ -184,6 +185,7 @@ describe('an input', () => {
     'person-remove': { person: 'anna' },
     'network-rename': { prefix: NETWORK, name: 'n' },
     'network-zone': { prefix: NETWORK, zone: 'plant.internal' },
+    'network-takes': { prefix: NETWORK, takes: 'resident' },
     'label-read': { label: 'ENF1:X' },
     'group-show': { gid: '00000000' },
     'group-change': { gid: '00000000', name: 'n' },

@@ -270,6 +270,10 @@ export const NAMING: Readonly<Record<string, readonly ((of: Named) => Record<str
     ({ prefix }) => ({ prefix, zone: 'mine.internal' }),
     ({ network }) => ({ prefix: network, zone: 'mine.internal' }),
   ],
+  'network-takes': [
+    ({ prefix }) => ({ prefix, takes: 'resident' }),
+    ({ network }) => ({ prefix: network, takes: 'resident' }),
+  ],
   'network-remove': [({ prefix }) => ({ prefix }), ({ network }) => ({ prefix: network })],
   'rule-list': [({ prefix }) => ({ limit: 9, network: prefix }), ({ network }) => ({ limit: 9, network })],
   'rule-add': [

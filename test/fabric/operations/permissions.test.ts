@@ -23,6 +23,7 @@ const TABLE: Readonly<Record<string, readonly [roles: string, fresh?: 'fresh']>>
   'prefix-list': [ALL],
   'network-rename': [OWNERS],
   'network-zone': [OWNERS],
+  'network-takes': [OWNERS, 'fresh'],
   'network-remove': [OWNERS],
   'rule-list': [WATCHERS],
   'rule-add': [OWNERS, 'fresh'],

@@ -48,7 +48,10 @@ afterEach(() => tun.remove());
 /** Networks in memory. */
 function networksOf(...texts: string[]): NetworkSource & { add(text: string): void } {
   const listeners = new Set<(change: Change) => void>();
-  const rows = texts.map((text) => ({ prefix: parsePrefix(text), name: '', owner: 'default', created: 0 }));
+  const rows = texts.map((text) => ({
+    prefix: parsePrefix(text),
+    ...{ name: '', owner: 'default', residentOnly: false, created: 0 },
+  }));
   return {
     networks: async () => ({ rows, next: undefined }),
     subscribe(listener) {

@@ -134,6 +134,25 @@ describe('a machine with a certificate of its owner’s CA', () => {
     },
   );
 
+  it('is not taken by a network that wants keys in chips, but for one that is in with the same certificate', async () => {
+    await addCa();
+    const known = leafOf(root);
+    const leaves = async (): Promise<void> => {
+      (await comesIn(known)).close();
+      await until(() => !isIn());
+    };
+    await leaves();
+    const take = (residentOnly: boolean) =>
+      registry.of(EVERYTHING).setResidentOnly('test', parsePrefix(NETWORK), residentOnly);
+    await take(true);
+    await leaves();
+    await isRefused(leafOf(root));
+    await isRefused(leafOf(root, [B]));
+    expect(lines.join('\n')).toContain('takes only devices whose chips keep their keys');
+    await take(false);
+    await comesIn(leafOf(root));
+  });
+
   it('comes by an intermediate that it shows, and again by one that is remembered', async () => {
     await addCa();
     (await comesIn(leafOf(intermediate), intermediate)).close();

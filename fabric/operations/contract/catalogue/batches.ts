@@ -32,6 +32,13 @@ export const BATCHES: Readonly<Record<string, Entry>> = {
     path: '/networks/{prefix}/zone',
     summary: "Gives a network the domain of its devices' names in DNS",
   },
+  'network-takes': {
+    permission: 'networks.write',
+    method: 'POST',
+    path: '/networks/{prefix}/takes',
+    summary: 'Lets a network take only devices whose chips keep their keys, or any',
+    fresh: true,
+  },
   'network-remove': {
     permission: 'networks.write',
     method: 'DELETE',

@@ -391,4 +391,11 @@ export const MIGRATIONS_3: readonly Migration[] = [
       CREATE INDEX rate_limit_for ON rate_limit (key) WHERE kind = 2;
     `,
   },
+  {
+    name: 'resident keys',
+    sql: `
+      -- 1: devices come in only if their roster says that their chips keep their keys
+      ALTER TABLE network ADD COLUMN resident INTEGER NOT NULL DEFAULT 0;
+    `,
+  },
 ];

@@ -11,6 +11,8 @@ export interface ListingGroup {
   readonly owner: number;
   /** NULL: it has no roster; 0: it waits for one. */
   readonly roster: number | null;
+  /** 1: its network takes only devices whose chips keep their keys. */
+  readonly resident: number;
 }
 
 interface Listed {
@@ -38,9 +40,9 @@ export const findListed = (db: Database, roster: number, pseudonym: Uint8Array):
   prepare(db, LISTED).get(roster, pseudonym, pseudonym) as Listed | undefined;
 
 /**
- * A chip is on the roster of its group, if that has one. `isNew`: it comes for the first time. Returns the name that it gets then. Nothing is read
- * for a group without a roster.
- * @throws Failure `fabric.roster-awaited`, `fabric.not-on-roster`, `fabric.device-banned`
+ * A chip is on the roster of its group, if that has one, and keeps its key, if its network wants that. `isNew`: it comes for the first time. Returns
+ * the name that it gets then. Nothing is read for a group without a roster.
+ * @throws Failure `fabric.roster-awaited`, `fabric.not-on-roster`, `fabric.not-resident`, `fabric.device-banned`
  */
 export function requireListed(
   db: Database,
@@ -49,7 +51,10 @@ export function requireListed(
   isNew: boolean,
 ): string | undefined {
   const { roster, name, gid, owner } = group;
-  if (roster === null) return undefined;
+  if (roster === null) {
+    if (group.resident === 1) throw notResident(group, 'there is no roster that says so of its devices');
+    return undefined;
+  }
   if (roster === 0) {
     throw new Failure(
       'fabric.roster-awaited',
@@ -70,6 +75,11 @@ export function requireListed(
       },
     );
   }
+  if (group.resident === 1 && listed.resident !== 1) {
+    const said =
+      listed.resident === 0 ? 'the roster says that this one does not' : 'the roster does not say so';
+    throw notResident(group, said);
+  }
   if (!isNew) return undefined;
   const { serial, banned, names } = listed;
   if (banned === 1) {
@@ -81,6 +91,31 @@ export function requireListed(
     );
   }
   return serial === null || names === 0 ? undefined : freeName(db, owner, serialName(serial));
+}
+
+/** `why`: that it is not known of a member of the group. */
+const notResident = ({ name, gid }: Pick<ListingGroup, 'name' | 'gid'>, why: string): Failure =>
+  new Failure(
+    'fabric.not-resident',
+    'operator',
+    `the network of the group ${name} (${shortGid(gid)}) takes only devices whose chips keep their keys, and ${why}`,
+    {
+      action:
+        'Give the group the roster of its maker, put such devices into another network, or let this one take any: "enf-fabric network takes".',
+    },
+  );
+
+/** Whoever comes without a roster is taken only where any are; `why`: that nobody says where its key is. @throws Failure `fabric.not-resident` */
+export function requireAnyTaken(
+  db: Database,
+  group: Pick<ListingGroup, 'name' | 'gid'>,
+  why: string,
+): void {
+  const resident = prepare(
+    db,
+    'SELECT resident FROM grp JOIN network ON network.id = grp.network WHERE gid = ?',
+  ).pluck();
+  if (resident.get(group.gid) === 1) throw notResident(group, why);
 }
 
 const freeName = (db: Database, owner: number, name: string): string | undefined =>

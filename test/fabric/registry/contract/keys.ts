@@ -97,6 +97,19 @@ export function keysContract(openEmpty: OpenEmpty): void {
       );
     });
 
+    test('are not taken by a network that takes only keys in chips; nothing of that stays', async () => {
+      const { registry } = await withGroup(openEmpty);
+      const groups = async () => (await registry.groups({ limit: 9 })).rows.length;
+      const before = await groups();
+      const register = () => registry.registerKey('alice', { network: NETWORK, key: random(65) });
+      await registry.setResidentOnly('alice', NETWORK, true);
+      await fails(register(), 'fabric.not-resident');
+      expect(await groups()).toBe(before);
+      await registry.setResidentOnly('alice', NETWORK, false);
+      await register();
+      expect(await groups()).toBe(before + 1);
+    });
+
     test('are suspended as a group, count against its limit, and no chip comes in by it', async () => {
       const { registry } = await withGroup(openEmpty);
       const { gid, address } = await registry.registerKey('alice', { network: NETWORK, key: random(65) });

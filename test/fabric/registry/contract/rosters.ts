@@ -86,6 +86,46 @@ export function rostersContract(openEmpty: OpenEmpty): void {
       expect(kept.slice(4, 10)).toEqual([undefined, false, undefined, undefined, undefined, true]);
     });
 
+    test('lets a network take only devices whose chips keep their keys, if that is wanted', async () => {
+      const { registry, group } = await withGroup(openEmpty);
+      const { gid, network } = group;
+      const devices = rostered(3);
+      const [kept, sealed, unsaid] = [
+        { ...devices[0]!, resident: true },
+        { ...devices[1]!, resident: false },
+        devices[2]!,
+      ];
+      const all = [kept, sealed, unsaid];
+      const outcomes = async (): Promise<string[]> => {
+        const each = [];
+        for (const device of all) each.push(await outcome(come(registry, gid, device)));
+        return each;
+      };
+      const residentOnly = async () => (await registry.networks({ limit: 1 })).rows[0]!.residentOnly;
+      expect(await residentOnly()).toBe(false);
+      // Without a roster nobody says so of any.
+      expect(await outcomes()).toEqual(['ok', 'ok', 'ok']);
+      await registry.setResidentOnly('anna', network, true);
+      expect(await residentOnly()).toBe(true);
+      expect(await outcomes()).toEqual(Array(3).fill('fabric.not-resident'));
+      await giveRoster(registry, gid, makeRoster(gid, all));
+      expect(await outcomes()).toEqual(['ok', 'fabric.not-resident', 'fabric.not-resident']);
+      // Whoever is in stays where it is.
+      expect((await registry.devices({ limit: 9 })).rows.map(({ standing }) => standing)).toEqual(
+        Array(3).fill('active'),
+      );
+      expect(await outcome(come(registry, gid, { pseudonym: anyPseudonym() }))).toBe('fabric.not-on-roster');
+      await registry.setResidentOnly('anna', network, false);
+      expect(await outcomes()).toEqual(['ok', 'ok', 'ok']);
+      const [newest] = (await registry.audit({ limit: 99 })).rows.filter(
+        ({ action }) => action === 'network.resident',
+      );
+      expect(newest).toMatchObject({ actor: 'anna', detail: { required: false } });
+      await expect(
+        registry.setResidentOnly('anna', { ...network, address: new Uint8Array(16) }, true),
+      ).rejects.toMatchObject({ code: 'fabric.unknown-network' });
+    });
+
     test('bans devices that have never come, and those that have, until they are unbanned', async () => {
       const { registry, group } = await withGroup(openEmpty);
       const { gid } = group;
