@@ -8,6 +8,7 @@ import {
   verify,
 } from 'node:crypto';
 import { Failure } from '../protocol/failure.ts';
+import { type Label, signedPart } from '../protocol/label.ts';
 
 /** A maker's key: Ed25519, PKCS #8 in DER (secret: the caller wipes it) and SubjectPublicKeyInfo in PEM. */
 export interface MakerKey {
@@ -36,6 +37,17 @@ export function verifyAsMaker(publicKey: string, message: Uint8Array, signature:
   return verify(null, message, makerPublicKey(publicKey), signature);
 }
 
+/** Whether the maker with this key has signed a label; undefined: the label has no signature. @throws Failure `factory.bad-maker-key` */
+export function isLabelOf(publicKey: string, label: Label): boolean | undefined {
+  const key = makerPublicKey(publicKey);
+  const signed = signedPart(label);
+  return signed && verify(null, signed.message, key, signed.signature);
+}
+
+/** A maker's public key in the one spelling that PEM has for it. @throws Failure `factory.bad-maker-key` */
+export const makerKeyText = (publicKey: string): string =>
+  makerPublicKey(publicKey).export({ type: 'spki', format: 'pem' }) as string;
+
 /** What a maker's key is known by: SHA-256 of its SubjectPublicKeyInfo in DER, 32 bytes. @throws Failure `factory.bad-maker-key` */
 export const makerFingerprint = (publicKey: string): Uint8Array =>
   new Uint8Array(
@@ -60,14 +72,20 @@ function makerPublicKey(pem: string): KeyObject {
     const key = createPublicKey(pem);
     if (key.asymmetricKeyType === 'ed25519') return key;
   } catch (error) {
-    throw badKey('the public key is none in PEM', error);
+    throw badKey('the public key is none in PEM', error, PUBLIC);
   }
-  throw badKey('the public key is not of the kind Ed25519');
+  throw badKey('the public key is not of the kind Ed25519', undefined, PUBLIC);
 }
 
-function badKey(why: string, cause?: unknown): Failure {
+const PUBLIC = 'Give the file maker.pub, which "enf-factory maker create" made.';
+
+function badKey(
+  why: string,
+  cause?: unknown,
+  action = 'Restore the folder that "enf-factory maker create" made.',
+): Failure {
   return new Failure('factory.bad-maker-key', 'operator', `this is no key of a maker: ${why}`, {
-    action: 'Restore the folder that "enf-factory maker create" made.',
+    action,
     cause,
   });
 }

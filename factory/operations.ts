@@ -205,16 +205,17 @@ export async function drawLabel(
   return { group, devices, code, screen, text };
 }
 
+/** `makerKey`: the public key (PEM) with which labels have to be signed. */
 export type InspectionTarget =
-  | { readonly file: string }
-  | { readonly folder: string }
+  | { readonly file: string; readonly makerKey?: string | undefined }
+  | { readonly folder: string; readonly makerKey?: string | undefined }
   /** Undefined: this machine's TPM. */
   | { readonly tcti: string | undefined };
 
 /** Reports what a TPM, a file or a folder holds, and what is wrong with it. @throws Failure if it cannot be read */
 export async function inspectTarget(target: InspectionTarget): Promise<Inspection> {
-  if ('file' in target) return inspectFile(target.file);
-  if ('folder' in target) return inspectFolder(target.folder);
+  if ('file' in target) return inspectFile(target.file, target.makerKey);
+  if ('folder' in target) return inspectFolder(target.folder, target.makerKey);
   return withTpm(target.tcti, inspectTpm);
 }
 

@@ -96,7 +96,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
       'registry/sqlite/file',
       'registry/sqlite/trail',
     ],
-    'registry/sqlite/roster': ['registry', 'registry/sqlite/file', 'registry/sqlite/trail'],
+    'registry/sqlite/roster': ['access', 'registry', 'registry/sqlite/file', 'registry/sqlite/trail'],
     'registry/sqlite/search': ['access', 'registry', 'registry/sqlite/file'],
     identity: ['registry'],
     metrics: ['access', 'backup', 'identity', 'registry', 'router'],

@@ -1,6 +1,7 @@
 import { effect, signal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
+import { pemBody } from '../../protocol/pem.ts';
 import { run, type ViewOf } from '../api/operations.ts';
 import { type Problem, problemOf } from '../api/problem.ts';
 import { hrefOf, type Route } from '../app/address.ts';
@@ -9,7 +10,7 @@ import { upload } from '../app/roster-upload.ts';
 import { go } from '../app/route.ts';
 import { may, me } from '../app/session.ts';
 import { count, placeWords, shortGid } from '../app/words.ts';
-import { ChoiceField, TextField } from '../parts/field.tsx';
+import { ChoiceField, FileField, TextField } from '../parts/field.tsx';
 import { countriesIn, LimitFields, type Limits } from '../parts/limits.tsx';
 import { GroupLink } from '../parts/link.tsx';
 import { Facts, Page } from '../parts/page.tsx';
@@ -23,7 +24,12 @@ type Label = ViewOf<'label-read'>;
 interface Found {
   readonly text: string;
   readonly label: Label;
+  /** The public key with which the label has to be signed (base64 of DER), if somebody has chosen one. */
+  readonly maker?: string | undefined;
 }
+
+/** Longer files are no key. */
+const LONGEST_KEY = 400;
 
 /** The label that was found: it is still there when somebody comes back from adding a network. */
 const newest = signal<Found | undefined>(undefined);
@@ -36,10 +42,10 @@ effect(() => {
 export function Claim(_: { readonly route: Route }) {
   const found = newest.value;
   const [problem, setProblem] = useState<Problem>();
-  const read = async (text: string): Promise<void> => {
+  const read = async (text: string, maker?: string): Promise<void> => {
     setProblem(undefined);
     try {
-      newest.value = { text, label: await run('label-read', { label: text }) };
+      newest.value = { text, maker, label: await run('label-read', { label: text, maker }) };
     } catch (error) {
       setProblem(problemOf(error));
     }
@@ -69,8 +75,20 @@ export function Claim(_: { readonly route: Route }) {
       {found !== undefined && (
         <>
           <Card label={found.label} />
+          {found.label.signature !== 'none' && (
+            <FileField
+              label="Public key of the maker"
+              change={(file) =>
+                void file
+                  ?.slice(0, LONGEST_KEY)
+                  .text()
+                  .then((pem) => read(found.text, pemBody(pem)))
+              }
+              hint="The file maker.pub that the maker has given you by a way that you trust: with it the signature of the label is checked."
+            />
+          )}
           {found.label.group === null ? (
-            <Admit text={found.text} label={found.label} />
+            found.label.signature !== 'wrong' && <Admit {...found} />
           ) : (
             <p class="note note-plain">
               This batch is admitted already:{' '}
@@ -84,7 +102,7 @@ export function Claim(_: { readonly route: Route }) {
 }
 
 function Card({ label }: { readonly label: Label }) {
-  const { name, gid, vendor, announced, box, signed, hasClaim, group, knocking } = label;
+  const { name, gid, vendor, announced, box, hasClaim, group, knocking } = label;
   return (
     <Facts
       rows={[
@@ -107,11 +125,30 @@ function Card({ label }: { readonly label: Label }) {
                 `${box.number.toLocaleString('en')} of ${box.boxes.toLocaleString('en')}, with ${count(box.devices, 'device')}`,
               ] as const,
             ]),
-        ['Signature of the maker', signed ? 'there, but not checked by this version' : 'none'],
+        ['Signature of the maker', <Signature key="s" {...label} />],
         ['Claim secret', hasClaim ? 'on the label' : 'none'],
         ...(group !== null ? [] : [seen(knocking)]),
       ]}
     />
+  );
+}
+
+/** What is known of the signature, in words that cannot be taken for each other. */
+function Signature({ signature, maker }: Label) {
+  if (signature === 'none') return <span class="quiet">none</span>;
+  if (signature === 'wrong')
+    return (
+      <span class="bad">
+        WRONG: not made with the key that was given. Somebody else may have made this label; the batch cannot
+        be admitted by it.
+      </span>
+    );
+  if (signature === 'not-checked')
+    return <span>there, not checked: the key of its maker is not known here</span>;
+  return (
+    <span class="good">
+      good: made with the key <code>{shortGid(maker ?? '')}</code>
+    </span>
   );
 }
 
@@ -128,7 +165,7 @@ const seen = (knocking: Label['knocking']): readonly [string, ComponentChildren]
   ),
 ];
 
-function Admit({ text, label }: { readonly text: string; readonly label: Label }) {
+function Admit({ text, label, maker }: Found) {
   const networks = useQuery('networks to choose', ['network'], () => run('network-list', { limit: 200 }));
   const [chosen, setChosen] = useState<string>();
   const [announced, setAnnounced] = useState(label.announced === null ? '' : String(label.announced));
@@ -167,6 +204,7 @@ function Admit({ text, label }: { readonly text: string; readonly label: Label }
         countries: countriesIn(countries),
         ...(paused && { status: 'suspended' }),
         ...(roster.file !== undefined && { roster: roster.file.header }),
+        maker,
       });
       if (roster.file !== undefined) upload(label.gid, roster.file, roster.names);
       newest.value = undefined;
@@ -203,8 +241,8 @@ function Admit({ text, label }: { readonly text: string; readonly label: Label }
       <RosterFields chosen={roster} change={setRoster} optional />
       {network.residentOnly && roster.file === undefined && (
         <p class="note note-warn">
-          This network takes only devices whose roster says that their chips keep their keys: without it none of
-          this batch gets in.
+          This network takes only devices whose roster says that their chips keep their keys: without it none
+          of this batch gets in.
         </p>
       )}
       <label class="check">

@@ -1,14 +1,15 @@
 import { readBasename } from '../../cli/basename.ts';
-import type { Command, Invocation } from '../../cli/program.ts';
+import { type Command, EXIT, type Invocation } from '../../cli/program.ts';
 import { counted } from '../../cli/words.ts';
-import { readExact } from '../../os/files/read.ts';
+import { readBounded, readExact } from '../../os/files/read.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import { GROUP_KEY_LENGTH } from '../../protocol/crypto/group.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { encodeLabel } from '../../protocol/label.ts';
 import { removeGroup } from '../operations/endings.ts';
 import { admitGroup, changeGroup, listGroups, setGroupStatus } from '../operations/groups.ts';
-import type { GroupView } from '../operations/views/groups.ts';
+import { readLabel } from '../operations/labels.ts';
+import type { GroupView, LabelView } from '../operations/views/groups.ts';
 import { type GroupStatus, shortGid } from '../registry/records.ts';
 import { requireYes, YES } from './common/confirm.ts';
 import { OWNED, withFabric } from './common/context.ts';
@@ -57,8 +58,10 @@ const groupAdd: Command = {
     const most = invocation.option('most');
     const countries = invocation.option('countries');
     const file = await rosterFileOf(invocation);
+    const maker = file === undefined ? await makerKeyOf(invocation) : undefined;
     const input = {
       ...{ label, network },
+      ...(maker !== undefined && { maker }),
       ...(announced !== undefined && { announced: numberOf(announced) }),
       ...(most !== undefined && { most: numberOf(most) }),
       ...(countries !== undefined && { countries: countries.split(',') }),
@@ -86,6 +89,62 @@ const groupAdd: Command = {
     return undefined;
   },
 };
+
+/** The public key of the maker that has to have signed a label. @throws Failure those of reading files */
+async function makerKeyOf(invocation: Invocation): Promise<string | undefined> {
+  const file = invocation.option('maker');
+  return file === undefined
+    ? undefined
+    : new TextDecoder().decode(await readBounded(file, "maker's public key"));
+}
+
+const SIGNATURES: Readonly<Record<LabelView['signature'], string>> = {
+  none: 'none',
+  good: 'good',
+  wrong: 'WRONG: not made with the key that was given; do not admit this batch by it',
+  'not-checked': "there, not checked: give the maker's public key with --maker",
+};
+
+const labelRead: Command = {
+  name: 'label',
+  summary: 'Shows what a label says, whether its maker has signed it, and whether its group is admitted.',
+  arguments: '<label>',
+  options: [
+    {
+      name: 'maker',
+      value: 'FILE',
+      help: 'the public key of the maker (maker.pub) that has to have signed it; else those of your rosters are tried',
+    },
+    ...OWNED,
+  ],
+  examples: ['enf-fabric label label.png --maker maker.pub', 'enf-fabric label "ENF1:…"'],
+  async run(invocation) {
+    const { readLabelText } = await import('../labels/label.ts');
+    const label = await readLabelText(invocation.positionals[0]!);
+    const input = { label, maker: await makerKeyOf(invocation) };
+    const view = await withFabric(invocation, (fabric) => fabric.run(readLabel, input));
+    invocation.print(view, () => labelLines(view).join('\n'));
+    const isWrong = view.signature === 'wrong' || (input.maker !== undefined && view.signature === 'none');
+    return isWrong ? EXIT.failed : EXIT.ok;
+  },
+};
+
+function labelLines(view: LabelView): string[] {
+  const { name, gid, vendor, announced, box, hasClaim, signature, maker, group, knocking } = view;
+  return [
+    `Name       ${name}`,
+    `Group      ${shortGid(fromHex(gid))}`,
+    ...(vendor === null ? [] : [`Vendor     ${vendor}, as it says`]),
+    ...(announced === null ? [] : [`Devices    ${announced}`]),
+    ...(box === null
+      ? []
+      : [`Box        ${box.number} of ${box.boxes}, with ${counted(box.devices, 'device')}`]),
+    `Claim      ${hasClaim ? 'there' : 'none'}`,
+    `Signature  ${SIGNATURES[signature]}${maker === null ? '' : `: made with the key ${maker}`}`,
+    `Admitted   ${group === null ? 'no' : `yes, as "${group.name}" to ${group.network}`}`,
+    ...(knocking === null ? [] : [`Knocking   ${counted(knocking.attempts, 'attempt')} since ${when(knocking.first)}`]),
+  ];
+}
 
 /** Whoever was interrupted gives the roster to the group that is there. */
 const goOn = (cause: Failure): Failure =>
@@ -288,6 +347,7 @@ function numberOf(text: string): number {
 }
 
 export const groupCommands: readonly Command[] = [
+  labelRead,
   groupAdd,
   groupList,
   groupRename,

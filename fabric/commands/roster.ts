@@ -25,7 +25,7 @@ export const ROSTER_OPTIONS: readonly Option[] = [
   {
     name: 'maker',
     value: 'FILE',
-    help: "with --roster: the public key of the maker that has to have signed it (the maker's maker.pub)",
+    help: "the public key of the maker (maker.pub) that has to have signed the roster; without --roster, the label",
   },
   {
     name: 'name-by-serial',
@@ -37,10 +37,8 @@ export const ROSTER_OPTIONS: readonly Option[] = [
 export async function rosterFileOf(invocation: Invocation): Promise<RosterFile | undefined> {
   const path = invocation.option('roster');
   if (path !== undefined) return openRosterFile(path, invocation.option('maker'));
-  const alone = invocation.option('maker') === undefined ? undefined : 'maker';
-  const given = invocation.flag('name-by-serial') ? 'name-by-serial' : alone;
-  if (given === undefined) return undefined;
-  throw new Failure('cli.bad-option', 'operator', `--${given} is of use with --roster only`, {
+  if (!invocation.flag('name-by-serial')) return undefined;
+  throw new Failure('cli.bad-option', 'operator', '--name-by-serial is of use with --roster only', {
     action: 'Give the roster, too.',
   });
 }

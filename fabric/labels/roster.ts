@@ -1,7 +1,7 @@
-import { makerFingerprint, verifyAsMaker } from '../../crypto/maker-key.ts';
-import { decodeBase45 } from '../../protocol/base45.ts';
+import { isLabelOf, makerFingerprint, makerKeyText, verifyAsMaker } from '../../crypto/maker-key.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
+import type { Label } from '../../protocol/label.ts';
 import { parseRosterHeader, parseRosterManifest, type RosterManifest } from '../../protocol/roster.ts';
 
 /** What stands before a roster's lines, its signature verified. */
@@ -33,7 +33,7 @@ export function openRoster(header: string, gid: Uint8Array): OpenedRoster {
       { action: 'Give the roster of the batch whose label it is.' },
     );
   }
-  return { manifest: opened, makerKey, maker: makerFingerprint(makerKey) };
+  return { manifest: opened, makerKey: makerKeyText(makerKey), maker: makerFingerprint(makerKey) };
 }
 
 /** A key that is none signs nothing. */
@@ -46,13 +46,9 @@ function isSigned(makerKey: string, message: Uint8Array, signature: Uint8Array):
   }
 }
 
-/** CRC and signature, which are at the end of a signed label. */
-const BEHIND_SIGNED = 4 + 64;
-
-/** A label that is signed was signed by this maker; `text` is that of `labelText`. @throws Failure `roster.other-maker` */
-export function requireSameMaker(text: string, signature: Uint8Array, makerKey: string): void {
-  const bytes = decodeBase45(text.slice(text.indexOf('ENF1:') + 5));
-  if (bytes !== undefined && isSigned(makerKey, bytes.subarray(0, -BEHIND_SIGNED), signature)) return;
+/** A label that is signed was signed by this maker (PEM). @throws Failure `roster.other-maker` */
+export function requireSameMaker(label: Label, makerKey: string): void {
+  if (isLabelOf(makerKey, label) !== false) return;
   throw new Failure('roster.other-maker', 'operator', 'the label is not signed by the maker of the roster', {
     action: 'Ask the maker for the roster of this batch; somebody else may have made this one.',
   });

@@ -1,6 +1,6 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
-import { basenameText, MAX_COUNT } from '../../protocol/label.ts';
+import { basenameText, type Label, MAX_COUNT } from '../../protocol/label.ts';
 import { LONGEST_HEADER } from '../../protocol/roster.ts';
 import { countries } from '../geo/countries.ts';
 import { parseCountries } from '../geo/country-list.ts';
@@ -18,6 +18,9 @@ import type { ArrivalsView, GroupDetails, GroupStatusView, GroupView } from './v
 /** Characters that are looked at; labels are read with what else a group needs, only when one is admitted. */
 export const LONGEST_LABEL = 4_096;
 
+/** Characters of a maker's public key in PEM. */
+export const LONGEST_MAKER_KEY = 1_000;
+
 const MOST_DEVICES = MAX_COUNT;
 /** There are some 250. */
 const MOST_COUNTRIES = 300;
@@ -25,7 +28,8 @@ const COUNTRIES = list(text(16), MOST_COUNTRIES);
 
 /**
  * `announced`: how many devices are expected, unless given what the label says, 0: not known; `most`: how many may come; `countries`: where they may come from for the first time;
- * `status`: active unless given; `roster`: the first line of the roster without which nobody gets in, and whose maker alone may give it.
+ * `status`: active unless given; `roster`: the first line of the roster without which nobody gets in, and whose maker alone may give it; `maker`: the
+ * public key (PEM) with which the label has to be signed.
  */
 interface GroupInput {
   readonly label: string;
@@ -35,11 +39,12 @@ interface GroupInput {
   readonly countries?: readonly string[] | undefined;
   readonly status?: GroupStatus | undefined;
   readonly roster?: string | undefined;
+  readonly maker?: string | undefined;
 }
 
 /**
  * Admits a group by the text of its label. @throws Failure `label.…`, `ecdaa.bad-group-key`, `fabric.unknown-network`, `fabric.group-exists`,
- * `fabric.bad-country`, `roster.…`
+ * `fabric.bad-country`, `factory.bad-maker-key`, `roster.…`
  */
 export const admitGroup = operation<GroupInput, Changed<GroupView>>(
   'group-add',
@@ -51,11 +56,16 @@ export const admitGroup = operation<GroupInput, Changed<GroupView>>(
     countries: optional(COUNTRIES),
     status: optional(oneOf('active', 'suspended')),
     roster: optional(text(LONGEST_HEADER)),
+    maker: optional(text(LONGEST_MAKER_KEY)),
   },
   async ({ registry, running, actor }, input) => {
     const network = await registry.network(input.network);
     const { openLabel } = await import('../labels/label.ts');
     const { label, gid, claimHash } = openLabel(input.label);
+    if (input.maker !== undefined) {
+      const { requireSigned } = await import('../labels/signature.ts');
+      requireSigned(label, input.maker);
+    }
     const { gpk, basename, name } = label;
     const { status, announced = label.count ?? 0 } = input;
     const group = {
@@ -63,7 +73,7 @@ export const admitGroup = operation<GroupInput, Changed<GroupView>>(
       ...(claimHash !== undefined && { claimHash }),
       ...limitsOf({ ...input, announced: announced === 0 ? undefined : announced }),
       ...(status !== undefined && { status }),
-      ...(input.roster !== undefined && { maker: await makerOf(input.roster, input.label) }),
+      ...(input.roster !== undefined && { maker: await makerOf(input.roster, label, gid) }),
     };
     const added = await registry.addGroup(actor, group);
     return { view: groupView(added), effect: await running.notify() };
@@ -71,12 +81,10 @@ export const admitGroup = operation<GroupInput, Changed<GroupView>>(
 );
 
 /** Of a roster for the group of a label, and the same as that of the label if it is signed. @throws Failure `roster.…` */
-async function makerOf(header: string, given: string): Promise<Uint8Array> {
-  const { labelText, openLabel } = await import('../labels/label.ts');
+async function makerOf(header: string, label: Label, gid: Uint8Array): Promise<Uint8Array> {
   const { openRoster, requireSameMaker } = await import('../labels/roster.ts');
-  const { label, gid } = openLabel(given);
   const { maker, makerKey } = openRoster(header, gid);
-  if (label.signature !== undefined) requireSameMaker(labelText(given), label.signature, makerKey);
+  requireSameMaker(label, makerKey);
   return maker;
 }
 

@@ -52,10 +52,18 @@ export const beginRoster = operation<
   async ({ registry, actor }, { gid, header, names = false }) => {
     const group = await registry.group(gid);
     const { openRoster } = await import('../labels/roster.ts');
-    const { manifest, maker } = openRoster(header, group.gid);
+    const { manifest, maker, makerKey } = openRoster(header, group.gid);
     const { bytes, devices, unnamed, perBox, sha256 } = manifest;
     const roster = {
-      ...{ maker, sha256: new Uint8Array(Buffer.from(sha256, 'hex')), bytes, devices, unnamed, names },
+      ...{
+        maker,
+        makerKey,
+        sha256: new Uint8Array(Buffer.from(sha256, 'hex')),
+        bytes,
+        devices,
+        unnamed,
+        names,
+      },
       ...(perBox !== undefined && { perBox }),
     };
     const { offset } = await registry.beginRoster(actor, group.gid, roster);

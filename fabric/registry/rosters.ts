@@ -6,6 +6,8 @@ import type { Device, DeviceStanding } from './records.ts';
 export interface NewRoster {
   /** What the maker's key is known by, 32 bytes. */
   readonly maker: Uint8Array;
+  /** That key, PEM. */
+  readonly makerKey: string;
   /** Of its lines, 32 bytes. */
   readonly sha256: Uint8Array;
   readonly bytes: number;
@@ -23,7 +25,7 @@ export interface NewRoster {
 export type RosterState = 'arriving' | 'indexing' | 'in-force';
 
 /** The roster of a group. */
-export interface Roster extends NewRoster {
+export interface Roster extends Omit<NewRoster, 'makerKey'> {
   readonly state: RosterState;
   /** Milliseconds since 1970, as all times here. */
   readonly created: number;
@@ -104,6 +106,8 @@ export interface RosterChange {
 }
 
 export interface RosterReader {
+  /** Public keys (PEM) of the makers of rosters that have come in force here, the newest ones: some dozens. */
+  makerKeys(): Promise<readonly string[]>;
   /** Of a group, 32 bytes. @throws Failure `fabric.unknown-group` */
   roster(gid: Uint8Array): Promise<RosterStatus>;
   /**

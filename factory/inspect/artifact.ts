@@ -1,3 +1,4 @@
+import { isLabelOf } from '../../crypto/maker-key.ts';
 import { primitives } from '../../crypto/primitives.ts';
 import { checkContainer } from '../../crypto/sealed.ts';
 import { toHex, wipe } from '../../protocol/bytes.ts';
@@ -17,7 +18,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { parseTss2 } from '../../protocol/identity/key-file.ts';
 import { parseEcPrivateKey } from '../../protocol/identity/key-pair.ts';
 import { parseTrust } from '../../protocol/identity/trust.ts';
-import { basenameText, checkBasename, parseLabel } from '../../protocol/label.ts';
+import { basenameText, checkBasename, type Label, parseLabel } from '../../protocol/label.ts';
 import { decodeUtf8 } from '../../protocol/utf8.ts';
 import { parseRootCertificate, parseServerCertificate } from '../../protocol/xtt/certificate.ts';
 import { parseIssuerInTpm } from '../group/issuer-tpm.ts';
@@ -38,7 +39,31 @@ export interface Finding {
 interface Kind {
   readonly kind: string;
   readonly matches: (name: string, bytes: Uint8Array, text: string | undefined) => boolean;
-  readonly examine: (bytes: Uint8Array, text: string) => Record<string, string>;
+  readonly examine: (
+    bytes: Uint8Array,
+    text: string,
+    makerKey: string | undefined,
+  ) => Record<string, string>;
+}
+
+/** What is known of the signature of a label. Without the maker's key nobody can check it. */
+const SIGNATURE = {
+  absent: 'absent',
+  good: "good: made with the maker's key that was given",
+  wrong: "WRONG: not made with the maker's key that was given",
+  unchecked: 'present, not checked: the maker has to be known (--maker-key)',
+} as const;
+
+function signatureOf(label: Label, makerKey: string | undefined): string {
+  if (label.signature === undefined) return SIGNATURE.absent;
+  if (makerKey === undefined) return SIGNATURE.unchecked;
+  return isLabelOf(makerKey, label) ? SIGNATURE.good : SIGNATURE.wrong;
+}
+
+/** Whoever gives the maker's key wants to know that the maker has made the label. */
+function notOfMaker({ signature }: Readonly<Record<string, string>>): string | undefined {
+  if (signature === SIGNATURE.wrong) return "it is not signed with the maker's key that was given";
+  return signature === SIGNATURE.absent ? 'it is not signed' : undefined;
 }
 
 const ofLength =
@@ -61,6 +86,8 @@ const check =
 /** A station draws labels; a fabric and phones read them. */
 const PICTURE = { code: 'not read; label.txt of the group has its text' };
 
+export const LABEL = 'group label';
+
 /** The first kind that matches is taken. File names are used only where the length is ambiguous. */
 const KINDS: readonly Kind[] = [
   {
@@ -72,9 +99,9 @@ const KINDS: readonly Kind[] = [
     },
   },
   {
-    kind: 'group label',
+    kind: LABEL,
     matches: startingWith(/^(https:\/\/\S*#)?ENF\d*:/),
-    examine: (_bytes, text) => {
+    examine: (_bytes, text, makerKey) => {
       const label = parseLabel(text.trimEnd());
       checkGroupPublicKey(label.gpk);
       return {
@@ -87,7 +114,7 @@ const KINDS: readonly Kind[] = [
           ? {}
           : { box: `${label.box.number} of ${label.box.boxes}, ${label.box.devices} devices` }),
         claim: label.claim ? 'present' : 'absent',
-        signature: label.signature ? 'present, not checked' : 'absent',
+        signature: signatureOf(label, makerKey),
       };
     },
   },
@@ -200,8 +227,11 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
-/** Recognises the content of a file by format, length and, where these are ambiguous, its name, and checks it. */
-export function recognise(name: string, bytes: Uint8Array): Finding {
+/**
+ * Recognises the content of a file by format, length and, where these are ambiguous, its name, and checks it. `makerKey`: the public key (PEM) with
+ * which a label has to be signed.
+ */
+export function recognise(name: string, bytes: Uint8Array, makerKey?: string): Finding {
   const text = decodeUtf8(bytes);
   const kind = KINDS.find((each) => each.matches(name, bytes, text));
   if (kind === undefined) {
@@ -215,7 +245,9 @@ export function recognise(name: string, bytes: Uint8Array): Finding {
   }
   const found = { name, kind: kind.kind, length: bytes.length };
   try {
-    return { ...found, facts: kind.examine(bytes, text ?? '') };
+    const facts = kind.examine(bytes, text ?? '', makerKey);
+    const problem = kind.kind === LABEL && makerKey !== undefined ? notOfMaker(facts) : undefined;
+    return { ...found, facts, ...(problem !== undefined && { problem }) };
   } catch (error) {
     return { ...found, facts: {}, problem: describeProblem(error) };
   }

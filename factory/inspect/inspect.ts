@@ -28,9 +28,9 @@ const DESCRIPTIONS: readonly string[] = [
   GROUP_FILE.tokens,
 ];
 
-/** Recognises one file and checks that it is well-formed. @throws Failure those of `readBounded` */
-export async function inspectFile(path: string): Promise<Inspection> {
-  const finding = recognise(path.split('/').at(-1)!, await readBounded(path, 'file', MAX_FILE));
+/** Recognises one file and checks that it is well-formed; `makerKey`: see `recognise`. @throws Failure those of `readBounded` */
+export async function inspectFile(path: string, makerKey?: string): Promise<Inspection> {
+  const finding = recognise(path.split('/').at(-1)!, await readBounded(path, 'file', MAX_FILE), makerKey);
   return { source: path, findings: [finding], facts: {}, problems: problemsOf([finding]) };
 }
 
@@ -38,11 +38,11 @@ export async function inspectFile(path: string): Promise<Inspection> {
  * Recognises the files of a folder and checks whether those of a group or of a credential belong together.
  * @throws Failure those of `readBounded`
  */
-export async function inspectFolder(folder: string): Promise<Inspection> {
+export async function inspectFolder(folder: string, makerKey?: string): Promise<Inspection> {
   const names = (await listFiles(folder, 'folder')).filter((name) => !DESCRIPTIONS.includes(name));
   const findings: Finding[] = [];
   for (const name of names)
-    findings.push(recognise(name, await readBounded(`${folder}/${name}`, 'file', MAX_FILE)));
+    findings.push(recognise(name, await readBounded(`${folder}/${name}`, 'file', MAX_FILE), makerKey));
   const problems = problemsOf(findings);
   const facts: Record<string, string> = {};
   try {

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
+import { generateMakerKey, signAsMaker } from '../../crypto/maker-key.ts';
 import { toHex } from '../../protocol/bytes.ts';
+import { parseLabel, signLabel } from '../../protocol/label.ts';
 import { makeBatch } from '../fabric/device.ts';
 import { anyGroup, NETWORK, opened, registryFile } from '../fabric/place.ts';
 import { applicant } from '../fabric/registry/contract/place.ts';
@@ -60,7 +62,8 @@ test('[H-E26] a roster is uploaded on the page of its batch: a wrong one is refu
     if (names) await page.getByLabel('Call each device by its serial number').check();
     await page.getByRole('button', { name: 'Upload', exact: true }).click(IN_TIME);
   };
-  const refused = (code: string): Promise<void> => page.locator('.problem code', { hasText: code }).waitFor(IN_TIME);
+  const refused = (code: string): Promise<void> =>
+    page.locator('.problem code', { hasText: code }).waitFor(IN_TIME);
 
   const devices = rostered(6_000);
   const roster = makeRoster(gid, devices, { perBox: 2 });
@@ -76,7 +79,9 @@ test('[H-E26] a roster is uploaded on the page of its batch: a wrong one is refu
 
   // Half of it, and a line that is none: what came before it is kept.
   const half = roster.lines.indexOf(0x0a, roster.lines.length - 20_000) + 1;
-  await uploaded(asFile({ ...roster, lines: Buffer.concat([roster.lines.subarray(0, half), Buffer.from('{}x\n')]) }));
+  await uploaded(
+    asFile({ ...roster, lines: Buffer.concat([roster.lines.subarray(0, half), Buffer.from('{}x\n')]) }),
+  );
   await refused('roster.bad-row');
   await page.getByText(/^Line \d+ of the roster names no device/).waitFor(IN_TIME);
   await page.getByText('is not in force yet').waitFor(IN_TIME);
@@ -86,8 +91,14 @@ test('[H-E26] a roster is uploaded on the page of its batch: a wrong one is refu
   await uploaded(asFile(roster), true);
   await page.getByText('0 of 6,000 devices have been seen').waitFor(IN_TIME);
   await page.getByRole('link', { name: '1 device of the batch' }).waitFor(IN_TIME);
-  expect((await registry.roster(gid)).roster).toMatchObject({ state: 'in-force', names: true, devices: 6_000 });
-  await expect(registry.admit({ ...applicant({ gid }) })).rejects.toMatchObject({ code: 'fabric.not-on-roster' });
+  expect((await registry.roster(gid)).roster).toMatchObject({
+    state: 'in-force',
+    names: true,
+    devices: 6_000,
+  });
+  await expect(registry.admit({ ...applicant({ gid }) })).rejects.toMatchObject({
+    code: 'fabric.not-on-roster',
+  });
   expect(await page.getByRole('button', { name: /Upload/ }).count()).toBe(0);
   expect(wrongs).toEqual([]);
 }, 180_000);
@@ -112,5 +123,34 @@ test('[H-E26] a batch is admitted with its roster in one step; one of another ba
   await page.getByRole('button', { name: 'Admit the batch' }).click();
   await page.getByText('0 of 3 devices have been seen').waitFor(IN_TIME);
   expect(await registry.roster(batch.gid)).toMatchObject({ awaited: false, roster: { state: 'in-force' } });
+  expect(wrongs).toEqual([]);
+}, 180_000);
+
+test('the signature of a label that is scanned is good, wrong or not checked, and a wrong one admits nothing', async () => {
+  const registry = opened(registryFile());
+  await registry.addNetwork('alice', NETWORK, 'plant');
+  const [maker, other] = [generateMakerKey(), generateMakerKey()];
+  const batch = makeBatch('march');
+  const label = await signLabel(parseLabel(batch.label), async (message) =>
+    signAsMaker(maker.secret, maker.publicKey, message),
+  );
+  const { page, wrongs, enter } = await signedIn(registry, 'owner', console);
+  await enter();
+  await page.goto('/#/claim');
+  await page.getByLabel('Or paste the text of the label').fill(label, IN_TIME);
+  await page.getByRole('button', { name: 'Read it' }).click();
+  await page.getByText('there, not checked').waitFor(IN_TIME);
+  const choose = (key: string): Promise<void> =>
+    page
+      .getByLabel('Public key of the maker')
+      .setInputFiles({ name: 'maker.pub', mimeType: 'application/x-pem-file', buffer: Buffer.from(key) });
+  await choose(other.publicKey);
+  await page.getByText('WRONG: not made with the key').waitFor(IN_TIME);
+  expect(await page.getByRole('button', { name: 'Admit the batch' }).count()).toBe(0);
+  await expectAccessible(page);
+  await choose(maker.publicKey);
+  await page.getByText('good: made with the key').waitFor(IN_TIME);
+  await page.getByRole('button', { name: 'Admit the batch' }).click();
+  await page.getByRole('heading', { level: 1, name: 'march' }).waitFor(IN_TIME);
   expect(wrongs).toEqual([]);
 }, 180_000);

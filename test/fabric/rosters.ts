@@ -76,6 +76,7 @@ export function makeRoster(
     maker,
     known: {
       maker: makerFingerprint(maker.publicKey),
+      makerKey: maker.publicKey,
       sha256: new Uint8Array(sha256),
       bytes: lines.length,
       devices: devices.length,

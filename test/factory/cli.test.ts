@@ -211,6 +211,7 @@ describe('enf-factory', () => {
     [2, 'cli.bad-arguments', ['inspect', '--file', 'a', '--dir', 'b']],
     [2, 'cli.bad-arguments', ['inspect', '--file', 'a', '--tcti', 'b']],
     [2, 'cli.bad-arguments', ['inspect', 'a', '--tpm', 'b']],
+    [2, 'cli.bad-option', ['inspect', '--tpm', 'b', '--maker-key', 'c']],
     [2, 'cli.bad-option', ['inspect', '--tcti', 'a', '--tpm', 'b']],
     [1, 'os.no-file', ['group', 'show', '--group', '/nonexistent']],
     [1, 'os.no-file', ['inspect', '--file', '/nonexistent']],

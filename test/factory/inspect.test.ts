@@ -1,6 +1,7 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { generateMakerKey, signAsMaker } from '../../crypto/maker-key.ts';
 import { ecdsaSigner, generateP256, primitives } from '../../crypto/primitives.ts';
 import { personaliseSoftware } from '../../factory/device/software.ts';
 import { createGroup, unlockIssuer } from '../../factory/group/group.ts';
@@ -9,6 +10,7 @@ import { describeInspection, inspectFile, inspectFolder } from '../../factory/in
 import { join as joinGroup, sign, softwareDaaKey } from '../../protocol/crypto/member.ts';
 import { encodeEcPrivateKey } from '../../protocol/identity/key-file.ts';
 import { encodeTrust } from '../../protocol/identity/trust.ts';
+import { parseLabel, signLabel } from '../../protocol/label.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
 import { makeServerCertificate } from '../../protocol/xtt/certificate.ts';
 import { expectFailure, scratch, someTrust } from './folders.ts';
@@ -154,4 +156,25 @@ describe('inspect', () => {
     expect(inspection.problems.join()).toContain('[ecdaa.bad-credential]');
     expect(describeInspection(inspection)).toContain('Problems:');
   });
+});
+
+test('[H-D2] a signature of a label is good, wrong, or not checked, and the words say which', async () => {
+  const [maker, other] = [generateMakerKey(), generateMakerKey()];
+  const plain = readFileSync(path('group/label.txt'), 'utf8');
+  const signed = await signLabel(parseLabel(plain.trimEnd()), async (message) =>
+    signAsMaker(maker.secret, maker.publicKey, message),
+  );
+  const look = (text: string, key?: string) => recognise('label.txt', encodeUtf8(text), key);
+  expect(look(signed, maker.publicKey)).toMatchObject({
+    facts: { signature: expect.stringMatching(/^good:/) },
+  });
+  expect(look(signed, maker.publicKey).problem).toBeUndefined();
+  const wrong = look(signed, other.publicKey);
+  expect(wrong).toMatchObject({ facts: { name: 'March', signature: expect.stringMatching(/^WRONG:/) } });
+  expect(wrong.problem).toContain('not signed with');
+  expect(look(signed)).toMatchObject({ facts: { signature: expect.stringMatching(/not checked/) } });
+  expect(look(signed).problem).toBeUndefined();
+  expect(look(plain, maker.publicKey).problem).toContain('not signed');
+  expect(look(plain)).toMatchObject({ facts: { signature: 'absent' } });
+  expect(look(signed, 'no key').problem).toContain('factory.bad-maker-key');
 });

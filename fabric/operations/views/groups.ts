@@ -122,7 +122,13 @@ export const LabelView = named('Label', 'What a label says, and what is known he
     ),
   ),
   hasClaim: whether('Has it a claim secret?'),
-  signed: whether("Has it a maker's signature? It is not checked."),
+  signature: wordOf(
+    ['none', 'good', 'wrong', 'not-checked'],
+    "Has a maker signed it? `wrong`: not the one whose key was given; `not-checked`: nobody has given a key, and none of those of the owner's rosters fits.",
+  ),
+  maker: orNull(
+    hexOf(32, 'What the key is known by that has signed it, see Roster; null: the signature is not good.'),
+  ),
   group: orNull(GroupView),
   knocking: orNull(
     shown(

@@ -12,6 +12,7 @@ import {
   findRoster,
   hasDropped,
   isAwaited,
+  makerKeys,
   removeRoster,
   rosterOf,
   sweepRosters,
@@ -36,6 +37,7 @@ export const rosterReader = (db: Database, scope: Scope, read: Parts['read']): R
         ...(kept !== undefined && { roster: rosterOf(db, kept) }),
       };
     }),
+  makerKeys: async () => read(() => makerKeys(db, scope)),
   rosterRows: async (gid, page, filter) => read(() => listRoster(db, scope, gid, page, filter)),
   rosterEntry: async (device) => read(() => rosterEntry(db, scope, device)),
 });

@@ -39,6 +39,14 @@ test('a device that is named is answered for by name and address, and with all t
     /^1 device is like that; 1 of them would be banned\. /,
   );
   expect(await said('network', 'zone', 'plant', 'plant.internal')).toContain(`plant (${NETWORK}) `);
+  expect(await said('network', 'resident', 'plant', 'required')).toContain(
+    `Network plant (${NETWORK}) takes only devices whose roster says that their chips keep their keys `,
+  );
+  expect(await said('network', 'list')).toMatch(/TAKES +CREATED\n.* resident keys /);
+  expect(await said('network', 'resident', 'plant', 'any')).toContain('whatever keeps their keys');
+  expect(await fabric.refusal('network', 'resident', 'plant', 'none', ...at)).toMatchObject({
+    code: 'cli.bad-arguments',
+  });
   expect(await fabric.refusal('device', 'name', address, 'GW 1', ...at)).toMatchObject({
     code: 'fabric.bad-input',
     message:

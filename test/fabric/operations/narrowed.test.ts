@@ -242,7 +242,11 @@ describe('a label', () => {
       box,
       signature: new Uint8Array(64),
     });
-    expect(await readLabel.run(on, { label })).toMatchObject({ announced: 412, box, signed: true });
+    expect(await readLabel.run(on, { label })).toMatchObject({
+      announced: 412,
+      box,
+      signature: 'not-checked',
+    });
     const { view } = await admitGroup.run(on, { label, network: PLANT });
     expect(view).toMatchObject({ gid: toHex(gid), announced: 412 });
     const of = { gpk, basename, name: 'march', count: 412, box: { ...box, number: 3 } };
@@ -258,7 +262,8 @@ describe('a label', () => {
       name: 'batch 7',
       group: null,
       knocking: null,
-      signed: false,
+      signature: 'none',
+      maker: null,
     });
     const refusal = { gid: batch.gid, proven: false, result: 'fabric.group-not-admitted' };
     for (const source of ['130.59.1.1', '193.0.0.1', '130.59.1.1'])

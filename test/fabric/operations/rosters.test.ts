@@ -1,15 +1,18 @@
 import { expect, test } from 'vitest';
-import { generateMakerKey, signAsMaker } from '../../../crypto/maker-key.ts';
+import { generateMakerKey, makerFingerprint, signAsMaker } from '../../../crypto/maker-key.ts';
+import { scopeOf } from '../../../fabric/access/scope.ts';
 import { admitGroup } from '../../../fabric/operations/groups.ts';
+import { readLabel } from '../../../fabric/operations/labels.ts';
 import { addNetwork } from '../../../fabric/operations/networks.ts';
 import { showRoster } from '../../../fabric/operations/rosters.ts';
 import { decodeBase45 } from '../../../protocol/base45.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { encodeLabel, type Label, parseLabel } from '../../../protocol/label.ts';
+import { pemBody } from '../../../protocol/pem.ts';
 import '../checked.ts';
 import { makeBatch } from '../device.ts';
 import { opened, registryFile, seenBy } from '../place.ts';
-import { makeRoster, rostered } from '../rosters.ts';
+import { giveRoster, makeRoster, rostered } from '../rosters.ts';
 
 const NETWORK = 'fd00:1:2:3::/64';
 
@@ -51,4 +54,51 @@ test('a label that is signed takes the roster of its maker alone; one that is no
   });
   const plain = makeBatch('plain');
   expect(await add(plain.label, makeRoster(plain.gid, []).header)).toBe('admitted');
+});
+
+test('the signature of a label is good, wrong or not checked: by the key that is given, or those of the own rosters', async () => {
+  const on = await place();
+  const [maker, other] = [generateMakerKey(), generateMakerKey()];
+  const batch = makeBatch();
+  const label = signed(parseLabel(batch.label), maker.secret, maker.publicKey);
+  const read = (text: string, key?: string) => readLabel.run(on, { label: text, maker: key && pemBody(key) });
+  const unknown = { signature: 'not-checked', maker: null };
+  const good = { signature: 'good', maker: toHex(makerFingerprint(maker.publicKey)) };
+  expect(await read(label)).toMatchObject(unknown);
+  expect(await read(label, maker.publicKey)).toMatchObject(good);
+  expect(await read(label, other.publicKey)).toMatchObject({ signature: 'wrong', maker: null });
+  expect(await read(batch.label, maker.publicKey)).toMatchObject({ signature: 'none' });
+  await expect(read(label, 'no key')).rejects.toMatchObject({ code: 'factory.bad-maker-key' });
+
+  // One that has only begun is not known yet.
+  const roster = makeRoster(batch.gid, rostered(1), { maker });
+  await admitGroup.run(on, { label: batch.label, network: NETWORK });
+  await on.registry.beginRoster('alice', batch.gid, roster.known);
+  expect(await read(label)).toMatchObject(unknown);
+  await giveRoster(on.whole!, batch.gid, roster);
+  const next = signed({ ...parseLabel(batch.label), name: 'next' }, maker.secret, maker.publicKey);
+  expect(await read(next)).toMatchObject(good);
+  const strange = signed(parseLabel(batch.label), other.secret, other.publicKey);
+  expect(await read(strange)).toMatchObject(unknown);
+  // Each owner knows its own.
+  const { id } = await on.whole!.addOwner('root', 'acme');
+  const acme = { ...on, registry: on.whole!.of(scopeOf(id, false)) };
+  expect(await readLabel.run(acme, { label: next })).toMatchObject(unknown);
+});
+
+test('a label admits nothing if it is not signed with the key that is given', async () => {
+  const on = await place();
+  const [maker, other] = [generateMakerKey(), generateMakerKey()];
+  const batch = makeBatch();
+  const label = signed(parseLabel(batch.label), maker.secret, maker.publicKey);
+  const add = (text: string, key: string) =>
+    admitGroup.run(on, { label: text, network: NETWORK, maker: pemBody(key) }).then(
+      () => 'admitted',
+      ({ code }: { code: string }) => code,
+    );
+  expect(await add(label, other.publicKey)).toBe('label.other-maker');
+  expect(await add(batch.label, maker.publicKey)).toBe('label.other-maker');
+  expect(await add(label, 'no key')).toBe('factory.bad-maker-key');
+  expect((await on.registry.groups({ limit: 1 })).rows).toEqual([]);
+  expect(await add(label, maker.publicKey)).toBe('admitted');
 });

@@ -398,4 +398,19 @@ export const MIGRATIONS_3: readonly Migration[] = [
       ALTER TABLE network ADD COLUMN resident INTEGER NOT NULL DEFAULT 0;
     `,
   },
+  {
+    name: 'keys of makers',
+    sql: `
+      -- PEM; NULL: it began before it was kept
+      ALTER TABLE roster ADD COLUMN maker_key TEXT;
+      -- whose rosters have come in force at an owner
+      CREATE TABLE maker_key (
+        id     INTEGER PRIMARY KEY AUTOINCREMENT,
+        owner  INTEGER NOT NULL REFERENCES owner (id),
+        maker  BLOB NOT NULL CHECK (length(maker) = 32),
+        key    TEXT NOT NULL,
+        UNIQUE (owner, maker)
+      ) STRICT;
+    `,
+  },
 ];

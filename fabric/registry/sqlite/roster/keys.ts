@@ -7,7 +7,7 @@ import type { CommitQueue } from '../file/group-commit.ts';
 import { prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { recordChange } from '../trail/changes.ts';
-import { dropRoster, findRoster, type Kept, type RosterGroup } from './rosters.ts';
+import { dropRoster, findRoster, type Kept, keepMaker, type RosterGroup } from './rosters.ts';
 
 /*
  * Pseudonyms are random: an index that each row wrote on its way would write a page for each. So their keys are written when all rows are there, in
@@ -131,6 +131,7 @@ function countSome(db: Database, act: Act, { gid, name, owner }: RosterGroup, id
   if (rows.length === COUNTED) return false;
   prepare(db, 'UPDATE roster SET in_force = ? WHERE id = ?').run(act.at, id);
   prepare(db, 'UPDATE grp SET roster = ?, maker = ? WHERE gid = ?').run(id, kept.maker, gid);
+  keepMaker(db, owner, kept);
   recordChange(db, 'group', gid);
   appendAudit(db, {
     ...act,

@@ -1,9 +1,11 @@
 import type { Database } from 'better-sqlite3';
 import { equal, toHex } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
+import type { Scope } from '../../../access/scope.ts';
 import { type Act, type Group, shortGid } from '../../records.ts';
 import type { NewRoster, Roster } from '../../rosters.ts';
 import { bytes } from '../file/database.ts';
+import { inScope } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { recordChange } from '../trail/changes.ts';
@@ -16,6 +18,7 @@ export interface Kept {
   readonly id: number;
   readonly gid: Uint8Array;
   readonly maker: Uint8Array;
+  readonly maker_key: string | null;
   readonly sha256: Uint8Array;
   readonly bytes: number;
   readonly devices: number;
@@ -88,13 +91,48 @@ export function beginRoster(db: Database, act: Act, group: RosterGroup, added: N
   if (known !== undefined) dropRoster(db, known.id);
   prepare(
     db,
-    `INSERT INTO roster (gid, maker, sha256, bytes, devices, unnamed, per_box, names, created, whole)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO roster (gid, maker, maker_key, sha256, bytes, devices, unnamed, per_box, names, created, whole)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   ).run(
-    ...[gid, added.maker, added.sha256, added.bytes, added.devices, added.unnamed, added.perBox ?? null],
+    ...[
+      gid,
+      added.maker,
+      added.makerKey,
+      added.sha256,
+      added.bytes,
+      added.devices,
+      added.unnamed,
+      added.perBox ?? null,
+    ],
     ...[added.names ? 1 : 0, act.at, added.bytes === 0 ? 1 : 0],
   );
   return findRoster(db, gid)!;
+}
+
+/** Makers of one owner that are remembered: each label that is read is compared with all of them. */
+const MAKERS_KEPT = 50;
+
+/** Remembers whose roster has come in force. */
+export function keepMaker(db: Database, owner: number, { maker, maker_key }: Kept): void {
+  if (maker_key === null) return;
+  const added = prepare(
+    db,
+    'INSERT INTO maker_key (owner, maker, key) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+  ).run(owner, maker, maker_key);
+  if (added.changes === 0) return;
+  prepare(
+    db,
+    `DELETE FROM maker_key WHERE owner = ? AND id <=
+       (SELECT id FROM maker_key WHERE owner = ? ORDER BY id DESC LIMIT 1 OFFSET ${MAKERS_KEPT})`,
+  ).run(owner, owner);
+}
+
+/** Keys (PEM) of makers whose rosters have come in force in a scope, the newest first. */
+export function makerKeys(db: Database, scope: Scope): string[] {
+  const own = inScope(scope);
+  return prepare(db, `SELECT key FROM maker_key WHERE ${own.sql} ORDER BY id DESC LIMIT ${MAKERS_KEPT}`)
+    .pluck()
+    .all(...own.values) as string[];
 }
 
 /** It is no group's any more; its rows go little by little. */
