@@ -56,6 +56,7 @@ const REASONS: Readonly<Record<string, string>> = {
   'fabric.address-not-yours': 'it asked for an address of another device',
   'fabric.network-full': 'the network has no free address',
   'xtt.interrupted': 'the connection was cut',
+  'net.abandoned': 'whoever began it left, and claimed nothing',
   'xtt.bad-group-signature': 'it did not prove its batch',
   'xtt.bad-longterm-signature': 'it did not prove its own key',
   'xtt.expired-cookie': 'it took too long',

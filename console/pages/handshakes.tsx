@@ -52,6 +52,7 @@ const FILTERS = [
       ['', 'all'],
       ['ok', 'admitted'],
       ['refused', 'refused'],
+      ['net.abandoned', 'left by who began it'],
       ['fabric.group-not-admitted', 'batch not admitted'],
       ['fabric.device-banned', 'banned'],
       ['fabric.group-suspended', 'suspended'],

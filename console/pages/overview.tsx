@@ -92,7 +92,7 @@ function First({ hasNetwork }: { readonly hasNetwork: boolean }) {
 }
 
 function Filled({ numbers }: { readonly numbers: Numbers }) {
-  const { ok, refused, hours } = numbers.handshakes;
+  const { ok, refused, abandoned, hours } = numbers.handshakes;
   const places = numbers.countries.slice(0, PLACES_SHOWN);
   return (
     <div class="columns">
@@ -100,6 +100,14 @@ function Filled({ numbers }: { readonly numbers: Numbers }) {
         <p>
           {count(ok, 'handshake')} admitted,{' '}
           <a href={hrefOf(['handshakes'], { result: 'refused' })}>{refused.toLocaleString('en')} refused</a>
+          {abandoned > 0 && (
+            <>
+              ,{' '}
+              <a href={hrefOf(['handshakes'], { result: 'net.abandoned' })}>
+                {abandoned.toLocaleString('en')} left by who began them
+              </a>
+            </>
+          )}
         </p>
         <HourBars hours={hours} />
       </Section>

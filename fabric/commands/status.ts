@@ -116,7 +116,7 @@ function statusText(numbers: OverviewView, reasons: readonly Reason[], host: Hos
     ...(host === undefined ? [] : [`Serving       ${servingText(host.serving)}`]),
     `Devices       ${total}: ${online === null ? 'nobody knows how many are online' : `${online} online`}, ${banned} banned, ${evicted} evicted${banned > 0 && evicted > 0 ? ' (perhaps banned as well)' : ''}, ${suspended} of suspended groups`,
     `Groups        ${groups} in ${counted(networks, 'network')}`,
-    `Handshakes    ${handshakes.ok} admitted, ${handshakes.refused} refused within 24 hours`,
+    `Handshakes    ${handshakes.ok} admitted, ${handshakes.refused} refused${handshakes.abandoned === 0 ? '' : `, ${handshakes.abandoned} left by their clients`} within 24 hours`,
     ...(why.length === 0 ? [] : [`Refused       ${why.join(', ')}`]),
     ...(places.length === 0 ? [] : [`Devices from  ${places.join(', ')}`]),
     `Audit         ${audit === null ? 'empty' : `${audit.seq}:${audit.hash}`}`,

@@ -44,7 +44,7 @@ const MOST_ADDRESSES = 16;
 
 /**
  * What a device meets that is given this name: each of its addresses, and at both ports whether the fabric of the trust bundle answers. It
- * begins a handshake at each and leaves it, which the fabric counts among the refused ones. @throws Failure `net.no-such-host`
+ * begins a handshake at each and leaves it in order, which the fabric counts as that (`net.abandoned`). @throws Failure `net.no-such-host`
  */
 export async function netcheck({
   host,

@@ -69,7 +69,7 @@ function exchanges(connections: ConnectionTable, options: AcceptorOptions): Exch
     socket.on('end', () => {
       if (!waits(connection)) return;
       if (socket.bytesRead === 0) connections.end(connection);
-      else report(connection, 'closed');
+      else report(connection, endOf(connection));
     });
     enter(connection, 'hello', options.helloMs);
   }
@@ -100,7 +100,7 @@ function exchanges(connections: ConnectionTable, options: AcceptorOptions): Exch
     connection.socket.write(message);
     enter(connection, 'claim', options.claimMs);
     read(connection);
-    if (connection.socket.readableEnded && waits(connection)) report(connection, 'closed');
+    if (connection.socket.readableEnded && waits(connection)) report(connection, endOf(connection));
   }
 
   function finish(id: number, lastMessage: Uint8Array): void {
@@ -143,6 +143,10 @@ function announcedLength(headers: Uint8Array, header: Uint8Array): number | unde
   }
   return undefined;
 }
+
+/** What the end of what a peer sends is, while a message is awaited. */
+const endOf = ({ phase, header }: Connection): 'left' | 'closed' =>
+  phase === 'claim' && header === undefined ? 'left' : 'closed';
 
 /** True while a message is awaited. */
 function waits(connection: Connection): boolean {

@@ -5,7 +5,7 @@ import { repeatedLine, repeats } from '../../os/service/repeats.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { announcedLength, ERROR_MESSAGE } from '../../protocol/xtt/message.ts';
-import type { Handshake } from '../registry/records.ts';
+import { ABANDONED, type Handshake } from '../registry/records.ts';
 import {
   answerClientAttest,
   answerClientInit,
@@ -94,12 +94,14 @@ export function handshakeService(
 
   function refuse(event: AcceptorEvent, record: HandshakeRecord, error: unknown): void {
     // An Error is never answered by an Error: two programs would do so for ever.
-    acceptor.finish(event.id, isFailure(error, 'xtt.error-received') ? NOTHING : ERROR_MESSAGE);
+    const hasLeft = isFailure(error, ABANDONED);
+    acceptor.finish(event.id, hasLeft || isFailure(error, 'xtt.error-received') ? NOTHING : ERROR_MESSAGE);
     const result = isFailure(error) ? error.code : 'internal';
     const source = sourceOf(event.source);
     if (!isFailure(error)) logError(source, `handshake from ${record.source}: ${(error as Error).stack}`);
     if (isHostile(result)) reputation.penalise(event.source);
-    logRefused(source, `refused a handshake from ${record.source}: ${result}`);
+    const what = hasLeft ? 'a handshake was begun and left' : 'refused a handshake';
+    logRefused(source, `${what} from ${record.source}: ${result}`);
     refusals.add(`${source} ${result}`, { ...record, result });
   }
 
@@ -146,6 +148,16 @@ function failureOf(event: AcceptorEvent): Failure {
     return new Failure('net.timeout', 'retry', `no complete message from ${event.source} in time`, {
       action: 'Check the path to the peer.',
     });
+  }
+  if (event.kind === 'left') {
+    return new Failure(
+      'net.abandoned',
+      'retry',
+      'the peer left after the answer to its first message, and claimed nothing',
+      {
+        action: 'Nothing, if it only looked (enf-fabric netcheck); else see whether it trusts this fabric.',
+      },
+    );
   }
   if (event.kind === 'closed') {
     return new Failure(

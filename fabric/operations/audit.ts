@@ -64,7 +64,8 @@ interface HandshakeFilterInput {
 }
 
 /**
- * A page of handshakes, good and refused, newest first: of all, of a group as claimed, of a device, or with one result (`refused`: all but `ok`).
+ * A page of handshakes, good and refused, newest first: of all, of a group as claimed, of a device, or with one result (`refused`: all but `ok` and
+ * those that their clients have left).
  * @throws Failure `fabric.unknown-device`, `bytes.bad-hex`
  */
 export const listHandshakes = filteredList<Handshake, HandshakeView, HandshakeFilterInput>(

@@ -79,19 +79,21 @@ function hoursOf(sums: ReadonlyMap<number, HandshakeTally>, now: number, hours: 
   const first = firstHour(now, hours);
   return Array.from({ length: hours }, (_, i) => {
     const hour = first + i * HOUR_MS;
-    return { at: isoTime(hour), ...(sums.get(hour) ?? { ok: 0, refused: 0 }) };
+    return { at: isoTime(hour), ...(sums.get(hour) ?? NONE) };
   });
 }
 
-function sumsOf(rows: readonly { readonly ok: number; readonly refused: number }[]): {
-  ok: number;
-  refused: number;
-} {
-  return {
-    ok: rows.reduce((sum, { ok }) => sum + ok, 0),
-    refused: rows.reduce((sum, { refused }) => sum + refused, 0),
-  };
-}
+const NONE: HandshakeTally = { ok: 0, refused: 0, abandoned: 0 };
+
+const sumsOf = (rows: readonly HandshakeTally[]): HandshakeTally =>
+  rows.reduce(
+    (sum, { ok, refused, abandoned }) => ({
+      ok: sum.ok + ok,
+      refused: sum.refused + refused,
+      abandoned: sum.abandoned + abandoned,
+    }),
+    NONE,
+  );
 
 function countriesOf(
   tallies: ReadonlyMap<string | undefined, HandshakeTally>,
@@ -100,7 +102,7 @@ function countriesOf(
   const rows = [...new Set([...devices.keys(), ...tallies.keys()])].map((country) => ({
     country: country ?? null,
     devices: (country === undefined ? undefined : devices.get(country)) ?? 0,
-    ...(tallies.get(country) ?? { ok: 0, refused: 0 }),
+    ...(tallies.get(country) ?? NONE),
   }));
   return rows.sort((one, other) => other.devices - one.devices || other.refused - one.refused);
 }

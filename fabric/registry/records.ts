@@ -142,6 +142,12 @@ export interface Handshake {
   readonly ownerName?: string;
 }
 
+/**
+ * The result of a handshake that its client has left after the server's answer, having claimed nothing: nobody was refused. One of whose claim a byte
+ * has come ends otherwise.
+ */
+export const ABANDONED = 'net.abandoned';
+
 /** Handshakes with the same result that have no entry of their own any more. */
 export interface HandshakeCount {
   readonly result: string;
@@ -191,7 +197,7 @@ export interface HandshakeFilter {
   readonly device?: Pick<Device, 'gid' | 'pseudonym'>;
   /** As claimed, 32 bytes. */
   readonly gid?: Uint8Array;
-  /** `ok`, a code, or all but `ok`. */
+  /** `ok`, a code, or `refused`: all but `ok` and those that were left. */
   readonly result?: string;
 }
 
@@ -213,6 +219,8 @@ export interface Census {
 export interface HandshakeTally {
   readonly ok: number;
   readonly refused: number;
+  /** See `ABANDONED`. */
+  readonly abandoned: number;
 }
 
 /** Devices of a group, and those with a tunnel that has not ended. */

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum { EVENTS = 64, ACCEPTS = 16 };
-static const char *const EVENT_NAMES[] = {"message", "bad-header", "timeout", "closed", "over-limit"};
+static const char *const EVENT_NAMES[] = {"message", "bad-header", "timeout", "closed", "over-limit", "left"};
 // The id of the listening socket in the epoll set; ids of connections stay below 2^53.
 static const uint64_t LISTENER = UINT64_MAX;
 
@@ -128,7 +128,8 @@ static void read_message(struct acceptor *acceptor, struct connection *connectio
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
     if (got <= 0) {
       // A connection that closes without a byte is not reported.
-      if (connection->received) acceptor_report(acceptor, CLOSED, connection, NULL, 0);
+      bool left = got == 0 && have == 0 && connection->phase == CLAIM;
+      if (connection->received) acceptor_report(acceptor, left ? LEFT : CLOSED, connection, NULL, 0);
       else acceptor_end(acceptor, connection);
       return;
     }

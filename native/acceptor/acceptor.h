@@ -7,7 +7,7 @@
 
 enum { HEADER = 4, MAX_HEADERS = 16, MAX_MESSAGE = 4096, MAX_REFUSAL = 64, MAX_DEADLINE = 86400000 };
 // AcceptorEventKind of acceptor.ts.
-enum event { MESSAGE, BAD_HEADER, TIMED_OUT, CLOSED, OVER_LIMIT };
+enum event { MESSAGE, BAD_HEADER, TIMED_OUT, CLOSED, OVER_LIMIT, LEFT };
 
 struct acceptor {
   napi_env env;

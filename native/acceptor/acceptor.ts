@@ -7,10 +7,11 @@ export interface AcceptorHandle {
 
 /**
  * `message`: a whole message. `bad-header`: four bytes that are none of the known headers. `timeout`, `closed`: a peer that
- * had sent something was late with the rest, or closed or lost the connection. `over-limit`: a connection was refused, or one that had been
+ * had sent something was late with the rest, or closed or lost the connection. `left`: a peer that was answered closed the connection in order
+ * and had sent nothing of a next message. `over-limit`: a connection was refused, or one that had been
  * answered was closed for a new one, because of the limits (it has no id).
  */
-export type AcceptorEventKind = 'message' | 'bad-header' | 'timeout' | 'closed' | 'over-limit';
+export type AcceptorEventKind = 'message' | 'bad-header' | 'timeout' | 'closed' | 'left' | 'over-limit';
 
 /** The addon's TCP server of short framed exchanges. A bad argument is a TypeError. */
 export interface AcceptorFace {

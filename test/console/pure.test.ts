@@ -18,6 +18,8 @@ import { ALARM_KINDS } from '../../fabric/registry/alarms.ts';
 import { opened, registryFile } from '../fabric/place.ts';
 import { ROOT } from '../structure.ts';
 
+const ENTRY = { seq: 1, at: '', subject: 's', owner: null, hash: '', actor: 'Anna' };
+
 describe('an address', () => {
   test.each([
     [['devices'], {}, '#/devices'],
@@ -160,7 +162,7 @@ describe('the audit trail', () => {
       (each) => !ACTIONS_WITH_WORDS.includes(each) && !others.includes(each),
     );
     expect(missing).toEqual([]);
-    const entry = { seq: 1, at: '', subject: 's', hash: '', detail: {}, actor: 'Anna' };
+    const entry = { ...ENTRY, detail: {} };
     for (const action of ACTIONS_WITH_WORDS)
       expect(auditSentence({ ...entry, action })).not.toContain(action);
     expect(auditSentence({ ...entry, action: 'new.action' })).toBe('Anna: new.action s');
@@ -179,6 +181,10 @@ describe('the audit trail', () => {
     ],
     ['alarm.opened', { kind: 'toString' }, 'Alarm: toString for s'],
     ['job.start', { change: 'ban' }, 'Anna began to ban many devices (s)'],
+    ['roster.add', { name: 'b 7', devices: 1 }, 'Anna gave the batch “b 7” a roster of 1 device'],
+    ['roster.ban', { name: 'b 7', devices: 2 }, 'Anna banned 2 devices of the batch “b 7” before any came'],
+    ['network.resident', { required: true }, 'Anna let s take only devices whose chips keep their keys'],
+    ['network.resident', { required: false }, 'Anna let s take devices whatever keeps their keys'],
     ['device.name', { note: 'n' }, 'Anna changed what is noted of s'],
     ['device.name', { name: 'gw-2' }, 'Anna named s “gw-2”'],
     ['device.name', { name: 'gw-2', note: '' }, 'Anna named s “gw-2” and changed what is noted of it'],
@@ -186,15 +192,12 @@ describe('the audit trail', () => {
     ['person.role', { name: 'Nora', to: 'operator', owner: 'acme' }, 'Anna made “Nora” operator of acme'],
     ['person.role', { name: 'Nora', to: 'operator' }, 'Anna made “Nora” operator'],
   ])('says of %s with %j: %s', (action, detail, sentence) => {
-    expect(auditSentence({ seq: 1, at: '', subject: 's', hash: '', actor: 'Anna', action, detail })).toBe(
-      sentence,
-    );
+    expect(auditSentence({ ...ENTRY, action, detail })).toBe(sentence);
   });
 
   test('says of each kind of alarm what it means, and not the kind', () => {
     for (const kind of ALARM_KINDS) {
-      const entry = { seq: 1, at: '', subject: 's', hash: '', actor: 'fabric', action: 'alarm.opened' };
-      expect(auditSentence({ ...entry, detail: { kind } })).not.toContain(kind);
+      expect(auditSentence({ ...ENTRY, action: 'alarm.opened', detail: { kind } })).not.toContain(kind);
     }
   });
 });
@@ -224,7 +227,13 @@ test('the map has a dot for every country that has one, within its bounds', () =
 });
 
 test('dots of cities leave their countries what has no city, and never less than nothing', () => {
-  const country = (name: string | null, devices: number) => ({ country: name, devices, ok: 1, refused: 2 });
+  const country = (name: string | null, devices: number) => ({
+    country: name,
+    devices,
+    ok: 1,
+    refused: 2,
+    abandoned: 0,
+  });
   const zurich = {
     country: 'CH',
     region: 'Zurich',

@@ -12,14 +12,16 @@ import {
 } from '../contract/output.ts';
 import { CITY_FIELDS, COUNTRY } from './handshakes.ts';
 
-const OK = count('Handshakes that were good.');
-const REFUSED = count('Handshakes that were refused.');
+const TALLY = {
+  ok: count('Handshakes that were good.'),
+  refused: count('Handshakes that were refused.'),
+  abandoned: count("Handshakes that their clients have left after the server's answer, having claimed nothing."),
+};
 
 /** Handshakes of an hour, which began at `at`. */
 export const HourView = named('Hour', 'Handshakes of an hour.', {
   at: time('When it began.'),
-  ok: OK,
-  refused: REFUSED,
+  ...TALLY,
 });
 export type HourView = Shown<typeof HourView>;
 export const HoursView = rowsOf(HourView);
@@ -28,8 +30,7 @@ export type HoursView = Shown<typeof HoursView>;
 export const CountryView = named('Country', 'Handshakes and devices of a country.', {
   country: COUNTRY,
   devices: count('Devices whose newest handshake came from there.'),
-  ok: OK,
-  refused: REFUSED,
+  ...TALLY,
 });
 export type CountryView = Shown<typeof CountryView>;
 export const CountriesView = rowsOf(CountryView);
@@ -57,7 +58,7 @@ export const OverviewView = named('Overview', 'What there is, at a glance.', {
     suspended: count('Of suspended groups, whatever else they are.'),
   }),
   handshakes: shown(
-    { hours: listOf(HourView, 'The oldest first, those without any included.'), ok: OK, refused: REFUSED },
+    { hours: listOf(HourView, 'The oldest first, those without any included.'), ...TALLY },
     'Of the last 24 hours.',
   ),
   countries: listOf(CountryView, 'Of the last 24 hours, most devices first.'),

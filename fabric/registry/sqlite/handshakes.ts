@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import { HOST, type Scope } from '../../access/scope.ts';
 import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
-import type { Handshake, HandshakeFilter } from '../records.ts';
+import { ABANDONED, type Handshake, type HandshakeFilter } from '../records.ts';
 import { cityAt, cityId } from './counts/cities.ts';
 import { countHandshakes, isOfChip, trimMember, trimUnproven } from './counts/history.ts';
 import { tally, trimTallies } from './counts/tallies.ts';
@@ -117,7 +117,9 @@ const REFUSED = "result <> 'ok'";
 const EVERY: Condition = { sql: 'true', values: [] };
 
 const resultIs = (result: string): Condition =>
-  result === 'refused' ? { sql: REFUSED, values: [] } : { sql: 'result = ?', values: [result] };
+  result === 'refused'
+    ? { sql: `${REFUSED} AND result <> '${ABANDONED}'`, values: [] }
+    : { sql: 'result = ?', values: [result] };
 
 /** Refusals of a group that nobody had admitted; none if it is somebody's who is not in the scope. Newest first. */
 export function knocksOf(db: Database, scope: Scope, gid: Uint8Array, most: number): Handshake[] {

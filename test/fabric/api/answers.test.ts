@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TSchema } from 'typebox';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { generateMakerKey, signAsMaker } from '../../../crypto/maker-key.ts';
 import { generateP256 } from '../../../crypto/primitives.ts';
 import type { OpenId } from '../../../fabric/access/openid.ts';
 import { STREAM_EVENTS } from '../../../fabric/api/account-answers.ts';
@@ -21,7 +22,8 @@ import { encodeSigning, parseRequest, sign } from '../../../fabric/pki/signing.t
 import type { City } from '../../../fabric/registry/records.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
-import { encodeLabel } from '../../../protocol/label.ts';
+import { encodeLabel, parseLabel, signLabel } from '../../../protocol/label.ts';
+import { pemBody } from '../../../protocol/pem.ts';
 import { makeBatch } from '../device.ts';
 import { caFolder } from '../openssl-ca.ts';
 import type { WholeRegistry as Registry } from '../place.ts';
@@ -145,7 +147,7 @@ test('networks, groups and devices are answered as described', async () => {
   await run('network-zone', { prefix: NETWORK, zone: 'Plant.Internal.' });
   await run('network-list', { limit: 9 });
   await run('network-zone', { prefix: NETWORK, zone: '' });
-  for (const required of [true, false]) await run('network-resident', { prefix: NETWORK, required });
+  for (const takes of ['resident', 'any'] as const) await run('network-takes', { prefix: NETWORK, takes });
   await run('network-list', { limit: 1 });
 
   await run('network-remove', { prefix: 'fd00:9::/64' });
@@ -153,6 +155,11 @@ test('networks, groups and devices are answered as described', async () => {
   const box = { number: 1, boxes: 2, devices: 5 };
   const label = encodeLabel({ gpk, basename, name: 'batch 7', vendor: 'ACME', count: 9, box });
   await run('label-read', { label });
+  const maker = generateMakerKey();
+  const signed = await signLabel(parseLabel(label), async (message) =>
+    signAsMaker(maker.secret, maker.publicKey, message),
+  );
+  await run('label-read', { label: signed, maker: pemBody(maker.publicKey) });
   await run('group-add', { label, network: NETWORK, announced: 5 });
   await run('label-read', { label });
   const other = makeBatch('other');
@@ -273,6 +280,7 @@ test('handshakes, numbers and the audit trail are answered as described', async 
   await run('privacy-show', {});
   await run('overview', {});
   await run('audit-list', { limit: 1 });
+  await run('audit-list', PAGE);
   await run('audit-verify', {});
   await run('audit-accept-loss', {});
 });
@@ -280,6 +288,7 @@ test('handshakes, numbers and the audit trail are answered as described', async 
 test('alarms, hooks, people, tokens and certificates are answered as described', async () => {
   const finding = { kind: 'disk.full-soon', owner: 0, subject: '/var', detail: { free: 1 } } as const;
   for (const subject of ['/var', '/srv']) await registry.recordFindings([], [{ ...finding, subject }], 0);
+  await registry.recordFindings([], [{ ...finding, kind: 'group.over-announced', owner: 1 }], 0);
   const { rows } = await run('alarm-list', { limit: 1 });
   await run('alarm-acknowledge', { id: rows[0]!.id });
   await run('alarm-list', PAGE);

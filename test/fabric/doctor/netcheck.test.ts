@@ -31,13 +31,18 @@ async function founded(): Promise<Authority> {
   return loadAuthority(data);
 }
 
+/** How the handshakes that were not admitted have ended. */
+const ended: string[] = [];
+
 beforeAll(async () => {
   own = await founded();
   const [{ pair, server: key }] = own.roots as [Authority['roots'][number]];
   const identity = await startIdentityServer({
     listen: { host: '127.0.0.1', port: 0 },
     keys: [{ root: pair.xttRoot, ...key }],
-    registry: { refused: async () => {} } as never,
+    registry: {
+      refused: async ({ result }: { result: string }) => void ended.push(result),
+    } as never,
     log: () => {},
   });
   const router = await startRouter({
@@ -74,6 +79,8 @@ test('both ports of this fabric are found', async () => {
   const view = await tried();
   expect(view).toMatchObject({ ok: true, addresses: [{ ports: [{ ok: true }, { ok: true }] }] });
   expect(netcheckText(view)).toMatch(/get in from here\.$/);
+  // It has looked and left: that is no refused handshake.
+  await expect.poll(() => ended).toEqual(['net.abandoned']);
 });
 
 test('another fabric is another fabric, at both', async () => {

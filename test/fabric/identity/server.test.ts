@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { curves } from '../../../crypto/curves.ts';
+import { toHex } from '../../../protocol/bytes.ts';
 import { SUITE_NAMES, type SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import { matches } from '../../../protocol/ipv6.ts';
 import { claimOf, dialed, makeBatch, provision } from '../device.ts';
@@ -219,7 +220,7 @@ describe('refusal', () => {
     await expect(provision({ ...at(), root: foreign, chip })).rejects.toMatchObject({
       code: 'xtt.unknown-root',
     });
-    expect(await shared.current.last()).toMatchObject({ result: 'net.closed', proven: false });
+    expect(await shared.current.last()).toMatchObject({ result: 'net.abandoned', proven: false });
   });
 
   test('when the registry fails, at once', async () => {

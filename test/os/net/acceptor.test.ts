@@ -196,6 +196,34 @@ describe.each([
     expect(events).toHaveLength(1);
   });
 
+  test('a peer that was answered and closes without another byte has left; after a byte, or a reset, it has not', async () => {
+    const { acceptor, next, until, client } = await opened(portable);
+    let seen = 0;
+    const answered = async (): Promise<Socket> => {
+      const { socket, received } = await client();
+      socket.write(A);
+      acceptor.answer((await next(++seen)).id, B, 7);
+      while (received.length < B.length) await moment();
+      return socket;
+    };
+    const ends: readonly ((socket: Socket) => unknown)[] = [
+      (socket) => socket.end(),
+      (socket) => socket.end(B.subarray(0, 1)),
+      (socket) => socket.end(B.subarray(0, 5)),
+      (socket) => socket.resetAndDestroy(),
+    ];
+    const kinds: string[] = [];
+    for (const end of ends) {
+      end(await answered());
+      const event = await next(++seen);
+      expect(event).toMatchObject({ answered: true, tag: 7 });
+      kinds.push(event.kind);
+      acceptor.finish(event.id, new Uint8Array(0));
+      await until(0);
+    }
+    expect(kinds).toEqual(['left', 'closed', 'closed', 'closed']);
+  });
+
   test('a peer that has shut down its side still gets its answer', async () => {
     const { acceptor, next, until, client } = await opened(portable);
     const { socket, end } = await client();

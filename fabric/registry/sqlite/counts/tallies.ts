@@ -1,6 +1,13 @@
 import type { Database } from 'better-sqlite3';
 import type { Scope } from '../../../access/scope.ts';
-import type { Arrival, Census, GroupNumbers, Handshake, HandshakeTally } from '../../records.ts';
+import {
+  ABANDONED,
+  type Arrival,
+  type Census,
+  type GroupNumbers,
+  type Handshake,
+  type HandshakeTally,
+} from '../../records.ts';
 import { ownTurn } from '../../turns.ts';
 import { inScope } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
@@ -13,6 +20,16 @@ const DAYS_KEPT = 90;
 const MINUTE_MS = 60_000;
 const MINUTES_LISTED = 10_000;
 
+/** How handshakes end, as the column `ok` has it. */
+const OUTCOME = { refused: 0, ok: 1, abandoned: 2 } as const;
+
+const outcomeOf = (result: string): number => {
+  if (result === 'ok') return OUTCOME.ok;
+  return result === ABANDONED ? OUTCOME.abandoned : OUTCOME.refused;
+};
+
+const sumOf = (outcome: number): string => `sum(iif(ok = ${outcome}, times, 0))`;
+
 /** Counts `times` handshakes of this kind. */
 export function tally(
   db: Database,
@@ -22,7 +39,7 @@ export function tally(
   prepare(
     db,
     'INSERT INTO handshake_hour VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET times = times + excluded.times',
-  ).run(Math.floor(at / HOUR_MS), owner, country ?? '', result === 'ok' ? 1 : 0, times);
+  ).run(Math.floor(at / HOUR_MS), owner, country ?? '', outcomeOf(result), times);
 }
 
 /** Forgets what was counted too long ago. */
@@ -64,7 +81,8 @@ async function tallies(
     const rows = read(() =>
       prepare(
         db,
-        `SELECT ${by} AS key, sum(iif(ok, times, 0)) AS ok, sum(iif(ok, 0, times)) AS refused FROM handshake_hour
+        `SELECT ${by} AS key, ${sumOf(OUTCOME.ok)} AS ok, ${sumOf(OUTCOME.refused)} AS refused,
+           ${sumOf(OUTCOME.abandoned)} AS abandoned FROM handshake_hour
          WHERE hour >= ? AND hour < ? AND ${own.sql} GROUP BY ${by}`,
       ).all(hour, hour + HOURS_AT_ONCE, ...own.values),
     );
@@ -80,7 +98,7 @@ export async function hourTallies(
   since: number,
 ): Promise<ReadonlyMap<number, HandshakeTally>> {
   const rows = await tallies(db, scope, read, since, 'hour');
-  return new Map(rows.map(({ key, ok, refused }) => [Number(key) * HOUR_MS, { ok, refused }]));
+  return new Map(rows.map(({ key, ...sums }) => [Number(key) * HOUR_MS, sums]));
 }
 
 export async function countryTallies(
@@ -90,10 +108,14 @@ export async function countryTallies(
   since: number,
 ): Promise<ReadonlyMap<string | undefined, HandshakeTally>> {
   const sums = new Map<string | undefined, HandshakeTally>();
-  for (const { key, ok, refused } of await tallies(db, scope, read, since, 'country')) {
+  for (const { key, ok, refused, abandoned } of await tallies(db, scope, read, since, 'country')) {
     const country = key === '' ? undefined : String(key);
-    const sum = sums.get(country) ?? { ok: 0, refused: 0 };
-    sums.set(country, { ok: sum.ok + ok, refused: sum.refused + refused });
+    const sum = sums.get(country) ?? { ok: 0, refused: 0, abandoned: 0 };
+    sums.set(country, {
+      ok: sum.ok + ok,
+      refused: sum.refused + refused,
+      abandoned: sum.abandoned + abandoned,
+    });
   }
   return sums;
 }

@@ -131,19 +131,37 @@ export function historyContract(openEmpty: OpenEmpty): void {
       const hours = [...(await registry.hourTallies(0))];
       expect(hours).toHaveLength(21);
       expect(hours.slice(0, 2)).toEqual([
-        [first, { ok: 1, refused: 2 }],
-        [first + DAY, { ok: 0, refused: 2 }],
+        [first, { ok: 1, refused: 2, abandoned: 0 }],
+        [first + DAY, { ok: 0, refused: 2, abandoned: 0 }],
       ]);
       expect(Object.fromEntries(await registry.countryTallies(0))).toEqual({
-        CH: { ok: 1, refused: 21 },
-        DE: { ok: 0, refused: 1 },
-        undefined: { ok: 0, refused: 20 },
+        CH: { ok: 1, refused: 21, abandoned: 0 },
+        DE: { ok: 0, refused: 1, abandoned: 0 },
+        undefined: { ok: 0, refused: 20, abandoned: 0 },
       });
       expect([...(await registry.hourTallies(START + 20 * DAY))]).toEqual(hours.slice(-1));
       expect(Object.fromEntries(await registry.countryTallies(first + 20 * DAY))).toEqual({
-        CH: { ok: 0, refused: 1 },
-        undefined: { ok: 0, refused: 1 },
+        CH: { ok: 0, refused: 1, abandoned: 0 },
+        undefined: { ok: 0, refused: 1, abandoned: 0 },
       });
+    });
+
+    test('counts a handshake that its client has left neither as good nor as refused, and lists it', async () => {
+      const { registry, group } = await withGroup(openEmpty, { now: () => START });
+      await registry.admit(applicant(group));
+      for (const result of ['net.closed', 'net.abandoned'])
+        await registry.refused({ source: 'x', proven: false, result }, 2);
+      expect([...(await registry.hourTallies(0)).values()]).toEqual([{ ok: 1, refused: 3, abandoned: 3 }]);
+      const results = async (result?: string): Promise<string[]> =>
+        (await registry.handshakes({ limit: 9 }, result === undefined ? {} : { result })).rows.map(
+          (row) => row.result,
+        );
+      expect(await results()).toEqual(['net.abandoned', 'net.closed', 'ok']);
+      expect(await results('refused')).toEqual(['net.closed']);
+      expect(await results('net.abandoned')).toEqual(['net.abandoned']);
+      expect((await registry.handshakeCounts()).map(({ result, times }) => [result, times])).toEqual(
+        expect.arrayContaining([['net.abandoned', 2]]),
+      );
     });
 
     test('what is counted is forgotten after more than a year', async () => {

@@ -159,7 +159,7 @@ describe('migrations', () => {
     expect(await first!.deviceNamed('pump')).toEqual(address);
     expect([...(await first!.deviceCountries())]).toEqual([['CH', 1]]);
     expect((await first!.handshakes({ limit: 9 })).rows).toHaveLength(1);
-    expect([...(await first!.hourTallies(0)).values()]).toEqual([{ ok: 5, refused: 0 }]);
+    expect([...(await first!.hourTallies(0)).values()]).toEqual([{ ok: 5, refused: 0, abandoned: 0 }]);
     expect((await first!.alarms({ limit: 9 }, true)).rows.map(({ kind }) => kind)).toEqual(['device.twins']);
     expect(await acme!.census()).toMatchObject({ networks: 0, groups: 0, devices: 0, evicted: 0 });
     expect((await acme!.handshakes({ limit: 9 })).rows).toEqual([]);
