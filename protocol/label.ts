@@ -5,6 +5,7 @@ import { GROUP_KEY_LENGTH, MAX_BASENAME_LENGTH } from './crypto/group.ts';
 import { Failure } from './failure.ts';
 import { hasUnprintable } from './text.ts';
 import { decodeUtf8, encodeUtf8 } from './utf8.ts';
+import { counted } from './words.ts';
 
 /**
  * What a batch label says of a group of devices. The text of it is printed as a QR code and travels as a file
@@ -257,12 +258,12 @@ const isCount = (count: number): boolean => Number.isInteger(count) && count >= 
 
 /** @throws Failure `label.bad-box` for a box that a batch of `count` devices cannot have */
 function checkBox({ number, boxes, devices }: LabelBox, count: number | undefined): void {
-  const counted = [number, boxes, devices].every(isCount) && number <= boxes;
-  if (counted && (count === undefined || (devices <= count && boxes <= count))) return;
+  const isBox = [number, boxes, devices].every(isCount) && number <= boxes;
+  if (isBox && (count === undefined || (devices <= count && boxes <= count))) return;
   throw new Failure(
     'label.bad-box',
     'operator',
-    `there is no box ${number} of ${boxes} with ${devices} devices${count === undefined ? '' : ` in a batch of ${count}`}`,
+    `there is no box ${number} of ${boxes} with ${counted(devices, 'device')}${count === undefined ? '' : ` in a batch of ${count}`}`,
     { action: 'Draw the labels of the boxes again: "enf-factory batch labels".' },
   );
 }

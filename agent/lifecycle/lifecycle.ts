@@ -1,6 +1,7 @@
 import { pause } from '../../protocol/backoff.ts';
 import type { Failure } from '../../protocol/failure.ts';
 import type { Verdict } from '../../protocol/tunnel/verdict.ts';
+import { counted } from '../../protocol/words.ts';
 import { duration } from './duration.ts';
 import { afterFailure, isUnproven } from './failure.ts';
 import type { Action, Attempts, Event, Goal, Moment, Pause, Situation, Step, Trouble } from './situation.ts';
@@ -368,5 +369,4 @@ function pauseAfter(
   };
 }
 
-const attemptsText = (attempts: number): string =>
-  `${attempts} failed ${attempts === 1 ? 'attempt' : 'attempts'}`;
+const attemptsText = (attempts: number): string => counted(attempts, 'failed attempt');

@@ -1,4 +1,5 @@
 import type { Wire } from '../../protocol/tunnel/wire.ts';
+import { counted } from '../../protocol/words.ts';
 import type { Config } from '../config/config.ts';
 import type { CertificateView } from '../identity/session.ts';
 import { duration } from '../lifecycle/duration.ts';
@@ -210,8 +211,8 @@ export function describeStatus(status: Status, wallMs: number): string {
   }
   if (status.traffic) {
     const { sentPackets, sentBytes, receivedPackets, receivedBytes } = status.traffic;
-    rows.push(['sent', `${sentPackets} packets, ${sentBytes} bytes`]);
-    rows.push(['received', `${receivedPackets} packets, ${receivedBytes} bytes`]);
+    rows.push(['sent', `${counted(sentPackets, 'packet')}, ${counted(sentBytes, 'byte')}`]);
+    rows.push(['received', `${counted(receivedPackets, 'packet')}, ${counted(receivedBytes, 'byte')}`]);
   }
   if (status.state.quarantined.length > 0) rows.push(['set aside', status.state.quarantined.join(', ')]);
   const width = Math.max(...rows.map(([name]) => name.length));

@@ -1,15 +1,32 @@
 import type { DeviceDetails, DeviceView } from '../../fabric/operations/views/devices.ts';
+import type { GroupRow } from '../../fabric/operations/views/groups.ts';
+import { counted } from '../../protocol/words.ts';
 import { ago } from './time.ts';
 
 /** A number of things: "1 device", "1,204 devices". */
-export const count = (n: number, one: string, many = `${one}s`): string =>
-  `${n.toLocaleString('en')} ${n === 1 ? one : many}`;
+export const count = counted;
 
 /** When those come back that were shut out, as a sentence behind another one. */
 export const within = (seconds: number | undefined): string =>
   seconds === undefined
     ? ''
     : ` An agent that is running connects within ${seconds < 120 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`}.`;
+
+/** Devices that are not simply there, of a batch or of all: what adds up to their number together with the active ones. */
+export function outWords({
+  banned,
+  evicted,
+  bannedAndEvicted,
+  retired,
+}: Pick<GroupRow, 'banned' | 'evicted' | 'bannedAndEvicted' | 'retired'>): readonly string[] {
+  const number = (n: number): string => n.toLocaleString('en');
+  const twice = bannedAndEvicted > 0 ? ` (${number(bannedAndEvicted)} of these banned as well)` : '';
+  return [
+    ...(banned > 0 ? [`${number(banned)} banned`] : []),
+    ...(evicted > 0 ? [`${number(evicted)} evicted${twice}`] : []),
+    ...(retired > 0 ? [`${number(retired)} retired`] : []),
+  ];
+}
 
 /** The first 20 hex digits of a group's id in groups of four, as printed on the label. */
 export const shortGid = (gid: string): string =>

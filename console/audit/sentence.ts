@@ -1,5 +1,6 @@
 import type { AuditView } from '../../fabric/operations/views/handshakes.ts';
 import type { AlarmKind } from '../../fabric/registry/alarms.ts';
+import { counted } from '../../protocol/words.ts';
 
 type Detail = Readonly<Record<string, unknown>>;
 type Words = (entry: { readonly who: string; readonly subject: string; readonly detail: Detail }) => string;
@@ -7,6 +8,9 @@ type Words = (entry: { readonly who: string; readonly subject: string; readonly 
 const named = (detail: Detail, subject: string): string =>
   typeof detail.name === 'string' ? `“${detail.name}”` : subject.slice(0, 20);
 const field = (detail: Detail, name: string): string => String(detail[name] ?? '?');
+/** So many things as the detail says. */
+const number = (detail: Detail, name: string, one: string): string =>
+  typeof detail[name] === 'number' ? counted(detail[name], one) : `? ${one}s`;
 
 /** At which owner, where that does not go without saying. */
 const atOwner = ({ owner }: Detail): string => (typeof owner === 'string' ? ` of ${owner}` : '');
@@ -107,13 +111,13 @@ const WORDS: Readonly<Record<string, Words>> = {
   'group.suspend': ({ who, subject, detail }) => `${who} suspended the batch ${named(detail, subject)}`,
   'group.resume': ({ who, subject, detail }) => `${who} resumed the batch ${named(detail, subject)}`,
   'roster.add': ({ who, subject, detail }) =>
-    `${who} gave the batch ${named(detail, subject)} a roster of ${field(detail, 'devices')} devices`,
+    `${who} gave the batch ${named(detail, subject)} a roster of ${number(detail, 'devices', 'device')}`,
   'roster.remove': ({ who, subject, detail }) =>
     `${who} took the roster of the batch ${named(detail, subject)} away`,
   'roster.ban': ({ who, subject, detail }) =>
-    `${who} banned ${field(detail, 'devices')} devices of the batch ${named(detail, subject)} before they came`,
+    `${who} banned ${number(detail, 'devices', 'device')} of the batch ${named(detail, subject)} before any came`,
   'roster.unban': ({ who, subject, detail }) =>
-    `${who} unbanned ${field(detail, 'devices')} devices of the batch ${named(detail, subject)} before they came`,
+    `${who} unbanned ${number(detail, 'devices', 'device')} of the batch ${named(detail, subject)} before any came`,
   'device.admit': ({ subject, detail }) =>
     detail.ca === undefined
       ? `A new device proved its batch and got ${subject}`
@@ -152,14 +156,14 @@ const WORDS: Readonly<Record<string, Words>> = {
   'pki.add': ({ who, subject, detail }) => `${who} added CA ${subject}, ${named(detail, subject)}`,
   'pki.remove': ({ who, subject, detail }) => `${who} removed CA ${subject}, ${named(detail, subject)}`,
   'pki.import': ({ who, subject, detail }) =>
-    `${who} listed ${field(detail, 'devices')} devices of CA ${subject}`,
+    `${who} listed ${number(detail, 'devices', 'device')} of CA ${subject}`,
   'pki.crl': ({ who, subject, detail }) =>
-    `${who} gave CA ${subject} a list of ${field(detail, 'entries')} revoked certificates`,
+    `${who} gave CA ${subject} a list of ${number(detail, 'entries', 'revoked certificate')}`,
   'pki.revoke': ({ who, subject, detail }) =>
     `${who} revoked the certificate ${field(detail, 'serial')} of CA ${subject}: ${field(detail, 'reason')}`,
   'privacy.change': ({ who, detail }) =>
     `${who} chose to keep ${field(detail, 'addresses')} addresses of handshakes${
-      detail.days === 0 ? '' : ` for ${field(detail, 'days')} days`
+      detail.days === 0 ? '' : ` for ${number(detail, 'days', 'day')}`
     }`,
   'alarm.opened': ({ subject, detail }) => `Alarm: ${alarmed(subject, detail)}`,
   'alarm.ended': ({ subject, detail }) => `The alarm is over: ${alarmed(subject, detail)}`,

@@ -1,4 +1,5 @@
 import { absolute } from '../app/time.ts';
+import { count } from '../app/words.ts';
 
 const [WIDTH, HEIGHT, PAD] = [600, 140, 4] as const;
 
@@ -27,7 +28,7 @@ export function ArrivalCurve({
       <svg
         viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
         role="img"
-        aria-label={`${points.at(-1)!.devices} devices came from ${from} to ${to}`}
+        aria-label={`${count(points.at(-1)!.devices, 'device')} came from ${from} to ${to}`}
       >
         {announced !== null && announced > 0 && (
           <line class="chart-goal" x1={PAD} x2={WIDTH - PAD} y1={y(announced)} y2={y(announced)} />

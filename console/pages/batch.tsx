@@ -4,7 +4,16 @@ import { hrefOf } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
 import { go } from '../app/route.ts';
 import { may } from '../app/session.ts';
-import { addressWords, count, placeWords, resultWords, shortGid, whereWords, within } from '../app/words.ts';
+import {
+  addressWords,
+  count,
+  outWords,
+  placeWords,
+  resultWords,
+  shortGid,
+  whereWords,
+  within,
+} from '../app/words.ts';
 import { ArrivalBar } from '../charts/arrival-bar.tsx';
 import { ArrivalCurve } from '../charts/arrival-curve.tsx';
 import { Standing } from '../parts/badge.tsx';
@@ -82,6 +91,7 @@ export function BatchPage({ gid }: { readonly gid: string }) {
       <Facts
         rows={[
           ['Arrived', <ArrivalBar key="a" arrived={data.devices} announced={data.announced} />],
+          ['Kept out of these', outWords(data).join(', ') || <span class="quiet">none</span>],
           ['Last arrival', <When key="l" at={data.lastArrival} />],
           ['May come', data.most === null ? 'any number' : count(data.most, 'device')],
           ['New devices from', countriesWords(data.countries)],
@@ -94,7 +104,7 @@ export function BatchPage({ gid }: { readonly gid: string }) {
       <p>
         <a href={hrefOf(['devices'], { gid: data.gid })}>The devices of this batch</a>
       </p>
-      <RosterNote {...data} />
+      <RosterNote {...data} again={again} />
       {data.beyondLimits !== null && <BeyondLimits knocking={data.beyondLimits} />}
       <Section title="Refused lately">
         {data.refusals.length === 0 ? (

@@ -1,9 +1,9 @@
-import type { GroupView } from '../../fabric/operations/views/groups.ts';
+import type { GroupRow } from '../../fabric/operations/views/groups.ts';
 import { run } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
 import { may } from '../app/session.ts';
-import { shortGid } from '../app/words.ts';
+import { outWords, shortGid } from '../app/words.ts';
 import { ArrivalBar } from '../charts/arrival-bar.tsx';
 import { Standing } from '../parts/badge.tsx';
 import { Export } from '../parts/export.tsx';
@@ -15,13 +15,16 @@ import { When } from '../parts/when.tsx';
 import { BatchPage } from './batch.tsx';
 import { RosterPage } from './roster.tsx';
 
-type Counted = GroupView & { readonly devices: number };
-
-const COLUMNS: readonly Column<Counted>[] = [
+const COLUMNS: readonly Column<GroupRow>[] = [
   { name: 'Batch', kind: 'main', cell: ({ gid, name }) => <GroupLink gid={gid} name={name} /> },
   {
     name: 'Arrived',
     cell: ({ devices, announced }) => <ArrivalBar arrived={devices} announced={announced} />,
+  },
+  {
+    name: 'Kept out',
+    kind: 'extra',
+    cell: (row) => outWords(row).join(', ') || <span class="quiet">none</span>,
   },
   { name: 'State', cell: ({ status }) => <Standing standing={status} /> },
   { name: 'Network', cell: ({ network }) => network },
@@ -61,7 +64,7 @@ function BatchList({ route }: { readonly route: Route }) {
       <ListTable
         caption="Batches"
         query={query}
-        columns={[...COLUMNS, ...ownerColumn<Counted>()]}
+        columns={[...COLUMNS, ...ownerColumn<GroupRow>()]}
         keyOf={({ gid }) => gid}
         route={route}
         empty={

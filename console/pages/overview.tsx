@@ -2,7 +2,7 @@ import { run, type ViewOf } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
 import { may } from '../app/session.ts';
-import { count, placeWords } from '../app/words.ts';
+import { count, outWords, placeWords } from '../app/words.ts';
 import { auditSentence } from '../audit/sentence.ts';
 import { ArrivalBar } from '../charts/arrival-bar.tsx';
 import { HourBars } from '../charts/hour-bars.tsx';
@@ -49,12 +49,8 @@ export function Overview(_: { readonly route: Route }) {
 }
 
 function Sentence({ numbers: { devices, groups } }: { readonly numbers: Numbers }) {
-  const { total, online, banned, evicted, suspended } = devices;
-  const others = [
-    ...(banned > 0 ? [`${banned} banned`] : []),
-    ...(evicted > 0 ? [`${evicted} evicted`] : []),
-    ...(suspended > 0 ? [`${suspended} suspended`] : []),
-  ];
+  const { total, online, suspended } = devices;
+  const others = [...outWords(devices), ...(suspended > 0 ? [`${suspended} suspended`] : [])];
   return (
     <span role="status">
       {count(total, 'device')} of {count(groups, 'batch', 'batches')};{' '}

@@ -3,6 +3,7 @@ import { run, type ViewOf } from '../api/operations.ts';
 import type { Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
 import { may } from '../app/session.ts';
+import { count } from '../app/words.ts';
 import { ChoiceField, TextField } from '../parts/field.tsx';
 import { Page, Section } from '../parts/page.tsx';
 import { ProblemBox } from '../parts/problem.tsx';
@@ -83,7 +84,7 @@ function PrivacyDial({ chosen, again }: { readonly chosen: Privacy; readonly aga
             { name: 'When', kind: 'main', cell: () => 'today, 14:02' },
             { name: 'From', cell: (each) => <code>{EXAMPLE[each]}</code> },
             { name: 'Address registered in', cell: () => 'Switzerland' },
-            { name: 'Gone', cell: () => (wanted === null ? 'not by age' : `after ${wanted} days`) },
+            { name: 'Gone', cell: () => (wanted === null ? 'not by age' : `after ${count(wanted, 'day')}`) },
           ]}
         />
         {changes && (

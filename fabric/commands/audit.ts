@@ -1,7 +1,7 @@
 import type { Command, Invocation } from '../../cli/program.ts';
 import { table } from '../../cli/table.ts';
-import { counted } from '../../cli/words.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { counted } from '../../protocol/words.ts';
 import { acceptLoss, countHandshakes, listAudit, listHandshakes, verifyAudit } from '../operations/audit.ts';
 import type { AuditView, HandshakeCountView, HandshakeView } from '../operations/views/handshakes.ts';
 import { eachPage, type Page, type PageRequest } from '../registry/pages.ts';
@@ -69,7 +69,9 @@ export const audit: Command = {
         const shown = !invocation.flag('json') && since === undefined && what === undefined;
         const counts = shown ? await fabric.run(countHandshakes, {}) : [];
         const several = await seesSeveralOwners(invocation, fabric);
-        invocation.print(rows, () => [handshakeTable(rows, several), ...counts.map(strangersText)].join('\n'));
+        invocation.print(rows, () =>
+          [handshakeTable(rows, several), ...counts.map(strangersText)].join('\n'),
+        );
         return;
       }
       const subject = invocation.option('subject');

@@ -1,7 +1,7 @@
 import { type Command, EXIT, type Invocation, type Option } from '../../cli/program.ts';
 import { table } from '../../cli/table.ts';
-import { counted } from '../../cli/words.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { counted } from '../../protocol/words.ts';
 import type { JobView } from '../jobs/view.ts';
 import { type BulkFilterInput, changeDevices, countDevices } from '../operations/bulk.ts';
 import type { DeviceFilterInput } from '../operations/devices.ts';

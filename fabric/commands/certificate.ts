@@ -1,10 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import type { Command, Invocation, Option } from '../../cli/program.ts';
 import { table } from '../../cli/table.ts';
-import { counted } from '../../cli/words.ts';
 import { createFile } from '../../os/files/create.ts';
 import { readBounded } from '../../os/files/read.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { counted } from '../../protocol/words.ts';
 import { installCertificate, listCertificates, rotateCertificate } from '../operations/certificates.ts';
 import type { CertificateView, RotationView } from '../operations/views/certificates.ts';
 import { type Asked, asked, parseRequest } from '../pki/signing.ts';

@@ -1,11 +1,12 @@
 import { readBasename } from '../../cli/basename.ts';
 import { type Command, EXIT, type Invocation } from '../../cli/program.ts';
-import { counted } from '../../cli/words.ts';
 import { readBounded, readExact } from '../../os/files/read.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import { GROUP_KEY_LENGTH } from '../../protocol/crypto/group.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { encodeLabel } from '../../protocol/label.ts';
+import { pemBody } from '../../protocol/pem.ts';
+import { counted } from '../../protocol/words.ts';
 import { removeGroup } from '../operations/endings.ts';
 import { admitGroup, changeGroup, listGroups, setGroupStatus } from '../operations/groups.ts';
 import { readLabel } from '../operations/labels.ts';
@@ -95,7 +96,7 @@ async function makerKeyOf(invocation: Invocation): Promise<string | undefined> {
   const file = invocation.option('maker');
   return file === undefined
     ? undefined
-    : new TextDecoder().decode(await readBounded(file, "maker's public key"));
+    : pemBody(new TextDecoder().decode(await readBounded(file, "maker's public key")));
 }
 
 const SIGNATURES: Readonly<Record<LabelView['signature'], string>> = {
@@ -142,7 +143,9 @@ function labelLines(view: LabelView): string[] {
     `Claim      ${hasClaim ? 'there' : 'none'}`,
     `Signature  ${SIGNATURES[signature]}${maker === null ? '' : `: made with the key ${maker}`}`,
     `Admitted   ${group === null ? 'no' : `yes, as "${group.name}" to ${group.network}`}`,
-    ...(knocking === null ? [] : [`Knocking   ${counted(knocking.attempts, 'attempt')} since ${when(knocking.first)}`]),
+    ...(knocking === null
+      ? []
+      : [`Knocking   ${counted(knocking.attempts, 'attempt')} since ${when(knocking.first)}`]),
   ];
 }
 
@@ -196,13 +199,18 @@ const groupList: Command = {
         fabric,
         listGroups,
         withOwners(await seesSeveralOwners(invocation, fabric), {
-          header: ['GROUP', 'NAME', 'NETWORK', 'STATUS', 'DEVICES', 'EXPECTED', 'MOST', 'COUNTRIES', 'ADDED'],
+          header: [
+            ...['GROUP', 'NAME', 'NETWORK', 'STATUS', 'DEVICES', 'BANNED', 'EVICTED', 'BOTH', 'RETIRED'],
+            ...['EXPECTED', 'MOST', 'COUNTRIES', 'ADDED'],
+          ],
           cells: (group) => [
             printedGid(group),
             group.name,
             group.network,
             group.status,
-            String(group.devices),
+            ...[group.devices, group.banned, group.evicted, group.bannedAndEvicted, group.retired].map(
+              String,
+            ),
             String(group.announced ?? '-'),
             String(group.most ?? '-'),
             group.countries?.join(',') ?? '-',

@@ -4,6 +4,7 @@ import { readBounded } from '../../os/files/read.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { encodeBase64 } from '../../protocol/identity/base64.ts';
 import { parseRoots } from '../../protocol/identity/roots.ts';
+import { counted } from '../../protocol/words.ts';
 import {
   addAnchor,
   importListed,
@@ -114,7 +115,10 @@ const pkiImport: Command = {
       path,
     );
     const view = await withFabric(invocation, (fabric) => importAll(fabric, id, devices));
-    invocation.print(view, () => `${view.devices} devices of CA ${id} are listed.`);
+    invocation.print(
+      view,
+      () => `${counted(view.devices, 'device')} of CA ${id} ${view.devices === 1 ? 'is' : 'are'} listed.`,
+    );
     return undefined;
   },
 };

@@ -1,6 +1,6 @@
 import type { Command } from '../../cli/program.ts';
-import { counted } from '../../cli/words.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { counted } from '../../protocol/words.ts';
 import { changePrivacy, showPrivacy } from '../operations/privacy.ts';
 import type { PrivacyView } from '../operations/views/privacy.ts';
 import { KEPT_ADDRESSES, type KeptAddresses } from '../registry/privacy.ts';

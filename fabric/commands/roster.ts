@@ -1,6 +1,7 @@
 import { type Command, EXIT, type Invocation, type Option } from '../../cli/program.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { counted } from '../../protocol/words.ts';
 import {
   changeRoster,
   listRoster,
@@ -25,7 +26,7 @@ export const ROSTER_OPTIONS: readonly Option[] = [
   {
     name: 'maker',
     value: 'FILE',
-    help: "the public key of the maker (maker.pub) that has to have signed the roster; without --roster, the label",
+    help: 'the public key of the maker (maker.pub) that has to have signed the roster; without --roster, the label',
   },
   {
     name: 'name-by-serial',
@@ -70,15 +71,17 @@ export const givenText = (view: RosterStatusView, effect: string): string =>
 
 function rosterLines({ devices, seen, unnamed, outside, banned }: RosterView): string[] {
   return [
-    `${seen ?? 0} of ${devices} devices have been seen.`,
-    ...(banned === 0 ? [] : [`${banned} are banned and have not been seen.`]),
+    `${seen ?? 0} of ${counted(devices, 'device has', 'devices have')} been seen.`,
+    ...(banned === 0
+      ? []
+      : [`${banned === 1 ? '1 is banned and has' : `${banned} are banned and have`} not been seen.`]),
     ...(unnamed === 0
       ? []
-      : [`${unnamed} cannot get in: they were made before the factory noted what they are known by.`]),
+      : [`${unnamed} cannot get in: made before the factory noted what devices are known by.`]),
     ...(outside === null || outside === 0
       ? []
       : [
-          `${outside} devices of the group are not on it: they were there before, and do not provision any more.`,
+          `${counted(outside, 'device of the group is', 'devices of the group are')} not on it: they were there before, and do not provision any more.`,
         ]),
   ];
 }
@@ -130,10 +133,10 @@ function statusText(view: RosterStatusView): string {
   return [
     `${group}: ${state === 'in-force' ? `a roster is in force since ${when(since!)}` : 'a roster is not in force yet'}`,
     ...(state === 'arriving' ? [`Received   ${received} of ${bytes} bytes`] : []),
-    ...(state === 'indexing' ? [`Indexed    ${indexed} of ${devices} lines`] : []),
+    ...(state === 'indexing' ? [`Indexed    ${indexed} of ${counted(devices, 'line')}`] : []),
     ...(state === 'in-force' ? rosterLines(roster) : []),
     `Maker      ${maker}`,
-    `Boxes      ${perBox === null ? 'not known' : `of ${perBox} devices`}`,
+    `Boxes      ${perBox === null ? 'not known' : `of ${counted(perBox, 'device')}`}`,
     `Names      ${names ? 'by serial number' : 'as you give them'}`,
   ].join('\n');
 }

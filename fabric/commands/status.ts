@@ -1,6 +1,6 @@
 import { type Command, EXIT, type Invocation } from '../../cli/program.ts';
-import { counted } from '../../cli/words.ts';
 import { VERSION } from '../../os/service/process.ts';
+import { counted } from '../../protocol/words.ts';
 import { machineProbes } from '../doctor/probes.ts';
 import { listHandshakes } from '../operations/audit.ts';
 import { askServing, type Serving } from '../operations/contract/serving.ts';
@@ -106,7 +106,7 @@ async function newestReasons(fabric: Fabric): Promise<readonly Reason[]> {
 
 function statusText(numbers: OverviewView, reasons: readonly Reason[], host: HostStatus | undefined): string {
   const { devices, groups, networks, handshakes, countries, audit } = numbers;
-  const { total, online, banned, evicted, suspended } = devices;
+  const { total, online, suspended } = devices;
   const places = countries
     .filter((each) => each.devices > 0)
     .slice(0, PLACES_SHOWN)
@@ -114,7 +114,7 @@ function statusText(numbers: OverviewView, reasons: readonly Reason[], host: Hos
   const why = reasons.slice(0, REASONS_SHOWN).map(({ result, times }) => `${times} × ${result}`);
   return [
     ...(host === undefined ? [] : [`Serving       ${servingText(host.serving)}`]),
-    `Devices       ${total}: ${online === null ? 'nobody knows how many are online' : `${online} online`}, ${banned} banned, ${evicted} evicted${banned > 0 && evicted > 0 ? ' (perhaps banned as well)' : ''}, ${suspended} of suspended groups`,
+    `Devices       ${total}: ${online === null ? 'nobody knows how many are online' : `${online} online`}, ${standingsText(devices)}, ${suspended} of suspended groups`,
     `Groups        ${groups} in ${counted(networks, 'network')}`,
     `Handshakes    ${handshakes.ok} admitted, ${handshakes.refused} refused${handshakes.abandoned === 0 ? '' : `, ${handshakes.abandoned} left by their clients`} within 24 hours`,
     ...(why.length === 0 ? [] : [`Refused       ${why.join(', ')}`]),
@@ -125,6 +125,13 @@ function statusText(numbers: OverviewView, reasons: readonly Reason[], host: Hos
       : [`Certificates  until ${when(new Date(host.certificatesUntil).toISOString())}`]),
     `Version       ${VERSION}`,
   ].join('\n');
+}
+
+/** The numbers add up: whoever is in two of them is named. */
+function standingsText(devices: OverviewView['devices']): string {
+  const { active, banned, evicted, bannedAndEvicted, retired } = devices;
+  const both = bannedAndEvicted === 0 ? '' : ` (${bannedAndEvicted} of these banned as well)`;
+  return `${active} active, ${banned} banned, ${evicted} evicted${both}, ${retired} retired`;
 }
 
 function servingText(serving: HostStatus['serving']): string {

@@ -1,3 +1,4 @@
+import { counted } from '../../protocol/words.ts';
 import type { AlarmKind, Finding } from '../registry/alarms.ts';
 
 /** What an alarm means, and what to do: a sentence each. */
@@ -6,9 +7,11 @@ export function alarmText({ kind, subject, detail }: Finding): {
   readonly action: string;
 } {
   const of = (name: string): string => String(detail[name] ?? '?');
+  const number = (name: string): number => Number(detail[name] ?? 0);
+  const times = number('times') === 1 ? 'Once' : `${number('times').toLocaleString('en')} times`;
   const TEXTS: Readonly<Record<AlarmKind, readonly [what: string, action: string]>> = {
     'group.over-announced': [
-      `${of('devices')} devices of "${of('name')}" came, ${of('announced')} are expected.`,
+      `${counted(number('devices'), 'device')} of "${of('name')}" came, ${counted(number('announced'), 'is', 'are')} expected.`,
       'Somebody has issued more credentials than were announced: ask the factory, or suspend the group.',
     ],
     'group.knocking': [
@@ -16,11 +19,11 @@ export function alarmText({ kind, subject, detail }: Finding): {
       'If they are yours, scan their label. If not, nothing has to be done: they do not get in.',
     ],
     'group.over-limit': [
-      `${of('times')} times a further device of "${of('name')}" was refused: the group has as many as it may have.`,
+      `${times} a further device of "${of('name')}" was refused: the group has as many as it may have.`,
       'If more are yours, raise its limit. If not, somebody has issued more credentials: ask the factory.',
     ],
     'country.unexpected': [
-      `${of('times')} times a new device of "${of('name')}" came from ${of('countries')} and was refused.`,
+      `${times} a new device of "${of('name')}" came from ${of('countries')} and was refused.`,
       'If it is yours, add the country to those of the group. If not, find out who has the device.',
     ],
     'claim.objection': [
@@ -30,11 +33,11 @@ export function alarmText({ kind, subject, detail }: Finding): {
       'Find out whose devices these are. If they are not of who has the batch, that owner removes it, and the other one claims it.',
     ],
     'group.off-roster': [
-      `${of('times')} times a member of "${of('name')}" that is not on its roster was refused.`,
+      `${times} a member of "${of('name')}" that is not on its roster was refused.`,
       "Somebody may have the issuer's key: ask the maker. They do not get in.",
     ],
     'device.failing': [
-      `${of('times')} of ${of('devices')} devices of "${of('name')}" report ${of('code')} within an hour.`,
+      `${of('times')} of ${counted(number('devices'), 'device')} of "${of('name')}" ${number('times') === 1 ? 'reports' : 'report'} ${of('code')} within an hour.`,
       'Look the code up in docs/errors.md: what so many have in common is mostly not the devices.',
     ],
     'device.two-countries': [
@@ -46,7 +49,7 @@ export function alarmText({ kind, subject, detail }: Finding): {
       'Evict it: only the one that has the credential comes back.',
     ],
     'fleet.dropped': [
-      `Of ${of('before')} tunnels ${of('now')} are left within five minutes.`,
+      `Of ${counted(number('before'), 'tunnel')} ${counted(number('now'), 'is', 'are')} left within five minutes.`,
       'Look at the uplink of this host and at the places of those that are gone.',
     ],
     'certificate.expiring': [

@@ -1,10 +1,11 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { formatPrefix } from '../../protocol/ipv6.ts';
 import { basenameText, type Label, MAX_COUNT } from '../../protocol/label.ts';
+import { publicKeyPem } from '../../protocol/pem.ts';
 import { LONGEST_HEADER } from '../../protocol/roster.ts';
 import { countries } from '../geo/countries.ts';
 import { parseCountries } from '../geo/country-list.ts';
-import type { CountedGroup, Group, GroupStatus } from '../registry/records.ts';
+import type { CountedGroup, Group, GroupStatus, StandingCounts } from '../registry/records.ts';
 import type { GroupChange } from '../registry/registry.ts';
 import { handshakeView } from './audit.ts';
 import { badInput, list, oneOf, optional, text, whole } from './contract/input.ts';
@@ -13,13 +14,13 @@ import { backWithin } from './devices.ts';
 import { knockingOf, MOST_ATTEMPTS } from './knocking.ts';
 import { rosterFields } from './rosters.ts';
 import { textFilter } from './search.ts';
-import type { ArrivalsView, GroupDetails, GroupStatusView, GroupView } from './views/groups.ts';
+import type { ArrivalsView, GroupDetails, GroupRow, GroupStatusView, GroupView } from './views/groups.ts';
 
 /** Characters that are looked at; labels are read with what else a group needs, only when one is admitted. */
 export const LONGEST_LABEL = 4_096;
 
-/** Characters of a maker's public key in PEM. */
-export const LONGEST_MAKER_KEY = 1_000;
+/** Characters of a maker's public key in base64; it has 60. */
+export const LONGEST_MAKER_KEY = 400;
 
 const MOST_DEVICES = MAX_COUNT;
 /** There are some 250. */
@@ -29,7 +30,7 @@ const COUNTRIES = list(text(16), MOST_COUNTRIES);
 /**
  * `announced`: how many devices are expected, unless given what the label says, 0: not known; `most`: how many may come; `countries`: where they may come from for the first time;
  * `status`: active unless given; `roster`: the first line of the roster without which nobody gets in, and whose maker alone may give it; `maker`: the
- * public key (PEM) with which the label has to be signed.
+ * public key (base64 of DER) with which the label has to be signed.
  */
 interface GroupInput {
   readonly label: string;
@@ -64,7 +65,7 @@ export const admitGroup = operation<GroupInput, Changed<GroupView>>(
     const { label, gid, claimHash } = openLabel(input.label);
     if (input.maker !== undefined) {
       const { requireSigned } = await import('../labels/signature.ts');
-      requireSigned(label, input.maker);
+      requireSigned(label, publicKeyPem(input.maker));
     }
     const { gpk, basename, name } = label;
     const { status, announced = label.count ?? 0 } = input;
@@ -89,16 +90,17 @@ async function makerOf(header: string, label: Label, gid: Uint8Array): Promise<U
 }
 
 /** A page of groups, oldest first, with the number of devices of each: all, or those with `q` in their name or id. */
-export const listGroups = filteredList<
-  CountedGroup,
-  GroupView & { readonly devices: number },
-  { q?: string | undefined }
->(
+export const listGroups = filteredList<CountedGroup, GroupRow, { q?: string | undefined }>(
   'group-list',
   { q: optional(text(64)) },
   (registry, page, { q }) => registry.groups(page, textFilter(q)),
-  () => (group) => ({ ...groupView(group), devices: group.devices }),
+  () => (group) => ({ ...groupView(group), ...standingsOf(group) }),
 );
+
+function standingsOf(group: StandingCounts): StandingCounts {
+  const { devices, active, banned, evicted, bannedAndEvicted, retired } = group;
+  return { devices, active, banned, evicted, bannedAndEvicted, retired };
+}
 
 /** Suspends a group or resumes it, by the first digits of its id. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group` */
 export const setGroupStatus = operation<{ gid: string; status: GroupStatus }, Changed<GroupStatusView>>(

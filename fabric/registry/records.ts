@@ -51,10 +51,20 @@ export interface Group {
   readonly created: number;
 }
 
-/** A group with the number of its devices. */
-export interface CountedGroup extends Group {
+/** Devices by standing: `devices` is `active`, `banned`, `evicted` and `retired` together, less those that are counted twice. */
+export interface StandingCounts {
   readonly devices: number;
+  /** Neither banned, evicted nor retired. */
+  readonly active: number;
+  readonly banned: number;
+  readonly evicted: number;
+  /** Those of the banned that are evicted as well. */
+  readonly bannedAndEvicted: number;
+  readonly retired: number;
 }
+
+/** A group with the numbers of its devices. */
+export type CountedGroup = Group & StandingCounts;
 
 /** Evicted: has to provision again, and may. Banned: may not until unbanned, whether evicted or not. Retired: may never again. */
 export type DeviceStanding = 'active' | 'evicted' | 'banned' | 'retired';
@@ -202,13 +212,9 @@ export interface HandshakeFilter {
 }
 
 /** How many devices there are, by what the registry has recorded. */
-export interface Census {
+export interface Census extends StandingCounts {
   readonly networks: number;
   readonly groups: number;
-  readonly devices: number;
-  readonly banned: number;
-  readonly evicted: number;
-  readonly retired: number;
   /** Of suspended groups, whatever else they are. */
   readonly suspended: number;
   /** With a tunnel that has not ended. */
@@ -224,8 +230,7 @@ export interface HandshakeTally {
 }
 
 /** Devices of a group, and those with a tunnel that has not ended. */
-export interface GroupNumbers {
-  readonly devices: number;
+export interface GroupNumbers extends StandingCounts {
   readonly connected: number;
 }
 

@@ -5,6 +5,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { basenameText } from '../../protocol/label.ts';
 import { MANIFEST_FORMAT } from '../../protocol/roster.ts';
 import { decodeUtf8, encodeUtf8 } from '../../protocol/utf8.ts';
+import { counted } from '../../protocol/words.ts';
 import { GROUP_FILE, type Group } from '../group/group.ts';
 import { type Maker, withMakerKey } from '../maker/maker.ts';
 import { readRows, withJournal } from './journal.ts';
@@ -117,7 +118,7 @@ function boardsOpen(count: number): Failure {
   return new Failure(
     'factory.boards-open',
     'operator',
-    `${count} ${count === 1 ? 'board has' : 'boards have'} a credential, and did not show that it works`,
+    `${counted(count, 'board has', 'boards have')} a credential, and did not show that it works`,
     {
       action:
         'Boot them at the station again ("enf-factory batch export --all --json" lists them), or close the batch without them: --leave-issued.',

@@ -1,9 +1,9 @@
 import type { Command, Invocation } from '../../cli/program.ts';
-import { counted } from '../../cli/words.ts';
 import { createFileFrom } from '../../os/files/create.ts';
 import { printed } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
+import { counted } from '../../protocol/words.ts';
 import { closeBatch } from '../batch/close.ts';
 import { exportLines } from '../batch/export.ts';
 import { type Tally, withJournal } from '../batch/journal.ts';

@@ -1,7 +1,7 @@
 import type { Command } from '../../cli/program.ts';
-import { counted } from '../../cli/words.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { MOST_IN_A_BOX } from '../../protocol/roster.ts';
+import { counted } from '../../protocol/words.ts';
 import { drawBoxLabels } from '../box-labels.ts';
 import { ZPL_DPI, type ZplDpi } from '../label/zpl.ts';
 import { GROUP_OPTION } from './group.ts';

@@ -1,9 +1,9 @@
 import type { Command, Option } from '../../cli/program.ts';
 import { askLine } from '../../cli/prompt.ts';
-import { counted } from '../../cli/words.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { basenameText } from '../../protocol/label.ts';
+import { counted } from '../../protocol/words.ts';
 import { wipeTpm } from '../../tpm/wipe.ts';
 import { memberNameOf } from '../device/member.ts';
 import { requireConfirmed, verifyDevice } from '../device/verify.ts';

@@ -1,12 +1,12 @@
 import { type Command, EXIT } from '../../cli/program.ts';
 import { table } from '../../cli/table.ts';
-import { counted } from '../../cli/words.ts';
 import { createFile } from '../../os/files/create.ts';
 import { parseListen } from '../../os/net/listen.ts';
 import { type Level, stderrLog } from '../../os/service/log.ts';
 import { askedToStop } from '../../os/service/process.ts';
 import { wipe } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { counted } from '../../protocol/words.ts';
 import { withJournal } from '../batch/journal.ts';
 import { openGroup } from '../group/group.ts';
 import { readTrust, unlockOpenBatch } from '../operations.ts';

@@ -20,6 +20,7 @@ import { parseEcPrivateKey } from '../../protocol/identity/key-pair.ts';
 import { parseTrust } from '../../protocol/identity/trust.ts';
 import { basenameText, checkBasename, type Label, parseLabel } from '../../protocol/label.ts';
 import { decodeUtf8 } from '../../protocol/utf8.ts';
+import { counted } from '../../protocol/words.ts';
 import { parseRootCertificate, parseServerCertificate } from '../../protocol/xtt/certificate.ts';
 import { parseIssuerInTpm } from '../group/issuer-tpm.ts';
 import { memberName, shortGid } from '../group/names.ts';
@@ -39,11 +40,7 @@ export interface Finding {
 interface Kind {
   readonly kind: string;
   readonly matches: (name: string, bytes: Uint8Array, text: string | undefined) => boolean;
-  readonly examine: (
-    bytes: Uint8Array,
-    text: string,
-    makerKey: string | undefined,
-  ) => Record<string, string>;
+  readonly examine: (bytes: Uint8Array, text: string, makerKey: string | undefined) => Record<string, string>;
 }
 
 /** What is known of the signature of a label. Without the maker's key nobody can check it. */
@@ -112,7 +109,7 @@ const KINDS: readonly Kind[] = [
         ...(label.count === undefined ? {} : { devices: String(label.count) }),
         ...(label.box === undefined
           ? {}
-          : { box: `${label.box.number} of ${label.box.boxes}, ${label.box.devices} devices` }),
+          : { box: `${label.box.number} of ${label.box.boxes}, ${counted(label.box.devices, 'device')}` }),
         claim: label.claim ? 'present' : 'absent',
         signature: signatureOf(label, makerKey),
       };

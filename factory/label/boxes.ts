@@ -1,3 +1,5 @@
+import { counted } from '../../protocol/words.ts';
+
 /** A box of devices, as its label names it. */
 export interface Box {
   /** From 1. */
@@ -38,6 +40,6 @@ export async function* fillBoxes(
 
 /** The lines on a box's label, below those of its batch. */
 export const describeBox = ({ number, boxes, devices, from, to }: Box): string[] => [
-  `Box: ${number} of ${boxes}, ${devices} ${devices === 1 ? 'device' : 'devices'}`,
+  `Box: ${number} of ${boxes}, ${counted(devices, 'device')}`,
   ...(from === undefined ? [] : [`From: ${from}`, `To: ${to}`]),
 ];

@@ -6,6 +6,7 @@ import { readBounded, versionIfThere } from '../../os/files/read.ts';
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { decodeUtf8, encodeUtf8 } from '../../protocol/utf8.ts';
+import { counted } from '../../protocol/words.ts';
 import { MOST_COUNTED, withJournal } from '../batch/journal.ts';
 import { GROUP_FILE, type Group } from '../group/group.ts';
 
@@ -120,7 +121,7 @@ export function requireLeft(token: Token, used: Readonly<Record<string, number>>
   throw new Failure(
     'factory.token-used',
     'operator',
-    `the token ${token.id} is used up: it was for ${token.count} boards`,
+    `the token ${token.id} is used up: it was for ${counted(token.count, 'board')}`,
     {
       action: 'Give the board a new token: "enf-factory station token".',
     },

@@ -1,8 +1,8 @@
 import type { Invocation, Option } from '../../../cli/program.ts';
 import { growingTable } from '../../../cli/table.ts';
-import { counted } from '../../../cli/words.ts';
 import { printed } from '../../../os/service/process.ts';
 import { Failure, isFailure } from '../../../protocol/failure.ts';
+import { counted } from '../../../protocol/words.ts';
 import { csvLine } from '../../operations/contract/csv.ts';
 import type { PageInput, ReadOperation } from '../../operations/contract/operation.ts';
 import { listOwners } from '../../operations/people/owners.ts';

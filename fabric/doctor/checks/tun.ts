@@ -1,5 +1,5 @@
 import { failed, ok } from '../../../cli/check.ts';
-import { counted } from '../../../cli/words.ts';
+import { counted } from '../../../protocol/words.ts';
 import { type Check, onItsHost } from '../check.ts';
 
 const RESTART = 'Another program has changed it; leave it to the fabric, and restart that.';

@@ -24,6 +24,15 @@ import { DEVICE_LIMITS } from './limits.ts';
 
 const STANDING = wordOf(STANDINGS, 'Whether the device may use the network, and if not, why.');
 const ADDRESS = ipv6('The address of the device.');
+/** How many devices have which standing: those that are banned and evicted are in either number. */
+export const STANDING_COUNTS = {
+  active: count('Of those: neither banned, evicted nor retired.'),
+  banned: count('Of those: banned.'),
+  evicted: count('Of those: evicted, also if they are banned as well.'),
+  bannedAndEvicted: count('Of those: banned and evicted, so that they are in both numbers.'),
+  retired: count('Of those: retired.'),
+};
+
 /** As a roster says. */
 export const RESIDENT = whether(
   "Did its chip make the member's key, and keeps it, as the roster says? Else its secret is sealed in the chip, or in files; null: it does not say.",

@@ -17,7 +17,7 @@ import {
   wordOf,
   words,
 } from '../contract/output.ts';
-import { StandingView } from './devices.ts';
+import { STANDING_COUNTS, StandingView } from './devices.ts';
 import { COUNTRY, HandshakeView } from './handshakes.ts';
 import { GROUP_ROSTER } from './rosters.ts';
 
@@ -50,12 +50,13 @@ export const GroupView = named('Group', 'A group: a batch of devices.', {
 });
 export type GroupView = Shown<typeof GroupView>;
 
-const DEVICES = count('How many devices it has.');
+const NUMBERS = { devices: count('How many devices it has.'), ...STANDING_COUNTS };
 
-export const GroupRow = named('GroupRow', 'A group with the number of its devices.', {
+export const GroupRow = named('GroupRow', 'A group with the numbers of its devices.', {
   ...GroupView.properties,
-  devices: DEVICES,
+  ...NUMBERS,
 });
+export type GroupRow = Shown<typeof GroupRow>;
 
 export const GroupStatusView = shown({
   ...GroupView.properties,
@@ -79,7 +80,7 @@ export type KnockingView = Shown<typeof KnockingView>;
 /** A group with what is known of its devices. */
 export const GroupDetails = named('GroupDetails', 'A group with what is known of its devices.', {
   ...GroupView.properties,
-  devices: DEVICES,
+  ...NUMBERS,
   connected: count('Devices with a tunnel.'),
   lastArrival: orNull(time('When the last new device came, to the minute; null: none has.')),
   ...GROUP_ROSTER,

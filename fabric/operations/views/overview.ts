@@ -10,12 +10,15 @@ import {
   shown,
   time,
 } from '../contract/output.ts';
+import { STANDING_COUNTS } from './devices.ts';
 import { CITY_FIELDS, COUNTRY } from './handshakes.ts';
 
 const TALLY = {
   ok: count('Handshakes that were good.'),
   refused: count('Handshakes that were refused.'),
-  abandoned: count("Handshakes that their clients have left after the server's answer, having claimed nothing."),
+  abandoned: count(
+    "Handshakes that their clients have left after the server's answer, having claimed nothing.",
+  ),
 };
 
 /** Handshakes of an hour, which began at `at`. */
@@ -52,9 +55,7 @@ export const OverviewView = named('Overview', 'What there is, at a glance.', {
   devices: shown({
     total: count('How many devices there are.'),
     online: orNull(count('With a tunnel; null: no fabric is serving, so nobody knows.')),
-    banned: count('Of those: banned.'),
-    evicted: count('Of those: evicted, also if they are banned as well.'),
-    retired: count('Of those: retired.'),
+    ...STANDING_COUNTS,
     suspended: count('Of suspended groups, whatever else they are.'),
   }),
   handshakes: shown(

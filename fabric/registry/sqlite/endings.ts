@@ -118,7 +118,8 @@ export function replaceDevice(db: Database, scope: Scope, act: Act, from: Uint8A
   const [old, fresh] = [requireDevice(db, scope, from), requireDevice(db, scope, to)];
   requireReplaceable(old, fresh);
   for (const { address } of [old, fresh]) tunnelDown(db, act.at, address);
-  prepare(db, 'UPDATE device SET banned = 0, evicted = 0 WHERE address = ?').run(from);
+  // Before they change groups, which count them: the one begins anew, the other is retired.
+  prepare(db, 'UPDATE device SET banned = 0, evicted = 0 WHERE address IN (?, ?)').run(from, to);
   const setChip = prepare(
     db,
     `UPDATE device SET gid = ?, pseudonym = ?, longterm_key = ?, handshake_at = ?, handshake_from = ?, country = ?, place = ?

@@ -15,6 +15,7 @@ import {
   writingsOf,
 } from '../records.ts';
 import type { GroupChange, NewGroup } from '../registry.ts';
+import { standingCounts } from './counts/tallies.ts';
 import { bytes } from './file/database.ts';
 import { inScope } from './file/owned.ts';
 import { prepare } from './file/statements.ts';
@@ -148,18 +149,16 @@ export function listGroups(
   const rows = prepare(
     db,
     `SELECT grp.gid, gpk, basename, grp.name, network.prefix, grp.owner, owner.name AS owner_name, grp.status, claim_hash, grp.created,
-       announced, most, countries, anchor, keys, coalesce(group_size.devices, 0) AS devices
-     FROM grp JOIN network ON network.id = grp.network JOIN owner ON owner.id = grp.owner LEFT JOIN group_size ON group_size.gid = grp.gid
+       announced, most, countries, anchor, keys
+     FROM grp JOIN network ON network.id = grp.network JOIN owner ON owner.id = grp.owner
      WHERE ${own.sql} AND (grp.created, grp.gid) > (?, ?) ORDER BY grp.created, grp.gid LIMIT ?`,
-  ).all(...own.values, created, fromHex(gid), text === undefined ? page.limit + 1 : LOOKED_AT) as (Row & {
-    devices: number;
-  })[];
+  ).all(...own.values, ...[created, fromHex(gid), text === undefined ? page.limit + 1 : LOOKED_AT]) as Row[];
   const keyOf = (row: Row): string => `${row.created}-${toHex(row.gid)}`;
   const { rows: shown, next } =
     text === undefined
       ? pageOf('groups', page, rows, keyOf)
       : fittingPage('groups', page, rows, { fits: (row) => fits(row, text), keyOf });
-  return { rows: shown.map((row) => ({ ...group(row), devices: row.devices })), next };
+  return { rows: shown.map((row) => ({ ...group(row), ...standingCounts(db, row.gid) })), next };
 }
 
 /** By its name, or its id with spaces or without. */

@@ -14,6 +14,7 @@ import { rootCertificate } from '../../../fabric/pki/x509.ts';
 import { ALARM_KINDS } from '../../../fabric/registry/alarms.ts';
 import type { Handshake } from '../../../fabric/registry/records.ts';
 import { Failure } from '../../../protocol/failure.ts';
+import { sized } from './sized.ts';
 
 const DAY_MS = 86_400_000;
 const refusal = (group: number, at = 1): Handshake => ({
@@ -72,7 +73,7 @@ describe('what is found', () => {
         overAnnounced: async () => [],
         beyondLimits: async () => [],
         failures: async () => ({ rows: [] }),
-        groupNumbers: async () => ({ devices: 0, connected: 0 }),
+        groupNumbers: async () => sized(0),
         tokensEnding: async () => [],
         networks: async () => ({ rows: [], next: undefined }),
         verifyAuditPart: async () => ({ head: { seq: 0, hash: new Uint8Array(32) }, end: true }),
@@ -120,6 +121,19 @@ describe('what is found', () => {
     ]);
     expect(placesOld(made(29), 30, now)).toEqual([]);
     expect(placesOld(made(99), 0, now)).toEqual([]);
+  });
+
+  test('one thing is in the singular', () => {
+    const what = (kind: 'group.over-announced' | 'group.over-limit' | 'device.failing', detail: object) =>
+      alarmText({ kind, owner: 0, subject: 'x', detail: { name: 'b', ...detail } }).what;
+    expect(what('group.over-announced', { devices: 2, announced: 1 })).toBe(
+      '2 devices of "b" came, 1 is expected.',
+    );
+    expect(what('group.over-limit', { times: 1 })).toMatch(/^Once a further device/);
+    expect(what('group.over-limit', { times: 1_200 })).toMatch(/^1,200 times a further device/);
+    expect(what('device.failing', { times: 1, devices: 1, code: 'c' })).toBe(
+      '1 of 1 device of "b" reports c within an hour.',
+    );
   });
 
   test('each kind has words that say what it means and what to do', () => {

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { failing } from '../../../fabric/alarms/failing.ts';
 import type { FailurePage, FailurePlace } from '../../../fabric/registry/alarms.ts';
 import { toHex } from '../../../protocol/bytes.ts';
+import { sized } from './sized.ts';
 
 const group = (n: number): Uint8Array => new Uint8Array(32).fill(n);
 const times = (n: number, gid: Uint8Array, code: string, owner = 1) =>
@@ -17,7 +18,7 @@ function registryWith(rows: FailurePage['rows']) {
       const next = from + 2 < rows.length ? { next: { at: 1, row: from + 2 } } : {};
       return { rows: rows.slice(from, from + 2), ...next };
     },
-    groupNumbers: async () => ({ devices: 50, connected: 0 }),
+    groupNumbers: async () => sized(50),
     group: async (text: string) => ({ name: `batch ${text.slice(0, 2)}` }) as never,
   };
   return { registry, asked };
@@ -42,12 +43,12 @@ test('[H-E22] a tenth of a group that reports one failure is told of, and no few
 
 test('[H-E22] one device alone is no alarm, and of any number of codes a bounded one is told of', async () => {
   const { registry } = registryWith(times(1, group(1), 'tpm.lost'));
-  const small = { ...registry, groupNumbers: async () => ({ devices: 1, connected: 1 }) };
+  const small = { ...registry, groupNumbers: async () => sized(1) };
   expect(await failing(small, 0)).toEqual([]);
   const many = Array.from({ length: 80 }, (_, i) => times(2, group(1), `made.up-${i}`)).flat();
   const flooded = {
     ...registryWith(many).registry,
-    groupNumbers: async () => ({ devices: 2, connected: 2 }),
+    groupNumbers: async () => sized(2),
   };
   expect(await failing(flooded, 0)).toHaveLength(50);
 });

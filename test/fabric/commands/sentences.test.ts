@@ -32,19 +32,24 @@ test('a device that is named is answered for by name and address, and with all t
   expect(await said('device', 'note', 'pump-7', 'by the door')).toBe(`${named}: by the door\n`);
   expect(await said('device', 'ban', 'pump-7')).toContain(`${named} is banned: `);
   expect(await said('device', 'evict', 'pump-7')).toContain(`${named} is evicted, and stays banned: `);
-  expect(await said('status')).toMatch(/1 banned, 1 evicted \(perhaps banned as well\)/);
+  expect(await said('status')).toMatch(
+    /^Devices +1: .*, 0 active, 1 banned, 1 evicted \(1 of these banned as well\), 0 retired/m,
+  );
+  expect(await said('group', 'list')).toMatch(
+    /DEVICES +BANNED +EVICTED +BOTH +RETIRED .*\n.* active +1 +1 +1 +1 +0 /,
+  );
   expect(await said('status')).toMatch(/^Groups +1 in 1 network$/m);
   expect(await said('device', 'unban', address)).toContain(`${address} is no longer banned; it was evicted`);
   expect(await said('device', 'bulk', 'ban', '--group', 'batch 7')).toMatch(
     /^1 device is like that; 1 of them would be banned\. /,
   );
   expect(await said('network', 'zone', 'plant', 'plant.internal')).toContain(`plant (${NETWORK}) `);
-  expect(await said('network', 'resident', 'plant', 'required')).toContain(
+  expect(await said('network', 'takes', 'plant', 'resident')).toContain(
     `Network plant (${NETWORK}) takes only devices whose roster says that their chips keep their keys `,
   );
   expect(await said('network', 'list')).toMatch(/TAKES +CREATED\n.* resident keys /);
-  expect(await said('network', 'resident', 'plant', 'any')).toContain('whatever keeps their keys');
-  expect(await fabric.refusal('network', 'resident', 'plant', 'none', ...at)).toMatchObject({
+  expect(await said('network', 'takes', 'plant', 'any')).toContain('whatever keeps their keys');
+  expect(await fabric.refusal('network', 'takes', 'plant', 'none', ...at)).toMatchObject({
     code: 'cli.bad-arguments',
   });
   expect(await fabric.refusal('device', 'name', address, 'GW 1', ...at)).toMatchObject({

@@ -24,7 +24,7 @@ test('the fabric at a glance, whether one is serving or not', async () => {
 
   const { out } = await fabric.run('status', ...at);
   expect(out).toMatch(/^Serving +no fabric is serving/m);
-  expect(out).toMatch(/^Devices +1: nobody knows how many are online, 0 banned/m);
+  expect(out).toMatch(/^Devices +1: nobody knows how many are online, 1 active, 0 banned/m);
   expect(out).toMatch(/^Handshakes +1 admitted, 3 refused within 24 hours$/m);
   expect(out).toMatch(/^Refused +3 × fabric\.group-not-admitted$/m);
   expect(out).toMatch(/^Devices from +CH 1$/m);

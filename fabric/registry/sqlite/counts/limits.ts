@@ -1,5 +1,6 @@
 import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
+import { counted } from '../../../../protocol/words.ts';
 import { type Group, shortGid } from '../../records.ts';
 import { prepare } from '../file/statements.ts';
 
@@ -26,7 +27,7 @@ export function requireWithinLimits(db: Database, group: GroupLimits, country: s
     throw new Failure(
       'fabric.group-full',
       'operator',
-      `the group ${name} (${shortGid(gid)}) has the ${most} devices that it may have`,
+      `the group ${name} (${shortGid(gid)}) has the ${counted(most, 'device')} that it may have`,
       {
         action:
           'If more are yours, raise the number with "enf-fabric group limit"; if not, find out who issued them.',

@@ -7,6 +7,7 @@ import {
   type GroupNumbers,
   type Handshake,
   type HandshakeTally,
+  type StandingCounts,
 } from '../../records.ts';
 import { ownTurn } from '../../turns.ts';
 import { inScope } from '../file/owned.ts';
@@ -143,23 +144,38 @@ export function arrivalsOf(db: Database, scope: Scope, gid: Uint8Array, most = M
   return rows.reverse().map(({ minute, devices }) => ({ at: minute * MINUTE_MS, devices }));
 }
 
+/** The numbers of a group's devices as columns: a device that is banned and evicted is in `banned` and in `evicted`. */
+const STANDINGS = `devices, devices - retired - banned - evicted + both AS active, banned, evicted,
+  both AS bannedAndEvicted, retired`;
+
+const NO_DEVICES: StandingCounts = {
+  ...{ devices: 0, active: 0, banned: 0, evicted: 0, bannedAndEvicted: 0, retired: 0 },
+};
+
+/** Of a group, whosever it is. */
+export const standingCounts = (db: Database, gid: Uint8Array): StandingCounts =>
+  (prepare(db, `SELECT ${STANDINGS} FROM group_size WHERE gid = ?`).get(gid) as StandingCounts | undefined) ??
+  NO_DEVICES;
+
 export function groupNumbers(db: Database, scope: Scope, gid: Uint8Array): GroupNumbers {
   const own = inScope(scope);
   const row = prepare(
     db,
-    `SELECT devices, connected FROM group_size JOIN grp USING (gid) WHERE gid = ? AND ${own.sql}`,
+    `SELECT ${STANDINGS}, connected FROM group_size JOIN grp USING (gid) WHERE gid = ? AND ${own.sql}`,
   ).get(gid, ...own.values);
-  return (row as GroupNumbers | undefined) ?? { devices: 0, connected: 0 };
+  return (row as GroupNumbers | undefined) ?? { ...NO_DEVICES, connected: 0 };
 }
+
+const sums = (columns: readonly string[]): string =>
+  columns.map((column) => `coalesce(sum(${column}), 0) AS ${column}`).join(', ');
 
 export function census(db: Database, scope: Scope): Census {
   const own = inScope(scope);
   const numbers = prepare(
     db,
-    `SELECT count(*) AS groups, coalesce(sum(devices), 0) AS devices, coalesce(sum(banned), 0) AS banned,
-       coalesce(sum(evicted), 0) AS evicted, coalesce(sum(retired), 0) AS retired,
+    `SELECT count(*) AS groups, ${sums(Object.keys(NO_DEVICES))},
        coalesce(sum(iif(status = 'suspended', devices, 0)), 0) AS suspended, coalesce(sum(connected), 0) AS connected
-     FROM grp LEFT JOIN group_size USING (gid) WHERE ${own.sql}`,
+     FROM grp LEFT JOIN (SELECT gid, connected, ${STANDINGS} FROM group_size) USING (gid) WHERE ${own.sql}`,
   ).get(...own.values) as Omit<Census, 'networks'>;
   const networks = prepare(db, `SELECT count(*) FROM network WHERE ${own.sql}`)
     .pluck()

@@ -413,4 +413,17 @@ export const MIGRATIONS_3: readonly Migration[] = [
       ) STRICT;
     `,
   },
+  {
+    name: 'banned and evicted',
+    sql: `
+      -- how many devices of a group are both; kept by the trigger
+      ALTER TABLE group_size ADD COLUMN both INTEGER NOT NULL DEFAULT 0;
+      -- a chip that took over an address of another group left its eviction counted there
+      UPDATE group_size SET evicted = 0;
+      UPDATE group_size SET evicted = n, both = twice FROM
+        (SELECT gid AS of_group, count(*) AS n, sum(banned) AS twice FROM device WHERE evicted = 1 GROUP BY gid) WHERE gid = of_group;
+      CREATE TRIGGER device_is_both AFTER UPDATE OF banned, evicted ON device WHEN OLD.banned * OLD.evicted <> NEW.banned * NEW.evicted
+        BEGIN UPDATE group_size SET both = both + NEW.banned * NEW.evicted - OLD.banned * OLD.evicted WHERE gid = NEW.gid; END;
+    `,
+  },
 ];

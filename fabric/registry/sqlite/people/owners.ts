@@ -1,6 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
 import { formatPrefix, matches, type Prefix } from '../../../../protocol/ipv6.ts';
+import { counted } from '../../../../protocol/words.ts';
 import { DEFAULT_OWNER, HOST, type Scope } from '../../../access/scope.ts';
 import {
   type Lent,
@@ -115,9 +116,14 @@ export function closeOwner(db: Database, act: Act, owner: string): Owner {
   const active = prepare(db, "SELECT count(*) FROM grp WHERE owner = ? AND status = 'active'").pluck();
   const groups = active.get(known.id) as number;
   if (groups > 0) {
-    throw new Failure('fabric.owner-not-idle', 'operator', `${groups} groups of ${owner} are active`, {
-      action: `Suspend or remove them first: "enf-fabric group list --owner ${owner}".`,
-    });
+    throw new Failure(
+      'fabric.owner-not-idle',
+      'operator',
+      `${counted(groups, 'group')} of ${owner} ${groups === 1 ? 'is' : 'are'} active`,
+      {
+        action: `Suspend or remove them first: "enf-fabric group list --owner ${owner}".`,
+      },
+    );
   }
   prepare(db, "UPDATE owner SET status = 'closed' WHERE id = ?").run(known.id);
   prepare(db, 'UPDATE token SET revoked = ? WHERE owner = ? AND revoked IS NULL').run(act.at, known.id);

@@ -106,11 +106,7 @@ const notResident = ({ name, gid }: Pick<ListingGroup, 'name' | 'gid'>, why: str
   );
 
 /** Whoever comes without a roster is taken only where any are; `why`: that nobody says where its key is. @throws Failure `fabric.not-resident` */
-export function requireAnyTaken(
-  db: Database,
-  group: Pick<ListingGroup, 'name' | 'gid'>,
-  why: string,
-): void {
+export function requireAnyTaken(db: Database, group: Pick<ListingGroup, 'name' | 'gid'>, why: string): void {
   const resident = prepare(
     db,
     'SELECT resident FROM grp JOIN network ON network.id = grp.network WHERE gid = ?',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { absenceSeconds, longestAbsence } from '../../../../fabric/registry/admission.ts';
-import type { Change } from '../../../../fabric/registry/records.ts';
+import type { Change, StandingChange } from '../../../../fabric/registry/records.ts';
 import type { Registry } from '../../../../fabric/registry/registry.ts';
 import { toHex } from '../../../../protocol/bytes.ts';
 import { formatIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
@@ -98,6 +98,59 @@ export function endingsContract(openEmpty: OpenEmpty): void {
     });
   });
 
+  test('devices that are banned and evicted are in both numbers, and the numbers of a group add up', async () => {
+    const { registry, group } = await withGroup(openEmpty);
+    const second = await registry.addGroup('owner', anyGroup('second'));
+    const chips = [group, group, group, group, second].map((each) => applicant(each));
+    const addresses: Uint8Array[] = [];
+    for (const chip of chips) addresses.push(await registry.admit(chip));
+    const [banned, both, evicted, , other] = addresses as [
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+      Uint8Array,
+    ];
+    const set = (address: Uint8Array, ...changes: StandingChange[]) =>
+      changes.reduce<Promise<unknown>>(
+        (done, change) => done.then(() => registry.setStanding('owner', address, change)),
+        Promise.resolve(),
+      );
+    const counts = async () => {
+      const page = await registry.groups({ limit: 9 });
+      const sums = await registry.census();
+      for (const { gid, ...row } of page.rows) {
+        const { connected: _, ...numbers } = await registry.groupNumbers(gid);
+        expect(row).toMatchObject(numbers);
+        expect(row.active + row.banned + row.evicted - row.bannedAndEvicted + row.retired).toBe(row.devices);
+      }
+      expect(page.rows.reduce((sum, row) => sum + row.evicted, 0)).toBe(sums.evicted);
+      return sums;
+    };
+    await set(banned, 'ban');
+    await set(both, 'ban', 'evict');
+    await set(evicted, 'evict');
+    const all = { devices: 5, active: 2, banned: 2, evicted: 2, bannedAndEvicted: 1, retired: 0 };
+    expect(await counts()).toMatchObject(all);
+    await set(both, 'unban');
+    expect(await counts()).toMatchObject({ ...all, banned: 1, bannedAndEvicted: 0 });
+    await set(both, 'ban');
+    expect(await counts()).toMatchObject(all);
+    await registry.retireDevice('owner', both);
+    const retired = { devices: 5, active: 2, banned: 1, evicted: 1, bannedAndEvicted: 0, retired: 1 };
+    expect(await counts()).toMatchObject(retired);
+    await registry.admit(chips[2]!);
+    expect(await counts()).toMatchObject({ ...retired, active: 3, evicted: 0 });
+    // One that is evicted takes over an address of another group: nothing of that stays counted.
+    await set(other, 'evict');
+    await set(banned, 'evict');
+    expect(await counts()).toMatchObject({ ...retired, active: 2, evicted: 2, bannedAndEvicted: 1 });
+    await registry.replaceDevice('owner', banned, other);
+    expect(await counts()).toMatchObject({
+      ...{ devices: 5, active: 3, banned: 0, evicted: 0, bannedAndEvicted: 0, retired: 2 },
+    });
+  });
+
   describe('a device that is replaced', () => {
     async function pair() {
       const { registry, group } = await withGroup(openEmpty);
@@ -135,8 +188,9 @@ export function endingsContract(openEmpty: OpenEmpty): void {
       });
       expect(await registry.device(fresh)).toMatchObject({ standing: 'retired', movedTo: old });
       await fails(registry.admit(oldChip), 'fabric.device-retired');
-      expect(await registry.groupNumbers(group.gid)).toEqual({ devices: 1, connected: 0 });
-      expect(await registry.groupNumbers(second.gid)).toEqual({ devices: 1, connected: 0 });
+      const none = { banned: 0, evicted: 0, bannedAndEvicted: 0, connected: 0, devices: 1 };
+      expect(await registry.groupNumbers(group.gid)).toEqual({ ...none, active: 0, retired: 1 });
+      expect(await registry.groupNumbers(second.gid)).toEqual({ ...none, active: 1, retired: 0 });
       expect(await registry.census()).toMatchObject({ devices: 2, banned: 0, retired: 1, connected: 0 });
       const { rows } = await registry.audit({ limit: 9 }, formatIpv6(old));
       expect(rows.map(({ action }) => action)).toEqual([

@@ -47,10 +47,11 @@ export function ownerContract(openEmpty: OpenEmpty): void {
       ).rejects.toMatchObject({ code: 'fabric.unknown-network' });
       await registry.admit(applicant(group));
       const other = await registry.addGroup('owner', anyGroup());
+      const none = { banned: 0, evicted: 0, bannedAndEvicted: 0, retired: 0 };
       expect(await allOf((page) => registry.groups(page))).toEqual(
         [
-          { ...group, devices: 1 },
-          { ...other, devices: 0 },
+          { ...group, ...none, devices: 1, active: 1 },
+          { ...other, ...none, devices: 0, active: 0 },
         ].sort((a, b) => a.created - b.created || (toHex(a.gid) < toHex(b.gid) ? -1 : 1)),
       );
     });
@@ -71,6 +72,7 @@ export function ownerContract(openEmpty: OpenEmpty): void {
           action: 'network.add',
           subject: 'fd00:99::/64',
           detail: { name: 'last' },
+          ownerName: 'default',
           hash: head,
         },
       ]);
