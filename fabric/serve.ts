@@ -14,6 +14,7 @@ import { openTunDevice } from '../tunnel/client.ts';
 import { readMail } from './alarms/mail.ts';
 import { watchAlarms } from './alarms/watch.ts';
 import { type Parts, startControl } from './control.ts';
+import { keepLists } from './crl/keep.ts';
 import { startNames } from './dns/start.ts';
 import { openLocator, type PlaceFiles } from './geo/locator.ts';
 import { type Host, openHost } from './host/host.ts';
@@ -60,7 +61,7 @@ export interface ServeOptions {
   readonly metrics?: Loopback;
   /** The file of the console's certificate, whose end is watched, too. */
   readonly consoleCertificate?: string | undefined;
-  /** Hooks may lead into private networks. */
+  /** Hooks and addresses of lists of revoked certificates may lead into private networks. */
   readonly privateHooks?: boolean;
   /** Connections that devices may have open for provisioning; as many as the system allows, up to 16,384, by default. */
   readonly maxConnections?: number;
@@ -184,6 +185,8 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
         sending: { allowPrivate: options.privateHooks ?? false, ...(mail !== undefined && { mail }) },
       }),
     );
+
+    started.push(keepLists(registry, { allowPrivate: options.privateHooks ?? false }, log));
 
     const periodMs = watchdogPeriodMs();
     if (periodMs !== undefined) {

@@ -68,6 +68,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     alarms: ['access', 'backup', 'registry'],
     account: ['access', 'operations', 'operations/contract', 'registry'],
     config: ['access', 'host'],
+    crl: ['access', 'registry'],
     dns: ['access', 'registry'],
     geo: [],
     jobs: ['access'],
@@ -138,7 +139,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     ],
     host: ['access', 'operations/contract', 'registry'],
     doctor: ['backup', 'operations/contract', 'operations/views', 'pki'],
-    'doctor/checks': ['doctor'],
+    'doctor/checks': ['doctor', 'operations/views'],
     'commands/common': [
       'api',
       'config',

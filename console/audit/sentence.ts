@@ -51,6 +51,7 @@ const ALARMS: Readonly<Record<AlarmKind, (of: string) => string>> = {
   'fleet.dropped': () => 'many devices lost their tunnels within minutes',
   'certificate.expiring': (of) => `the certificate ${of} ends soon`,
   'token.expiring': (of) => `the token ${of} ends soon`,
+  'crl.expiring': (of) => `the list of revoked certificates of ${of} is about to end, or cannot be had`,
   'registry.behind': () => 'the registry lacks entries that were written',
   'disk.full-soon': (of) => `the disk of ${of} is almost full`,
   'backup.old': () => 'the newest backup is old, or there is none',
@@ -159,6 +160,10 @@ const WORDS: Readonly<Record<string, Words>> = {
     `${who} listed ${number(detail, 'devices', 'device')} of CA ${subject}`,
   'pki.crl': ({ who, subject, detail }) =>
     `${who} gave CA ${subject} a list of ${number(detail, 'entries', 'revoked certificate')}`,
+  'pki.crl-from': ({ who, subject, detail: { from } }) =>
+    from === undefined
+      ? `${who} ended that the list of revoked certificates of CA ${subject} is fetched`
+      : `${who} has the list of revoked certificates of CA ${subject} fetched from ${from}`,
   'pki.revoke': ({ who, subject, detail }) =>
     `${who} revoked the certificate ${field(detail, 'serial')} of CA ${subject}: ${field(detail, 'reason')}`,
   'privacy.change': ({ who, detail }) =>

@@ -19,7 +19,7 @@ export interface AlarmCheck {
 export interface CheckSources {
   readonly registry: Pick<Registry, 'missing' | 'verifyAuditPart'> &
     Pick<OwnedReader, 'census' | 'group' | 'groupNumbers' | 'handshakes' | 'networks'> &
-    Pick<Alarms, 'beyondLimits' | 'failures' | 'overAnnounced' | 'tokensEnding'>;
+    Pick<Alarms, 'beyondLimits' | 'failures' | 'listsEnding' | 'overAnnounced' | 'tokensEnding'>;
   /** PEM by name of the file. */
   readonly certificates: () => Promise<Readonly<Record<string, string>>>;
   /** Bytes that are free on the disk of the registry, and all. */
@@ -115,6 +115,11 @@ export function alarmChecks({
       kinds: ['token.expiring'],
       everyMs: HOUR_MS,
       find: () => registry.tokensEnding(now() + TOKEN_DAYS * DAY_MS),
+    },
+    {
+      kinds: ['crl.expiring'],
+      everyMs: MINUTE_MS,
+      find: () => registry.listsEnding(),
     },
     {
       kinds: ['registry.behind'],

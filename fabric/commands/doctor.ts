@@ -4,6 +4,7 @@ import { CHECKS } from '../doctor/checks/all.ts';
 import { machineProbes, type PlaceDatabases } from '../doctor/probes.ts';
 import { countriesFile, readCities, readPlaces } from '../geo/places.ts';
 import { listNetworks } from '../operations/networks.ts';
+import { listAnchors } from '../operations/pki/cas.ts';
 import { eachRow } from '../registry/pages.ts';
 import { DATA, withLocalFabric } from './common/context.ts';
 import { CONFIG, readConfig } from './common/settings.ts';
@@ -17,9 +18,11 @@ export const doctor: Command = {
   run: (invocation) =>
     withLocalFabric(invocation, (fabric) => {
       const networks = () => eachRow((page) => fabric.run(listNetworks, page));
+      const cas = async () => (await fabric.run(listAnchors, {})).rows;
       const places = () => placeDatabases(invocation);
       return runChecks(invocation, CHECKS, {
         ...machineProbes(invocation.required('data'), networks),
+        cas,
         places,
       });
     }),

@@ -3,18 +3,26 @@ import type { Command, Invocation } from '../../cli/program.ts';
 import { readBounded } from '../../os/files/read.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { encodeBase64 } from '../../protocol/identity/base64.ts';
-import { parseRoots } from '../../protocol/identity/roots.ts';
 import { counted } from '../../protocol/words.ts';
+import { revocationListIn } from '../../protocol/identity/revocation-list.ts';
+import {
+  certificatesIn,
+  LISTED_AT_ONCE,
+  type ListedRow,
+  readListed,
+  type WrongLine,
+} from '../operations/contract/ca-files.ts';
 import {
   addAnchor,
+  fetchCrlFrom,
   importListed,
-  LISTED_AT_ONCE,
   listAnchors,
   removeAnchor,
   revokeCertificate,
   takeCrl,
 } from '../operations/pki/cas.ts';
 import { registerKey } from '../operations/pki/keys.ts';
+import type { AnchorView } from '../operations/views/pki.ts';
 import { ADMITS } from '../registry/pki.ts';
 import { type Fabric, OWNED, withFabric } from './common/context.ts';
 import { when } from './common/list.ts';
@@ -47,7 +55,7 @@ const pkiAdd: Command = {
   ],
   async run(invocation) {
     const path = invocation.positionals[0]!;
-    const { certificates } = parseRoots(await readBounded(path, 'CA', LARGEST_FILE), path);
+    const certificates = certificatesIn(await readBounded(path, 'CA', LARGEST_FILE), path);
     const admits = ADMITS.find((each) => each === invocation.option('admit'));
     if (admits === undefined) throw badOption(`--admit expects ${ADMITS.join(' or ')}`);
     const input = {
@@ -86,6 +94,50 @@ const pkiList: Command = {
     return undefined;
   },
 };
+
+const pkiShow: Command = {
+  name: 'pki show',
+  summary: 'Shows one CA, its networks, and how new its lists of revoked certificates are.',
+  arguments: '<id>',
+  options: [...OWNED],
+  examples: ['enf-fabric pki show 1'],
+  async run(invocation) {
+    const id = idOf(invocation);
+    const { rows } = await withFabric(invocation, (fabric) => fabric.run(listAnchors, {}));
+    const view = rows.find((row) => row.id === id);
+    if (view === undefined) throw unknownCa(id);
+    invocation.print(view, () => linesOf(view).join('\n'));
+    return undefined;
+  },
+};
+
+const unknownCa = (id: number): Failure =>
+  new Failure('pki.unknown-ca', 'operator', `there is no CA number ${id}`, {
+    action: 'See "enf-fabric pki list".',
+  });
+
+const linesOf = (ca: AnchorView): readonly string[] => [
+  `CA ${ca.id} "${ca.name}" of ${ca.owner}, added ${when(ca.created)}`,
+  `subject:   ${ca.subject}`,
+  `SHA-256:   ${ca.fingerprint}`,
+  `until:     ${when(ca.notAfter)}`,
+  `admits:    ${ca.admits}; ${ca.listed} listed, ${ca.devices} came, ${ca.revoked} certificates revoked`,
+  ...ca.groups.map(
+    ({ network, devices, connected }) => `network:   ${network}: ${devices} came, ${connected} with a tunnel`,
+  ),
+  ...ca.lists.map(
+    ({ issued, next }) =>
+      `list:      issued ${when(issued)}, ${next === null ? 'does not say when the next one is due' : `the next one due ${when(next)}`}`,
+  ),
+  ...(ca.crl === null
+    ? ['fetched:   no list; "enf-fabric pki crl-from" has it fetched']
+    : fetchLines(ca.crl)),
+];
+
+const fetchLines = ({ from, due, fetched, error }: NonNullable<AnchorView['crl']>): readonly string[] => [
+  `fetched:   ${fetched === null ? 'not yet' : when(fetched)} from ${from}, next ${when(due)}`,
+  ...(error === null ? [] : [`           the last attempt failed: ${error}`]),
+];
 
 const pkiRemove: Command = {
   name: 'pki remove',
@@ -133,58 +185,14 @@ async function importAll(
   return { id, devices: devices.length };
 }
 
-const COLUMNS = ['address', 'subject', 'serial', 'spki'] as const;
-
-/** One device as a line of the file has it. */
-export type ListedRow = { readonly address: string } & {
-  readonly [Column in Exclude<(typeof COLUMNS)[number], 'address'>]?: string;
-};
-
-/**
- * Reads CSV (RFC 4180) whose first line names its columns: `address`, and any of `subject`, `serial` and `spki`. Empty fields say nothing.
- * @throws Failure `pki.bad-mapping`
- */
+/** The devices that a file lists. @throws Failure `pki.bad-mapping` */
 export function parseListed(text: string, path: string): readonly ListedRow[] {
-  const [head, ...lines] = csvLines(text, path);
-  const columns = (head ?? []).map((each) => each.trim().toLowerCase());
-  const known = columns.every((each) => (COLUMNS as readonly string[]).includes(each));
-  if (!columns.includes('address') || !known || new Set(columns).size !== columns.length)
-    throw badFile(path, 1, `expected the columns ${COLUMNS.join(', ')}, of which only address must be there`);
-  return lines.map((cells, i) => {
-    if (cells.length !== columns.length)
-      throw badFile(path, i + 2, `expected ${columns.length} fields, got ${cells.length}`);
-    const fields = columns.map((name, at): [string, string] => [name, cells[at]!.trim()]);
-    const row = Object.fromEntries(fields.filter(([, value]) => value !== ''));
-    if (row.address === undefined) throw badFile(path, i + 2, 'has no address');
-    return row as unknown as ListedRow;
-  });
+  const { rows, wrong } = readListed(text);
+  if (wrong[0] !== undefined) throw badFile(path, wrong[0]);
+  return rows;
 }
 
-/** The fields of each line that has any; one in quotes may have commas in it, and quotes twice. */
-function csvLines(text: string, path: string): string[][] {
-  return text
-    .replace(/^\uFEFF/, '')
-    .split(/\r?\n/)
-    .map((line, i) => (line.trim() === '' ? undefined : csvFields(line, path, i + 1)))
-    .filter((fields) => fields !== undefined);
-}
-
-const FIELD = /(?:"((?:[^"]|"")*)"|([^",]*))(?:,|$)/y;
-
-function csvFields(line: string, path: string, number: number): string[] {
-  const fields: string[] = [];
-  for (let at = 0; at <= line.length; ) {
-    FIELD.lastIndex = at;
-    const found = FIELD.exec(line);
-    if (found === null) throw badFile(path, number, 'has a quote in the wrong place');
-    fields.push(found[1]?.replaceAll('""', '"') ?? found[2]!);
-    at = FIELD.lastIndex;
-    if (!found[0].endsWith(',')) break;
-  }
-  return fields;
-}
-
-const badFile = (path: string, line: number, what: string): Failure =>
+const badFile = (path: string, { line, what }: WrongLine): Failure =>
   new Failure('pki.bad-mapping', 'operator', `${path}, line ${line}: ${what}`, {
     action: 'Correct the file; nothing of it was taken.',
   });
@@ -197,9 +205,9 @@ const pkiCrl: Command = {
   examples: ['enf-fabric pki crl 1 ca.crl'],
   async run(invocation) {
     const id = idOf(invocation);
-    const crl = encodeBase64(
-      derOf(await readBounded(invocation.positionals[1]!, 'list of revoked certificates', LARGEST_FILE)),
-    );
+    const file = await readBounded(invocation.positionals[1]!, 'list of revoked certificates', LARGEST_FILE);
+    // What is none the operation refuses.
+    const crl = encodeBase64(revocationListIn(file) ?? file);
     const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(takeCrl, { id, crl }));
     invocation.print(view, () =>
       view.changed
@@ -210,13 +218,24 @@ const pkiCrl: Command = {
   },
 };
 
-const CRL = /-----BEGIN X509 CRL-----([^-]*)-----END X509 CRL-----/;
-
-/** DER, also of PEM. */
-function derOf(file: Uint8Array): Uint8Array {
-  const pem = CRL.exec(new TextDecoder('latin1').decode(file));
-  return pem === null ? file : new Uint8Array(Buffer.from(pem[1]!, 'base64'));
-}
+const pkiCrlFrom: Command = {
+  name: 'pki crl-from',
+  summary: 'Has the list of revoked certificates of a CA fetched from an address; "none" ends that.',
+  arguments: '<id> <address>',
+  options: [...OWNED],
+  examples: ['enf-fabric pki crl-from 1 http://crl.example.org/ca.crl', 'enf-fabric pki crl-from 1 none'],
+  async run(invocation) {
+    const [id, given] = [idOf(invocation), invocation.positionals[1]!];
+    const input = { id, url: given === 'none' ? '' : given };
+    const { view } = await withFabric(invocation, (fabric) => fabric.run(fetchCrlFrom, input));
+    invocation.print(view, () =>
+      view.crl === null
+        ? `The list of CA ${id} is fetched no more; the last one goes on counting.`
+        : `The list of CA ${id} is fetched from ${view.crl.from}; what became of it: enf-fabric pki show ${id}`,
+    );
+    return undefined;
+  },
+};
 
 const pkiRevoke: Command = {
   name: 'pki revoke',
@@ -292,9 +311,11 @@ function pointOf(file: Uint8Array, path: string): string {
 export const pkiCommands: readonly Command[] = [
   pkiAdd,
   pkiList,
+  pkiShow,
   pkiRemove,
   pkiImport,
   pkiCrl,
+  pkiCrlFrom,
   pkiRevoke,
   pkiRegister,
 ];

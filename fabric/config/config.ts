@@ -151,7 +151,7 @@ export const SCHEMA = {
     ),
     private: yesNo({
       default: 'false',
-      doc: 'Hooks may lead into private networks and to this host.',
+      doc: 'Hooks, and addresses of lists of revoked certificates, may lead into private networks and to this host.',
     }),
   },
   metrics: {

@@ -11,6 +11,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { lastBackup } from '../backup/last.ts';
 import { askServing, type Serving } from '../operations/contract/serving.ts';
 import type { NetworkView } from '../operations/views/groups.ts';
+import type { AnchorView } from '../operations/views/pki.ts';
 import { loadAuthority, newestRoot } from '../pki/authority.ts';
 import { FILES, pathOf, rootFolder } from '../pki/files.ts';
 
@@ -36,6 +37,8 @@ export interface Probes {
   serving(): Promise<Serving | null | undefined>;
   /** @throws Failure of the fabric or its registry */
   networks(): AsyncIterable<NetworkView>;
+  /** @throws Failure of the fabric or its registry */
+  cas(): Promise<readonly AnchorView[]>;
   /** @throws Failure `os.…` */
   interfaces(): Promise<readonly Interface[]>;
   /** Those through a device that exists. @throws Failure `os.…` */
@@ -60,7 +63,7 @@ const PATIENCE_MS = 5_000;
 export function machineProbes(
   data: string,
   networks: () => AsyncIterable<NetworkView>,
-): Omit<Probes, 'places'> {
+): Omit<Probes, 'cas' | 'places'> {
   let serving: Promise<Serving | null | undefined> | undefined;
   return {
     wallMs: Date.now,

@@ -60,6 +60,12 @@ export function alarmText({ kind, subject, detail }: Finding): {
       `The token "${of('name')}" (${subject}) ends ${of('expires')}.`,
       'Make another one for whoever uses it, or let it end.',
     ],
+    'crl.expiring': [
+      detail.ends === undefined
+        ? `The list of revoked certificates of "${of('name')}" could not be fetched: ${of('error')}.`
+        : `The list of revoked certificates of "${of('name')}" ${detail.overdue ? 'was' : 'is'} due to be followed by ${of('ends')}${detail.error === undefined ? '' : `, and could not be fetched: ${of('error')}`}.`,
+      `It goes on counting, and whoever was revoked since comes in: see enf-fabric pki show ${subject.slice(3)}, or give a newer one (enf-fabric pki crl).`,
+    ],
     'registry.behind': [
       `The registry lacks entries that were written: ${of('message')}.`,
       'It was put back to an older copy: restore the newest backup, or accept the loss.',

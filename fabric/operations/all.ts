@@ -43,7 +43,16 @@ import {
   withdrawInvite,
 } from './people/people.ts';
 import { createToken, listTokens, revokeToken } from './people/tokens.ts';
-import { addAnchor, importListed, listAnchors, removeAnchor, revokeCertificate, takeCrl } from './pki/cas.ts';
+import {
+  addAnchor,
+  fetchCrlFrom,
+  importListed,
+  listAnchors,
+  removeAnchor,
+  revokeCertificate,
+  takeCrl,
+} from './pki/cas.ts';
+import { previewAnchor } from './pki/chain.ts';
 import { registerKey } from './pki/keys.ts';
 import { changePrivacy, showPrivacy } from './privacy.ts';
 import {
@@ -143,10 +152,12 @@ const ALL = {
   'owner-take-back': takeBackPrefix,
   'owner-member': setMember,
   'pki-list': listAnchors,
+  'pki-preview': previewAnchor,
   'pki-add': addAnchor,
   'pki-remove': removeAnchor,
   'pki-import': importListed,
   'pki-crl': takeCrl,
+  'pki-crl-from': fetchCrlFrom,
   'pki-revoke': revokeCertificate,
   'privacy-show': showPrivacy,
   'privacy-change': changePrivacy,

@@ -50,6 +50,7 @@ import {
   WithdrawnInviteView,
 } from './views/people.ts';
 import {
+  AnchorPreview,
   AnchorsView,
   AnchorView,
   ListedView,
@@ -146,10 +147,12 @@ export const ANSWERS = {
   'owner-take-back': OwnerView,
   'owner-member': PersonRoleView,
   'pki-list': AnchorsView,
+  'pki-preview': AnchorPreview,
   'pki-add': changedTo(AnchorView),
   'pki-remove': changedTo(RemovedAnchorView),
   'pki-import': changedTo(ListedView),
   'pki-crl': changedTo(RevocationView),
+  'pki-crl-from': changedTo(AnchorView),
   'pki-revoke': changedTo(RevocationView),
   'privacy-show': PrivacyView,
   'privacy-change': changedTo(PrivacyView),

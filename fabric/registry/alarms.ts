@@ -26,6 +26,8 @@ export const ALARM_KINDS = [
   'certificate.expiring',
   /** A token ends soon. Subject: "token N". */
   'token.expiring',
+  /** A list of revoked certificates ends soon, is overdue, or cannot be fetched. Subject: "CA N". */
+  'crl.expiring',
   /** The registry lacks entries that were written. Subject: "registry". */
   'registry.behind',
   /** The disk of the registry is almost full. Subject: the folder. */
@@ -154,6 +156,8 @@ export interface Alarms {
   failures(since: number, after?: FailurePlace): Promise<FailurePage>;
   /** Tokens that end before `until`; at most 50 of each owner. */
   tokensEnding(until: number): Promise<readonly Finding[]>;
+  /** Lists of revoked certificates that are overdue, or soon are without a newer one, and those that never could be fetched. */
+  listsEnding(): Promise<readonly Finding[]>;
   /** The oldest of each hook that is due; owners take turns. */
   dueDeliveries(most: number): Promise<readonly DueDelivery[]>;
   recordAttempt(id: number, attempt: Attempt): Promise<void>;

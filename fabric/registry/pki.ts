@@ -21,15 +21,52 @@ export interface Anchor {
   /** Milliseconds since 1970, as all times here. */
   readonly notAfter: number;
   readonly admits: Admits;
-  readonly networks: readonly Prefix[];
-  /** How many devices are listed, and have come. */
+  readonly networks: readonly NetworkOfAnchor[];
+  /** How many devices are listed. */
   readonly listed: number;
-  readonly devices: number;
   readonly revoked: number;
   /** The lists of revoked certificates that count now. */
   readonly lists: readonly { readonly thisUpdate: number; readonly nextUpdate?: number }[];
+  /** Where they are fetched; absent: they are uploaded. */
+  readonly source?: ListSource;
   readonly created: number;
 }
+
+/** A network for whose addresses a CA may vouch; its devices there are a group. */
+export interface NetworkOfAnchor {
+  readonly prefix: Prefix;
+  /** 32 bytes. */
+  readonly gid: Uint8Array;
+  /** How many devices have come, and how many of them have a tunnel. */
+  readonly devices: number;
+  readonly connected: number;
+}
+
+/** Where a list of revoked certificates is fetched, and what became of it. */
+export interface ListSource {
+  readonly url: string;
+  /** When it is fetched next. */
+  readonly due: number;
+  /** When that was done last, newer or not. */
+  readonly fetched?: number;
+  /** How often it could not be since. */
+  readonly failures: number;
+  /** Why not, the last time. */
+  readonly error?: string;
+}
+
+/** A list that is to be fetched. */
+export interface DueList extends Pick<ListSource, 'url' | 'failures'> {
+  readonly anchor: number;
+}
+
+/** What became of that, and when it is tried next. */
+export type FetchOutcome =
+  | { readonly kind: 'fetched'; readonly due: number }
+  | { readonly kind: 'failed'; readonly due: number; readonly error: string };
+
+/** What became of a list: it counts; it does already; a newer one of its issuer does. */
+export type ListTaken = 'taken' | 'same' | 'older';
 
 export interface NewAnchor {
   readonly name: string;
@@ -71,10 +108,19 @@ export interface OwnPki {
   listDevices(actor: string, id: number, rows: readonly Listed[]): Promise<void>;
   /** The certificates that may have signed lists of revoked ones, DER one behind the other. */
   issuersOf(id: number): Promise<Uint8Array>;
-  /** False if a newer list of the same issuer is there. */
-  takeList(actor: string, id: number, list: RevocationList): Promise<boolean>;
+  takeList(actor: string, id: number, list: RevocationList): Promise<ListTaken>;
+  /** From where its list of revoked certificates is fetched, at once and again and again; undefined: it is uploaded. */
+  setListSource(actor: string, id: number, url: string | undefined): Promise<Anchor>;
   /** Of any issuer below the CA. False if it is revoked already. */
   revokeSerial(actor: string, id: number, serial: Uint8Array, reason: string): Promise<boolean>;
+}
+
+/** What fetches lists of revoked certificates, whosever they are. */
+export interface PkiLists {
+  /** Those that are due; the longest waiting first. */
+  dueLists(most: number): Promise<readonly DueList[]>;
+  /** Nothing is recorded if the address is another one meanwhile. */
+  recordFetch(due: DueList, outcome: FetchOutcome): Promise<void>;
 }
 
 /** A CA that may vouch for a device at an address. */

@@ -9,7 +9,7 @@ import type { News } from './news.ts';
 import type { Lent, Owners, OwnersReader } from './owners.ts';
 import type { Page, PageRequest } from './pages.ts';
 import type { OwnPeople, People, PeopleReader } from './people.ts';
-import type { OwnPki, PkiReader } from './pki.ts';
+import type { OwnPki, PkiLists, PkiReader } from './pki.ts';
 import type { OwnPrivacy, PrivacyKeeper, PrivacyReader } from './privacy.ts';
 import type { RateLimit, RateParty, Rates } from './rates.ts';
 import type {
@@ -224,6 +224,7 @@ export interface Registry
     Credentials,
     News,
     Alarms,
+    PkiLists,
     PrivacyKeeper {
   of(scope: Scope): OwnedRegistry;
   /** True while a tunnel of the device ends at this process's router. */

@@ -53,6 +53,7 @@ bool pki_facts_of(X509 *certificate, struct pki_facts *facts) {
   facts->not_before = pki_seconds(X509_get0_notBefore(certificate));
   facts->not_after = pki_seconds(X509_get0_notAfter(certificate));
   facts->authority = X509_check_ca(certificate) > 0;
+  facts->key_usage = (X509_get_extension_flags(certificate) & EXFLAG_KUSAGE) != 0;
   facts->sound = pki_sound_key(X509_get0_pubkey(certificate));
   return true;
 }

@@ -15,6 +15,7 @@ struct pki_facts {
   uint8_t spki[PKI_HASH];                          // SHA-256 of the SubjectPublicKeyInfo
   int64_t not_before, not_after;
   bool authority;  // may it sign others?
+  bool key_usage;  // does it say what its key is for?
   bool sound;      // is its key one that is taken?
 };
 

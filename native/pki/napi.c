@@ -47,6 +47,7 @@ napi_value pki_describe(napi_env env, const struct pki_facts *facts) {
   addon_set(env, object, "notBefore", addon_new_number(env, (double)facts->not_before));
   addon_set(env, object, "notAfter", addon_new_number(env, (double)facts->not_after));
   addon_set(env, object, "authority", new_flag(env, facts->authority));
+  addon_set(env, object, "keyUsage", new_flag(env, facts->key_usage));
   addon_set(env, object, "sound", new_flag(env, facts->sound));
   return object;
 }

@@ -22,6 +22,8 @@ export interface CertificateFacts extends CertificateName {
   readonly notAfter: number;
   /** May it sign others? */
   readonly authority: boolean;
+  /** Does it say what its key may be used for? */
+  readonly keyUsage: boolean;
   /** Is its key of P-256, P-384, Ed25519, or RSA of 2,048 to 4,096 bits? */
   readonly sound: boolean;
 }

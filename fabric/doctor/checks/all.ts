@@ -9,6 +9,7 @@ import { forwarding } from './forwarding.ts';
 import { hostServices } from './host-services.ts';
 import { places } from './places.ts';
 import { ports } from './ports.ts';
+import { revocationLists } from './revocation-lists.ts';
 import { tun } from './tun.ts';
 
 /** All checks, from the data folder outwards. */
@@ -22,6 +23,7 @@ export const CHECKS: readonly Check[] = [
   disk,
   backup,
   places,
+  revocationLists,
   clock,
   entropy,
 ];

@@ -1,22 +1,20 @@
-import { createHash } from 'node:crypto';
-import { readCertificate, readRevocationList } from '../../../crypto/certificates.ts';
+import { readRevocationList } from '../../../crypto/certificates.ts';
+import { parseWebAddress } from '../../../os/net/outbound.ts';
 import { concat, fromHex, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { decodeBase64 } from '../../../protocol/identity/base64.ts';
 import { TAG } from '../../../protocol/identity/der.ts';
 import { formatPrefix, parseIpv6 } from '../../../protocol/ipv6.ts';
-import { ADMITS, type Admits, type Anchor, type Listed } from '../../registry/pki.ts';
+import { ADMITS, type Admits, type Anchor, type Listed, type ListSource } from '../../registry/pki.ts';
+import { LISTED_AT_ONCE, noSerial, noSpki, serialDigits, spkiDigits } from '../contract/ca-files.ts';
 import { badInput, list, objectOf, oneOf, optional, text, whole } from '../contract/input.ts';
 import { type Changed, isoTime, operation, type ReadContext } from '../contract/operation.ts';
 import type { AnchorsView, AnchorView, ListedView, RemovedAnchorView, RevocationView } from '../views/pki.ts';
+import { CERTIFICATES, chainOf, fingerprintOf } from './chain.ts';
 
-/** PEM of a CA and its intermediates, and a list of revoked certificates in base64: as much as fits a request. */
-const LONGEST_PEM = 32_000;
+/** A list of revoked certificates in base64: as much as fits a request. */
 const LONGEST_LIST = 64_000;
-const MOST_CERTIFICATES = 8;
 const MOST_NETWORKS = 32;
-/** Devices that are listed by one request. */
-export const LISTED_AT_ONCE = 100;
 
 const ID = whole(1, Number.MAX_SAFE_INTEGER);
 
@@ -35,7 +33,7 @@ export const addAnchor = operation<NewCa, Changed<AnchorView>>(
   'pki-add',
   {
     name: text(60),
-    certificates: list(text(LONGEST_PEM), MOST_CERTIFICATES),
+    certificates: CERTIFICATES,
     networks: list(text(64), MOST_NETWORKS),
     admits: oneOf(...ADMITS),
   },
@@ -44,43 +42,17 @@ export const addAnchor = operation<NewCa, Changed<AnchorView>>(
     const prefixes = await Promise.all(given.map((each) => registry.network(each)));
     const networks = [...new Map(prefixes.map((each) => [formatPrefix(each), each])).values()];
     if (networks.length === 0) throw badInput('networks', 'is empty');
-    const { anchor, others } = chainOf(certificates, now());
-    const { subject, notAfter } = readCertificate(anchor)!;
+    const [anchor, ...others] = chainOf(certificates, now());
+    const { subject, notAfter } = anchor.facts;
     const added = await registry.addAnchor(actor, {
-      ...{ name, certificate: anchor, others, subject, networks, admits },
-      fingerprint: new Uint8Array(createHash('sha256').update(anchor).digest()),
+      ...{ name, certificate: anchor.der, subject, networks, admits },
+      others: concat(...others.map(({ der }) => der)),
+      fingerprint: fingerprintOf(anchor.der),
       notAfter: 1_000 * notAfter,
     });
     return { view: anchorView(added), effect: await running.notify() };
   },
 );
-
-/** @throws Failure `pki.bad-ca` */
-function chainOf(
-  certificates: readonly string[],
-  now: number,
-): { readonly anchor: Uint8Array; readonly others: Uint8Array } {
-  const all = certificates.map((each) => decodeBase64(each) ?? new Uint8Array(0));
-  for (const [i, each] of all.entries()) {
-    const facts = readCertificate(each);
-    const which = `certificate ${i + 1} of ${all.length}`;
-    if (facts === undefined) throw badCa(`${which} cannot be read`);
-    if (!facts.authority) throw badCa(`${which} (${facts.subject}) may not sign others`);
-    if (!facts.sound)
-      throw badCa(
-        `${which} (${facts.subject}) has a key that is not of P-256, P-384, Ed25519, or RSA of 2,048 to 4,096 bits`,
-      );
-    if (1_000 * facts.notAfter <= now) throw badCa(`${which} (${facts.subject}) has expired`);
-  }
-  const [anchor, ...others] = all;
-  if (anchor === undefined) throw badInput('certificates', 'is empty');
-  return { anchor, others: concat(...others) };
-}
-
-const badCa = (what: string): Failure =>
-  new Failure('pki.bad-ca', 'operator', `this is no CA that can be used: ${what}`, {
-    action: 'Give the certificate of the CA first, then those of its intermediates, in PEM.',
-  });
 
 /** The CAs, oldest first. */
 export const listAnchors = operation<Record<never, never>, AnchorsView, ReadContext>(
@@ -129,28 +101,25 @@ export const importListed = operation<{ id: number; devices: readonly ListedInpu
 
 /** @throws Failure `pki.bad-mapping` */
 function listedOf({ address, subject, serial, spki }: ListedInput): Listed {
-  const hash = spki === undefined ? undefined : spkiOf(spki);
   return {
     address: parseIpv6(address),
     ...(subject !== undefined && { subject }),
     ...(serial !== undefined && { serial: serialOf(serial) }),
-    ...(hash !== undefined && { spki: hash }),
+    ...(spki !== undefined && { spki: spkiOf(spki) }),
   };
 }
 
-const digitsOf = (given: string): string => given.replaceAll(/[\s:]/g, '').toLowerCase();
-
 /** @throws Failure `pki.bad-mapping` */
 export function serialOf(given: string): Uint8Array {
-  const digits = digitsOf(given).replace(/^(?:0x)?0*/, '');
-  if (/^[0-9a-f]{1,40}$/.test(digits)) return fromHex(digits.length % 2 === 0 ? digits : `0${digits}`);
-  throw badMapping(`${JSON.stringify(given)} is no serial number of 1 to 40 hex digits`);
+  const digits = serialDigits(given);
+  if (digits === undefined) throw badMapping(noSerial(given));
+  return fromHex(digits);
 }
 
 function spkiOf(given: string): Uint8Array {
-  const digits = digitsOf(given);
-  if (/^[0-9a-f]{64}$/.test(digits)) return fromHex(digits);
-  throw badMapping(`${JSON.stringify(given)} is no SHA-256 of a public key, which has 64 hex digits`);
+  const digits = spkiDigits(given);
+  if (digits === undefined) throw badMapping(noSpki(given));
+  return fromHex(digits);
 }
 
 const badMapping = (what: string): Failure =>
@@ -168,7 +137,7 @@ export const takeCrl = operation<{ id: number; crl: string }, Changed<Revocation
     const read = readRevocationList(der, await registry.issuersOf(id));
     if (read === undefined) throw badCrl('it cannot be read');
     if (read.refused !== undefined) throw badCrl(read.refused);
-    const changed = await registry.takeList(actor, id, read);
+    const changed = (await registry.takeList(actor, id, read)) === 'taken';
     return { view: { id, changed }, effect: await running.notify() };
   },
 );
@@ -177,6 +146,32 @@ const badCrl = (what: string): Failure =>
   new Failure('pki.bad-crl', 'operator', `this list of revoked certificates is not taken: ${what}`, {
     action: 'Give a complete list of the CA, or of an intermediate that was added with it.',
   });
+
+/**
+ * Has the list of revoked certificates of a CA fetched from an address, at once and before each end of it; an empty one: no more.
+ * @throws Failure `pki.unknown-ca`, `pki.bad-crl-address`
+ */
+export const fetchCrlFrom = operation<{ id: number; url: string }, Changed<AnchorView>>(
+  'pki-crl-from',
+  { id: ID, url: text(500) },
+  async ({ registry, running, actor }, { id, url }) => {
+    const given = url.trim();
+    const read = given === '' ? undefined : parseWebAddress(given);
+    if (read !== undefined && 'wrong' in read) throw badAddress(read.wrong);
+    const anchor = await registry.setListSource(actor, id, read?.url.href);
+    return { view: anchorView(anchor), effect: await running.notify() };
+  },
+);
+
+const badAddress = (what: string): Failure =>
+  new Failure(
+    'pki.bad-crl-address',
+    'operator',
+    `this is no address of a list of revoked certificates: ${what}`,
+    {
+      action: 'Give one such as http://crl.example.org/ca.crl, where the CA publishes its list.',
+    },
+  );
 
 /** Revokes a certificate, whichever CA below this one has issued it. @throws Failure `pki.unknown-ca`, `pki.bad-mapping` */
 export const revokeCertificate = operation<
@@ -192,16 +187,32 @@ export const revokeCertificate = operation<
   },
 );
 
-function anchorView({ fingerprint, notAfter, networks, lists, created, ...anchor }: Anchor): AnchorView {
+function anchorView(given: Anchor): AnchorView {
+  const { fingerprint, notAfter, networks, lists, source, created, ...anchor } = given;
+  const groups = networks.map(({ prefix, gid, ...counts }) => ({
+    network: formatPrefix(prefix),
+    gid: toHex(gid),
+    ...counts,
+  }));
   return {
     ...anchor,
     fingerprint: toHex(fingerprint),
     notAfter: isoTime(notAfter),
-    networks: networks.map(formatPrefix),
+    networks: groups.map(({ network }) => network),
+    groups,
+    devices: groups.reduce((sum, { devices }) => sum + devices, 0),
     lists: lists.map(({ thisUpdate, nextUpdate }) => ({
       issued: isoTime(thisUpdate),
       next: nextUpdate === undefined ? null : isoTime(nextUpdate),
     })),
+    crl: source === undefined ? null : sourceView(source),
     created: isoTime(created),
   };
 }
+
+const sourceView = ({ url, due, fetched, error }: ListSource): NonNullable<AnchorView['crl']> => ({
+  from: url,
+  due: isoTime(due),
+  fetched: fetched === undefined ? null : isoTime(fetched),
+  error: error ?? null,
+});

@@ -13,6 +13,7 @@ import {
   type Shown,
   shown,
   time,
+  whether,
   wordOf,
   words,
 } from '../contract/output.ts';
@@ -31,6 +32,15 @@ export const AnchorView = named('Ca', 'A CA of an owner, whose certificates admi
     'Whom it admits: devices that are listed, or whoever it gave an address in its networks.',
   ),
   networks: listOf(prefix('A network.'), 'The networks for whose addresses it may vouch.'),
+  groups: listOf(
+    shown({
+      network: prefix('The network.'),
+      gid: hexOf(32, 'The id of the group that its devices in this network are.'),
+      devices: count('How many have come.'),
+      connected: count('How many of them have a tunnel.'),
+    }),
+    'Its devices in each of these networks.',
+  ),
   listed: count('How many devices are listed.'),
   devices: count('How many devices have come with its certificates.'),
   revoked: count('How many certificates are revoked.'),
@@ -41,9 +51,36 @@ export const AnchorView = named('Ca', 'A CA of an owner, whose certificates admi
     }),
     'The lists of revoked certificates that count now, one of each issuer.',
   ),
+  crl: orNull(
+    shown(
+      {
+        from: words('The address.', 'http://crl.example.org/ca.crl'),
+        due: time('When it is fetched next.'),
+        fetched: orNull(time('When it was fetched last, newer or not; null: it was not yet.')),
+        error: orNull(words('Why it could not be fetched the last time; null: it could.')),
+      },
+      'From where its list of revoked certificates is fetched; null: it is uploaded.',
+    ),
+  ),
   created: time('When it was added.'),
 });
 export type AnchorView = Shown<typeof AnchorView>;
+
+export const AnchorPreview = named('CaPreview', 'What the certificates of a CA are, before it is added.', {
+  certificates: listOf(
+    shown({
+      fingerprint: hexOf(32, 'SHA-256 of the certificate.'),
+      subject: words('Its subject as RFC 2253 writes it.', 'CN=Plant CA,O=Example'),
+      root: whether('Whether it is issued by itself.'),
+      key: words('Its kind of key.', 'P-256', 'RSA, 3072 bits'),
+      notBefore: time('When its certificate begins.'),
+      notAfter: time('When its certificate ends.'),
+      warnings: listOf(words('A sentence.'), 'What may be other than was meant; it is taken all the same.'),
+    }),
+    'That of the CA first, then its intermediates.',
+  ),
+});
+export type AnchorPreview = Shown<typeof AnchorPreview>;
 
 export const AnchorsView = rowsOf(AnchorView);
 export type AnchorsView = Shown<typeof AnchorsView>;

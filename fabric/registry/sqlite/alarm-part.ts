@@ -13,6 +13,7 @@ import {
 import { beyondLimits, failures, overAnnounced } from './counts/found.ts';
 import type { CommitQueue } from './file/group-commit.ts';
 import { addHook, dueDeliveries, recordAttempt, removeHook, retryDelivery, testHook } from './hooks.ts';
+import { listsEnding } from './pki-lists.ts';
 import type { Read } from './reader.ts';
 
 interface Parts {
@@ -49,6 +50,7 @@ export function alarmPart(db: Database, { read, queue, now }: Omit<Parts, 'act'>
     beyondLimits: async (since) => read(() => beyondLimits(db, since)),
     failures: async (since, after) => read(() => failures(db, since, after)),
     tokensEnding: async (until) => read(() => tokensEnding(db, now(), until)),
+    listsEnding: async () => read(() => listsEnding(db, now())),
     async dueDeliveries(most) {
       const { due, last } = read(() => dueDeliveries(db, now(), { most, after: lastOwner }));
       lastOwner = last;

@@ -1,11 +1,18 @@
 import { createHash } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
-import type { RevocationList } from '../../../crypto/certificates.ts';
-import { ascii, concat, equal, toHex } from '../../../protocol/bytes.ts';
+import { ascii, equal, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
 import { DEFAULT_OWNER, HOST, type Scope } from '../../access/scope.ts';
-import { type Admits, type Anchor, type Listed, MOST_ANCHORS, type NewAnchor } from '../pki.ts';
+import {
+  type Admits,
+  type Anchor,
+  type Listed,
+  type ListSource,
+  MOST_ANCHORS,
+  type NetworkOfAnchor,
+  type NewAnchor,
+} from '../pki.ts';
 import type { Act } from '../records.ts';
 import { removeGroup } from './endings.ts';
 import { bytes } from './file/database.ts';
@@ -46,7 +53,7 @@ export function listAnchors(db: Database, scope: Scope): readonly Anchor[] {
   return rows.map((row) => anchorOf(db, row));
 }
 
-function anchorOf(db: Database, row: Row): Anchor {
+export function anchorOf(db: Database, row: Row): Anchor {
   const count = (sql: string): number => prepare(db, sql).pluck().get(row.id) as number;
   const lists = prepare(
     db,
@@ -55,6 +62,7 @@ function anchorOf(db: Database, row: Row): Anchor {
     this_update: number;
     next_update: number | null;
   }[];
+  const source = sourceOf(db, row.id);
   return {
     id: row.id,
     name: row.name,
@@ -63,28 +71,40 @@ function anchorOf(db: Database, row: Row): Anchor {
     subject: row.subject,
     notAfter: row.not_after,
     admits: row.admits,
-    networks: groupsOf(db, row.id).map(({ network }) => network),
+    networks: networksOf(db, row.id),
     listed: count('SELECT listed FROM anchor WHERE id = ?'),
-    devices: count(
-      'SELECT coalesce(sum(devices), 0) FROM group_size WHERE gid IN (SELECT gid FROM grp WHERE anchor = ?)',
-    ),
     revoked: count('SELECT revoked FROM anchor WHERE id = ?'),
     lists: lists.map(({ this_update: thisUpdate, next_update: next }) => ({
       thisUpdate,
       ...(next !== null && { nextUpdate: next }),
     })),
+    ...(source !== undefined && { source }),
     created: row.created,
   };
 }
 
-function groupsOf(db: Database, anchor: number): { gid: Uint8Array; network: Prefix }[] {
+function sourceOf(db: Database, anchor: number): ListSource | undefined {
+  const row = prepare(db, 'SELECT url, due, fetched, failures, error FROM list_source WHERE anchor = ?').get(
+    anchor,
+  ) as
+    | { url: string; due: number; fetched: number | null; failures: number; error: string | null }
+    | undefined;
+  if (row === undefined) return undefined;
+  const { url, due, fetched, failures, error } = row;
+  return { url, due, failures, ...(fetched !== null && { fetched }), ...(error !== null && { error }) };
+}
+
+export function networksOf(db: Database, anchor: number): NetworkOfAnchor[] {
   const rows = prepare(
     db,
-    'SELECT gid, prefix FROM grp JOIN network ON network.id = grp.network WHERE anchor = ? ORDER BY network.id',
-  ).all(anchor) as { gid: Uint8Array; prefix: Uint8Array }[];
-  return rows.map(({ gid, prefix }) => ({
+    `SELECT grp.gid, prefix, coalesce(devices, 0) AS devices, coalesce(connected, 0) AS connected
+     FROM grp JOIN network ON network.id = grp.network LEFT JOIN group_size ON group_size.gid = grp.gid
+     WHERE anchor = ? ORDER BY network.id`,
+  ).all(anchor) as { gid: Uint8Array; prefix: Uint8Array; devices: number; connected: number }[];
+  return rows.map(({ gid, prefix, ...counts }) => ({
+    ...counts,
     gid: bytes(gid),
-    network: { address: bytes(prefix), length: 64 },
+    prefix: { address: bytes(prefix), length: 64 },
   }));
 }
 
@@ -169,9 +189,9 @@ const groupIdOf = (id: number, fingerprint: Uint8Array, { address }: Prefix): Ui
 export function removeAnchor(db: Database, scope: Scope, act: Act, id: number): string {
   const { name, owner } = requireAnchor(db, scope, id);
   prepare(db, 'UPDATE anchor SET removed = ?, listed = 0, revoked = 0 WHERE id = ?').run(act.at, id);
-  for (const table of ['listed_device', 'revoked_certificate', 'revocation_list'])
+  for (const table of ['listed_device', 'revoked_certificate', 'revocation_list', 'list_source'])
     prepare(db, `DELETE FROM ${table} WHERE anchor = ?`).run(id);
-  for (const { gid } of groupsOf(db, id)) {
+  for (const { gid } of networksOf(db, id)) {
     recordChange(db, 'group', gid);
     if (prepare(db, 'SELECT 1 FROM device WHERE gid = ? LIMIT 1').get(gid) === undefined)
       removeGroup(db, scope, act, gid);
@@ -183,7 +203,7 @@ export function removeAnchor(db: Database, scope: Scope, act: Act, id: number): 
 /** @throws Failure `pki.unknown-ca`, `pki.bad-mapping` */
 export function listDevices(db: Database, scope: Scope, act: Act, id: number, rows: readonly Listed[]): void {
   const { name, owner } = requireAnchor(db, scope, id);
-  const prefixes = new Set(groupsOf(db, id).map(({ network }) => toHex(network.address.subarray(0, 8))));
+  const prefixes = new Set(networksOf(db, id).map(({ prefix }) => toHex(prefix.address.subarray(0, 8))));
   const insert = prepare(
     db,
     `INSERT INTO listed_device (anchor, address, subject, serial, spki) VALUES (?, ?, ?, ?, ?)
@@ -215,87 +235,6 @@ export function listDevices(db: Database, scope: Scope, act: Act, id: number, ro
   });
 }
 
-function changed(db: Database, anchor: number): void {
-  for (const { gid } of groupsOf(db, anchor)) recordChange(db, 'group', gid);
+export function changed(db: Database, anchor: number): void {
+  for (const { gid } of networksOf(db, anchor)) recordChange(db, 'group', gid);
 }
-
-/** @throws Failure `pki.unknown-ca` */
-export function issuersOf(db: Database, scope: Scope, id: number): Uint8Array {
-  requireAnchor(db, scope, id);
-  const row = prepare(db, 'SELECT certificate, others FROM anchor WHERE id = ?').get(id) as {
-    certificate: Uint8Array;
-    others: Uint8Array;
-  };
-  return concat(row.certificate, row.others);
-}
-
-/** What the owner has revoked, whoever has issued it. */
-const ANY_ISSUER = new Uint8Array(0);
-
-/** @throws Failure `pki.unknown-ca` */
-export function takeList(db: Database, scope: Scope, act: Act, id: number, list: RevocationList): boolean {
-  const { name, owner } = requireAnchor(db, scope, id);
-  const { issuerHash } = list;
-  const known = prepare(db, 'SELECT this_update FROM revocation_list WHERE anchor = ? AND issuer = ?')
-    .pluck()
-    .get(id, issuerHash) as number | undefined;
-  if (known !== undefined && known >= list.thisUpdate * 1_000) return false;
-  prepare(
-    db,
-    `INSERT INTO revocation_list (anchor, issuer, this_update, next_update) VALUES (?, ?, ?, ?)
-     ON CONFLICT (anchor, issuer) DO UPDATE SET this_update = excluded.this_update, next_update = excluded.next_update`,
-  ).run(
-    id,
-    issuerHash,
-    list.thisUpdate * 1_000,
-    list.nextUpdate === undefined ? null : list.nextUpdate * 1_000,
-  );
-  prepare(db, 'DELETE FROM revoked_certificate WHERE anchor = ? AND issuer = ?').run(id, issuerHash);
-  const insert = prepare(
-    db,
-    `INSERT INTO revoked_certificate (anchor, issuer, serial, at, reason) VALUES (?, ?, ?, ?, '') ON CONFLICT DO NOTHING`,
-  );
-  let entries = 0;
-  for (let at = 0; at < list.revoked.length; entries++) {
-    const end = at + 1 + list.revoked[at]!;
-    insert.run(id, issuerHash, list.revoked.subarray(at + 1, end), act.at);
-    at = end;
-  }
-  countRevoked(db, id);
-  changed(db, id);
-  appendAudit(db, { ...act, owner, action: 'pki.crl', subject: String(id), detail: { name, entries } });
-  return true;
-}
-
-/** @throws Failure `pki.unknown-ca` */
-export function revokeSerial(
-  db: Database,
-  scope: Scope,
-  act: Act,
-  id: number,
-  { serial, reason }: { readonly serial: Uint8Array; readonly reason: string },
-): boolean {
-  const { name, owner } = requireAnchor(db, scope, id);
-  const { changes } = prepare(
-    db,
-    'INSERT INTO revoked_certificate (anchor, issuer, serial, at, reason) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
-  ).run(id, ANY_ISSUER, serial, act.at, reason);
-  if (changes === 0) return false;
-  countRevoked(db, id);
-  changed(db, id);
-  appendAudit(db, {
-    ...act,
-    owner,
-    action: 'pki.revoke',
-    subject: String(id),
-    detail: { name, serial: toHex(serial), reason },
-  });
-  return true;
-}
-
-const countRevoked = (db: Database, id: number): void => {
-  prepare(
-    db,
-    'UPDATE anchor SET revoked = (SELECT count(*) FROM revoked_certificate WHERE anchor = anchor.id) WHERE id = ?',
-  ).run(id);
-};

@@ -1,12 +1,12 @@
 import type { Database } from 'better-sqlite3';
 import type { Scope } from '../../access/scope.ts';
 import { EVERYTHING } from '../../access/scope.ts';
-import type { OwnPki, PkiAdmission } from '../pki.ts';
+import type { OwnPki, PkiAdmission, PkiLists } from '../pki.ts';
 import type { Act } from '../records.ts';
 import { FABRIC } from '../registry.ts';
 import { findDevice } from './devices.ts';
 import type { CommitQueue } from './file/group-commit.ts';
-import { addAnchor, issuersOf, listDevices, removeAnchor, revokeSerial, takeList } from './pki-anchors.ts';
+import { addAnchor, listDevices, removeAnchor } from './pki-anchors.ts';
 import {
   admitVouched,
   hasAnchors,
@@ -17,6 +17,7 @@ import {
   vouchers,
   vouches,
 } from './pki-arrivals.ts';
+import { dueLists, issuersOf, recordFetch, revokeSerial, setListSource, takeList } from './pki-lists.ts';
 import type { Read } from './reader.ts';
 
 interface Parts {
@@ -33,6 +34,7 @@ export const ownPkiPart = (db: Database, scope: Scope, { read, queue, act }: Par
     listDevices: (actor, id, rows) => queue.submit(() => listDevices(db, scope, act(actor), id, rows)),
     issuersOf: async (id) => read(() => issuersOf(db, scope, id)),
     takeList: (actor, id, list) => queue.submit(() => takeList(db, scope, act(actor), id, list)),
+    setListSource: (actor, id, url) => queue.submit(() => setListSource(db, scope, act(actor), id, url)),
     revokeSerial: (actor, id, serial, reason) =>
       queue.submit(() => revokeSerial(db, scope, act(actor), id, { serial, reason })),
   }) satisfies OwnPki;
@@ -65,3 +67,13 @@ export const pkiPart = (
       return true;
     },
   }) satisfies PkiAdmission;
+
+/** What fetches lists of revoked certificates. */
+export const pkiListsPart = (
+  db: Database,
+  { read, queue, now }: Pick<Parts, 'read' | 'queue'> & { readonly now: () => number },
+) =>
+  ({
+    dueLists: async (most) => read(() => dueLists(db, now(), most)),
+    recordFetch: (due, outcome) => queue.submit(() => recordFetch(db, now(), due, outcome)),
+  }) satisfies PkiLists;

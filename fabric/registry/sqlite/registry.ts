@@ -27,7 +27,7 @@ import { raiseObjection } from './objections.ts';
 import { ownersPart, ownersReader, ownPeoplePart, peoplePart } from './people/people-part.ts';
 import { findToken, markUsed } from './people/tokens.ts';
 import { networkAnchors } from './pki-arrivals.ts';
-import { ownPkiPart, pkiPart } from './pki-part.ts';
+import { ownPkiPart, pkiListsPart, pkiPart } from './pki-part.ts';
 import { type Keep, privacyPart } from './privacy/part.ts';
 import { removeRate, setRate } from './rates.ts';
 import { type Read, readingPart } from './reader.ts';
@@ -117,6 +117,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     ...peoplePart(db, parts),
     ...newsPart(db, read, news),
     ...alarmPart(db, parts),
+    ...pkiListsPart(db, parts),
     verifyAudit: (expected) => verifyAudit(db, read, expected),
     verifyAuditPart: async (from) => read(() => verifyAuditPart(db, from)),
     record: (actor, action, subject, detail = {}) =>

@@ -254,10 +254,16 @@ test('CAs are answered as described', async () => {
   const derOf = (pem: string): string => pem.replaceAll(/-----[^-]+-----|\s/g, '');
   const certificates = [root, issuing].map(({ pem }) => derOf(pem));
   const ca = { name: 'plant CA', networks: [NETWORK] };
+  await run('pki-preview', { certificates });
   const { view } = await run('pki-add', { ...ca, certificates, admits: 'anybody' });
   const { id } = view;
   await run('pki-import', { id, devices: [{ address: 'fd00:1:2:3:1::1', serial: '1' }] });
   await run('pki-crl', { id, crl: derOf(files.crl(root, ['4711'])) });
+  await run('pki-crl-from', { id, url: 'http://crl.example.org/ca.crl' });
+  const [due] = await registry.dueLists(1);
+  await registry.recordFetch(due!, { kind: 'fetched', due: 1 });
+  await run('pki-list', {});
+  await registry.recordFetch(due!, { kind: 'failed', due: 1, error: 'HTTP 404' });
   await run('pki-revoke', { id, serial: '4712', reason: 'lost' });
   const groups = await run('group-list', PAGE);
   const { gid } = groups.rows.find((row) => row.ca === id)!;

@@ -141,10 +141,12 @@ function attempt(remote: Remote, name: string): Promise<string> {
     'limit-max': { network: 'fd00:9::/64', packets: 1 },
     'owner-member': { owner: 'nobody', person: 'nobody', role: 'auditor' },
     'pki-list': {},
+    'pki-preview': { certificates: [] },
     'pki-add': { name: 'x', certificates: [], networks: ['fd00:9::/64'], admits: 'listed' },
     'pki-remove': { id: 999_999 },
     'pki-import': { id: 999_999, devices: [] },
     'pki-crl': { id: 999_999, crl: 'MAA=' },
+    'pki-crl-from': { id: 999_999, url: 'https://crl.example.org/ca.crl' },
     'pki-revoke': { id: 999_999, serial: '01', reason: 'x' },
     'root-keys-drop': { number: 1, xtt: '00', tls: '00' },
   };

@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest';
 import type { Outcome } from '../../../cli/check.ts';
 import { CHECKS } from '../../../fabric/doctor/checks/all.ts';
 import type { Probes } from '../../../fabric/doctor/probes.ts';
+import { isoTime } from '../../../fabric/operations/contract/operation.ts';
 import type { HostServing, Serving } from '../../../fabric/operations/contract/serving.ts';
+import type { AnchorView } from '../../../fabric/operations/views/pki.ts';
 import { Failure } from '../../../protocol/failure.ts';
 
 const DAY_MS = 86_400_000;
@@ -24,6 +26,26 @@ const databases = (days: number) => ({
     { source: 'Own-City', built: NOW - days * DAY_MS },
   ],
   oldDays: 30,
+});
+const OVERDUE = { issued: isoTime(NOW - 9 * DAY_MS), next: isoTime(NOW - DAY_MS) };
+/** A CA with a list that is due tomorrow. */
+const ca = (change: Partial<AnchorView>): AnchorView => ({
+  ...{ id: 7, name: 'plant CA', owner: 'default', fingerprint: '', subject: 'CN=x', notAfter: '' },
+  ...{
+    admits: 'listed',
+    networks: [],
+    groups: [],
+    listed: 0,
+    devices: 0,
+    revoked: 0,
+    created: '',
+    crl: null,
+  },
+  lists: [{ issued: isoTime(NOW), next: isoTime(NOW + DAY_MS) }],
+  ...change,
+});
+const from = (error: string | null): Partial<AnchorView> => ({
+  crl: { from: 'http://crl.example.org/', due: isoTime(NOW), fetched: null, error },
 });
 const healthy: Probes = {
   wallMs: () => NOW,
@@ -47,6 +69,7 @@ const healthy: Probes = {
   connect: async () => {},
   clock: async () => ({ writtenMs: NOW - 1_000, synchronised: true }),
   backupAt: async () => NOW - 86_400_000,
+  cas: async () => [ca({})],
   places: async () => databases(9),
   disk: async () => ({ free: 1e9, registry: 1e8 }),
   certificates: async () => [
@@ -121,6 +144,30 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
       },
       'failed',
       /^city\.mmdb is none \[geo\.bad-database\]$/,
+    ],
+  ],
+  'revocation-lists': [
+    [{}, 'ok', /^1 CA, 1 list, none overdue$/],
+    [{ cas: async () => [ca(from(null)), ca({ lists: [] })] }, 'ok', /^2 CAs, 1 list/],
+    [{ cas: async () => [] }, 'skipped', /no owner has a CA/],
+    [
+      { cas: async () => [ca({ lists: [OVERDUE] })] },
+      'warning',
+      /^the list of "plant CA" is overdue since \d{4}-/,
+    ],
+    [
+      { cas: async () => [ca(from('HTTP 404')), ca({ lists: [OVERDUE] })] },
+      'warning',
+      /^the list of "plant CA" could not be fetched: HTTP 404; 1 more$/,
+    ],
+    [
+      {
+        cas: async () => {
+          throw new Failure('registry.locked', 'retry', 'it is locked', { action: 'Wait.' });
+        },
+      },
+      'failed',
+      /it is locked/,
     ],
   ],
   control: [

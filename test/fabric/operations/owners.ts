@@ -394,6 +394,7 @@ export const NAMING: Readonly<Record<string, readonly ((of: Named) => Record<str
   'pki-remove': [({ ids }) => ({ id: ids.ca })],
   'pki-import': [({ ids }) => ({ id: ids.ca, devices: [] })],
   'pki-crl': [({ ids }) => ({ id: ids.ca, crl: 'MAA=' })],
+  'pki-crl-from': [({ ids }) => ({ id: ids.ca, url: 'https://crl.example.org/ca.crl' })],
   'pki-revoke': [({ ids }) => ({ id: ids.ca, serial: '1', reason: 'mine' })],
   'token-revoke': [({ ids }) => ({ id: ids.token })],
   'invite-withdraw': [({ invite }) => ({ id: invite })],

@@ -21,6 +21,7 @@ import type { Router } from '../../../fabric/router/router.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 import { encodeBase64 } from '../../../protocol/identity/base64.ts';
+import { revocationListIn } from '../../../protocol/identity/revocation-list.ts';
 import { parseRoots } from '../../../protocol/identity/roots.ts';
 import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { type CaFolder, caFolder, type KeyKind, type MadeCertificate } from '../openssl-ca.ts';
@@ -178,6 +179,16 @@ describe('a machine with a certificate of its owner’s CA', () => {
     await until(() => router.counters().drops.spoofed > 0);
   });
 
+  it.each([
+    ['says what its key is for', ['keyUsage=critical,keyCertSign,cRLSign'], 'p384'],
+    ['does not say that, as real ones do not', [], 'rsa2048'],
+  ] as const)('comes by a root that %s', async (_what, extensions, key) => {
+    const own = files.ca({ subject: '/CN=Own root', extensions, key });
+    await addCa(own);
+    await comesIn(leafOf(own));
+    expect(isIn()).toBe(true);
+  });
+
   it('may name its address as enftun does', async () => {
     await addCa();
     await comesIn(files.leaf({ subject: `/CN=${A}`, by: root, addresses: [] }));
@@ -215,6 +226,14 @@ describe('is refused', () => {
     await addCa();
     await isRefused(leafOf(root, ['fd00:2::a:0:0:1']));
     await isRefused(leafOf(root, ['fd00:1::1']));
+  });
+  it('by more CAs below the one that was added than a chain may have', async () => {
+    const chain = [intermediate];
+    for (const subject of ['/CN=2', '/CN=3', '/CN=4', '/CN=5'])
+      chain.unshift(files.ca({ subject, by: chain[0]! }));
+    await addCa([root, ...chain]);
+    await isRefused(leafOf(chain[0]!));
+    (await comesIn(leafOf(chain[1]!))).close();
   });
   it('once it has expired', async () => {
     await addCa();
@@ -329,6 +348,10 @@ describe('another owner', () => {
   });
 });
 
+/** A list that has the certificate with the number 4711. */
+const crlOf = (by: MadeCertificate): string =>
+  encodeBase64(revocationListIn(new TextEncoder().encode(files.crl(by, ['4711'])))!);
+
 describe('a live session is cut', () => {
   it('when its certificate is revoked by its serial number', async () => {
     const id = await addCa();
@@ -345,8 +368,6 @@ describe('a live session is cut', () => {
     const id = await addCa([root, intermediate]);
     const leaf = leafOf(intermediate, [A], { serial: '4711' });
     const peer = await comesIn(leaf);
-    const crlOf = (by: MadeCertificate): string =>
-      Buffer.from(files.crl(by, ['4711']).replaceAll(/-----[^-]+-----|\s/g, ''), 'base64').toString('base64');
     // Of another issuer it is another certificate that has this number.
     expect((await takeCrl.run(context, { id, crl: crlOf(root) })).view.changed).toBe(true);
     expect(isIn()).toBe(true);
@@ -361,6 +382,22 @@ describe('a live session is cut', () => {
     await expect(takeCrl.run(context, { id, crl: 'MAA=' })).rejects.toSatisfy((error) =>
       isFailure(error, 'pki.bad-crl'),
     );
+  });
+  it('by the list of its own CA alone, where an owner has two of which one has a list', async () => {
+    const second = files.ca({ subject: '/CN=Second root', key: 'ed25519' });
+    const id = await addCa();
+    await addCa(second);
+    const peer = await comesIn(leafOf(root, [A], { serial: '4711' }));
+    const leaf = leafOf(second, [B], { serial: '4711' });
+    const other = await come(leaf);
+    await until(() => isIn(B));
+    await takeCrl.run(context, { id, crl: crlOf(root) });
+    expect((await peer.ending).verdict).toEqual({ kind: 'unknown' });
+    expect(isIn(B)).toBe(true);
+    other.close();
+    await until(() => !isIn(B));
+    await come(leaf);
+    await until(() => isIn(B));
   });
   it('when the certificate of its intermediate is revoked, which was remembered', async () => {
     const id = await addCa();

@@ -84,6 +84,12 @@ export const DEVICES: Readonly<Record<string, Entry>> = {
     path: '/cas',
     summary: 'CAs of owners, whose certificates admit devices, oldest first',
   },
+  'pki-preview': {
+    permission: 'pki.write',
+    method: 'POST',
+    path: '/cas/preview',
+    summary: 'What the certificates of a CA are, before it is added',
+  },
   'pki-add': {
     permission: 'pki.write',
     method: 'POST',
@@ -110,6 +116,13 @@ export const DEVICES: Readonly<Record<string, Entry>> = {
     method: 'POST',
     path: '/cas/{id}/crl',
     summary: 'Takes a list of revoked certificates of a CA',
+  },
+  'pki-crl-from': {
+    permission: 'pki.write',
+    method: 'POST',
+    path: '/cas/{id}/crl-from',
+    summary: 'From where the list of revoked certificates of a CA is fetched',
+    fresh: true,
   },
   'pki-revoke': {
     permission: 'pki.revoke',

@@ -426,4 +426,19 @@ export const MIGRATIONS_3: readonly Migration[] = [
         BEGIN UPDATE group_size SET both = both + NEW.banned * NEW.evicted - OLD.banned * OLD.evicted WHERE gid = NEW.gid; END;
     `,
   },
+  {
+    name: 'fetched CRLs',
+    sql: `
+      -- where the list of revoked certificates of a CA is fetched, when next, and what became of it
+      CREATE TABLE list_source (
+        anchor    INTEGER PRIMARY KEY REFERENCES anchor (id),
+        url       TEXT NOT NULL,
+        due       INTEGER NOT NULL,
+        fetched   INTEGER,
+        failures  INTEGER NOT NULL DEFAULT 0,
+        error     TEXT
+      ) STRICT;
+      CREATE INDEX list_source_by_due ON list_source (due);
+    `,
+  },
 ];

@@ -1,8 +1,11 @@
 import { createHash, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
 import { parseListed } from '../../../../fabric/commands/pki.ts';
+import type { AnchorView } from '../../../../fabric/operations/views/pki.ts';
 import { caFolder } from '../../openssl-ca.ts';
 import { scratch } from '../../place.ts';
 import { fabricProgram } from '../program.ts';
@@ -33,7 +36,7 @@ test('every command in docs/pki.md does what the page says', async () => {
   const key = new X509Certificate(leaf.pem).publicKey.export({ type: 'spki', format: 'pem' });
   writeFileSync(join(files.folder, 'machine.pub'), key);
   writeFileSync(join(files.folder, 'devices.csv'), CSV.replace('5f0c…64 hex digits', spki));
-  expect(lines.length).toBe(8);
+  expect(lines.length).toBe(9);
   for (const line of lines) {
     const [program, ...words] = wordsOf(line);
     expect(program).toBe('enf-fabric');
@@ -42,13 +45,23 @@ test('every command in docs/pki.md does what the page says', async () => {
     );
     const { code, out, err } = await fabric.run(...named, '--data', data);
     expect([line, code, code === 0 ? '' : err]).toEqual([line, 0, '']);
+    if (words[1] === 'show')
+      expect(out).toMatch(/fetched: {3}not yet from http:\/\/crl\.example\.org\/ca\.crl/);
     if (words[1] === 'list')
       expect(out).toMatch(/1 {2}plant CA: listed, fd00:8f80:8000:1::\/64; 3 listed, 0 came/);
   }
   const { rows } = await fabric
     .json('audit', '--limit', '20', '--data', data)
     .then((said) => ({ rows: JSON.stringify(said) }));
-  for (const action of ['pki.add', 'pki.import', 'pki.crl', 'pki.revoke', 'pki.remove', 'device.register'])
+  for (const action of [
+    'pki.add',
+    'pki.import',
+    'pki.crl',
+    'pki.crl-from',
+    'pki.revoke',
+    'pki.remove',
+    'device.register',
+  ])
     expect(rows).toContain(action);
 });
 
@@ -77,7 +90,7 @@ test('what is no public key of P-256 is not registered', async () => {
 });
 
 test('a list of devices is read as RFC 4180 writes it', () => {
-  expect(parseListed(CSV, 'x')[0]).toEqual({
+  expect(parseListed(CSV.replace('5f0c…64 hex digits', '5f'.repeat(32)), 'x')[0]).toEqual({
     address: 'fd00:8f80:8000:1:a::1',
     subject: 'CN=pump-1,O=Example',
   });
@@ -98,10 +111,46 @@ test.each([
   ['address,serial\n,1', /line 2: has no address/],
   ['address,serial\nfd00::1,"1', /line 2: has a quote/],
   ['address,serial\nfd00::1,1"2"', /line 2: has a quote/],
+  ['address,serial\nfd00::1,1\n\nfd00::g,1', /line 4: "fd00::g" is no IPv6 address/],
+  ['address,serial\nfd00::1,none', /line 2: "none" is no serial number/],
+  ['address,spki\nfd00::1,5f0c', /line 2: "5f0c" is no SHA-256/],
 ])('a list that is %j is refused as a whole', (text, why) => {
   expect(() => parseListed(text, 'x')).toThrow(why);
 });
 
 test('a list of a megabyte of quotes is read in time that grows with its length', () => {
   expect(() => parseListed(`address\n${'"'.repeat(1_000_001)}`, 'x')).toThrow(/quote/);
+});
+
+test('a fabric that serves fetches the list of a CA, from its own network if its host allows that', async () => {
+  const data = join(scratch(), 'fabric');
+  await fabric.json('init', '--data', data);
+  await fabric.json('network', 'add', 'fd00:8f80:8000:1::/64', '--name', 'plant', '--data', data);
+  const root = files.ca({ subject: '/CN=published' });
+  const list = files.crl(root, ['4711', '4712']);
+  const publisher = createServer((_request, response) => void response.end(list));
+  await new Promise<void>((resolve) => publisher.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void publisher.close());
+  const url = `http://127.0.0.1:${(publisher.address() as AddressInfo).port}/ca.crl`;
+  await fabric.json('pki', 'add', root.file, '--name', 'CA', '--network', 'plant', '--data', data);
+  const shown = () => fabric.json<AnchorView>('pki', 'show', '1', '--data', data);
+
+  const strict = await fabric.serve(data);
+  await fabric.json('pki', 'crl-from', '1', url, '--data', data);
+  await expect.poll(async () => (await shown()).crl?.error, { timeout: 20_000 }).toMatch(/private network/);
+  expect(await shown()).toMatchObject({ revoked: 0, crl: { from: url, fetched: null } });
+  await strict.stop();
+
+  await fabric.serve(data, '--private-hooks');
+  await fabric.json('pki', 'crl-from', '1', url, '--data', data);
+  await expect.poll(async () => (await shown()).revoked, { timeout: 20_000 }).toBe(2);
+  expect((await fabric.run('pki', 'show', '1', '--data', data)).out).toMatch(
+    /list: {6}issued \S+.*\nfetched: {3}\S.* from http/,
+  );
+  expect((await fabric.run('doctor', '--only', 'revocation-lists', '--data', data)).out).toContain(
+    '1 CA, 1 list, none overdue',
+  );
+  await fabric.json('pki', 'crl-from', '1', 'none', '--data', data);
+  expect((await shown()).crl).toBeNull();
+  expect(await fabric.refusal('pki', 'show', '2', '--data', data)).toMatchObject({ code: 'pki.unknown-ca' });
 });
