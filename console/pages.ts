@@ -64,6 +64,12 @@ export const PAGES: readonly PageEntry[] = [
     load: async () => (await import('./pages/networks.tsx')).Networks,
   },
   {
+    path: 'cas',
+    name: 'CAs',
+    needs: 'pki.read',
+    load: async () => (await import('./pages/cas.tsx')).Cas,
+  },
+  {
     path: 'rules',
     needs: 'rules.read',
     load: async () => (await import('./pages/rules.tsx')).Rules,

@@ -181,11 +181,12 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     api: [],
     audit: [],
     app: ['api'],
+    cas: ['api', 'app', 'parts'],
     charts: ['app'],
     map: [],
     parts: ['api', 'app'],
     scan: ['parts'],
-    pages: ['api', 'app', 'audit', 'charts', 'map', 'parts', 'scan'],
+    pages: ['api', 'app', 'audit', 'cas', 'charts', 'map', 'parts', 'scan'],
   },
   factory: {
     group: [],

@@ -104,7 +104,13 @@ export function BatchPage({ gid }: { readonly gid: string }) {
       <p>
         <a href={hrefOf(['devices'], { gid: data.gid })}>The devices of this batch</a>
       </p>
-      <RosterNote {...data} again={again} />
+      {data.ca === null ? (
+        <RosterNote {...data} again={again} />
+      ) : (
+        <p class="note note-plain">
+          Its devices come in with certificates of <a href={hrefOf(['cas', String(data.ca)])}>this CA</a>.
+        </p>
+      )}
       {data.beyondLimits !== null && <BeyondLimits knocking={data.beyondLimits} />}
       <Section title="Refused lately">
         {data.refusals.length === 0 ? (

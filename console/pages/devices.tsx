@@ -74,9 +74,19 @@ const FILTERS = [
       ['offline', 'has none'],
     ],
   },
+  {
+    field: 'kind',
+    label: 'Proves itself by',
+    choices: [
+      ['', 'all'],
+      ['tpm', 'its TPM'],
+      ['pki', 'a certificate of a CA'],
+      ['key', 'a registered key'],
+    ],
+  },
 ] as const;
 
-const FIELDS = ['gid', 'network', 'standing', 'tunnel', 'failure', 'roster', 'q'] as const;
+const FIELDS = ['gid', 'network', 'kind', 'standing', 'tunnel', 'failure', 'roster', 'q'] as const;
 
 /** All devices, or one of them. */
 export function Devices({ route }: { readonly route: Route }) {

@@ -70,8 +70,13 @@ export function TextField({
 export function FileField({
   label,
   hint,
+  accept,
   change,
-}: Pick<FieldProps, 'label' | 'hint'> & { readonly change: (file: File | undefined) => void }) {
+}: Pick<FieldProps, 'label' | 'hint'> & {
+  /** As the browser's dialog offers them, e.g. `.pem,.crt`. */
+  readonly accept?: string;
+  readonly change: (file: File | undefined) => void;
+}) {
   return (
     <Field
       label={label}
@@ -80,10 +85,36 @@ export function FileField({
         <input
           id={id}
           type="file"
+          {...(accept !== undefined && { accept })}
           aria-describedby={describedBy}
           onChange={(event) => change(event.currentTarget.files?.[0])}
         />
       )}
+    />
+  );
+}
+
+/** The same for a small one; `take` gets its bytes. What is larger than `most` is not read. */
+export function SmallFileField({
+  most,
+  take,
+  ...field
+}: Pick<FieldProps, 'label' | 'hint'> & {
+  readonly accept: string;
+  readonly most: number;
+  /** Undefined: the file is too large, or cannot be read. */
+  readonly take: (bytes: Uint8Array | undefined, name: string) => void;
+}) {
+  const read = async (file: File): Promise<Uint8Array | undefined> =>
+    file.size > most ? undefined : new Uint8Array(await file.arrayBuffer());
+  return (
+    <FileField
+      {...field}
+      change={(file) => {
+        if (file === undefined) return;
+        const done = (bytes: Uint8Array | undefined): void => take(bytes, file.name);
+        void read(file).then(done, () => done(undefined));
+      }}
     />
   );
 }

@@ -9,6 +9,7 @@ import { buildConsole } from '../../console/build.mjs';
 const SHARED = [
   'fabric/access/roles.ts',
   'fabric/operations/client.ts',
+  'fabric/operations/contract/ca-files.ts',
   'fabric/operations/contract/catalogue.ts',
   'fabric/operations/contract/catalogue/batches.ts',
   'fabric/operations/contract/catalogue/devices.ts',
@@ -17,7 +18,13 @@ const SHARED = [
   'fabric/operations/contract/request.ts',
   'fabric/operations/contract/roster-upload.ts',
   'fabric/registry/audit-chain.ts',
+  'protocol/bytes.ts',
+  'protocol/failure.ts',
   'protocol/identity/base64.ts',
+  'protocol/identity/der.ts',
+  'protocol/identity/revocation-list.ts',
+  'protocol/identity/roots.ts',
+  'protocol/ipv6.ts',
   'protocol/pem.ts',
   'protocol/words.ts',
 ];

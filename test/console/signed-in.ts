@@ -14,7 +14,7 @@ type Options = Parameters<typeof watchedPage>[2];
 /** A console over a registry, with a person who has a role and a password; `enter` signs in. */
 export async function signedIn(
   registry: WholeRegistry,
-  role: 'owner' | 'host',
+  role: 'owner' | 'host' | 'auditor',
   { files, browser }: ReturnType<typeof consoleBrowser>,
   options?: Options,
 ) {
