@@ -36,6 +36,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/bench/admit.test.ts',
   'test/powercuts/powercuts.test.ts',
   'test/armhf/**',
+  'test/fuzz/**',
 ];
 /** Tests that run programs of Debian's packages: openssl, zbarimg, systemd-analyze, dpkg, curl, prlimit, cat. */
 const NEEDS_PROGRAMS = [

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The native tests, and those of the router and the acceptor, with the addon built for AddressSanitizer and UndefinedBehaviorSanitizer; arguments go to vitest.
+# The native tests, and those of the router, the acceptor and decoders, with the addon built for AddressSanitizer and UndefinedBehaviorSanitizer; arguments go to vitest.
+# ASAN_TESTS names other tests.
 # LeakSanitizer stays off: it cannot see what V8 still refers to, and would report all of that.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -24,5 +25,6 @@ if sanitized node -e 'require(process.argv[1])' "$folder/bug.node" >"$folder/bug
 fi
 
 # The tests of the build make addons of their own, without the sanitizers.
-sanitized node node_modules/vitest/vitest.mjs run test/native test/fabric/router test/os/net/acceptor.test.ts test/crypto/curves.test.ts test/os/net/proxy.test.ts \
+read -ra tests <<<"${ASAN_TESTS:-test/native test/fabric/router test/fuzz test/os/net/acceptor.test.ts test/crypto/curves.test.ts test/os/net/proxy.test.ts}"
+sanitized node node_modules/vitest/vitest.mjs run "${tests[@]}" \
   --exclude test/native/build.test.ts --exclude test/native/ecdaa/build.test.ts "$@"
