@@ -106,11 +106,12 @@ declare -A places=(
   [network]=usr/lib/systemd/network
   [networkd.conf.d]=usr/lib/systemd/networkd.conf.d
   [NetworkManager]=usr/lib/NetworkManager/conf.d
+  [polkit]=usr/share/polkit-1/rules.d
 )
 
 # The pages of docs/ that the program and its messages name.
 declare -A manuals=(
-  [agent]="operate config errors doctor routes tpm api pki"
+  [agent]="operate config errors doctor routes tpm dns api pki"
   [fabric]="fabric fabric-config backup console alarms fabric-doctor fabric-api dns rules pki compat errors"
   [factory]="factory tpm errors"
 )

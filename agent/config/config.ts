@@ -36,6 +36,10 @@ const readInterface = (value: string): string | Refusal =>
     ? value
     : refuse('an interface name, or a hardware address such as "02:00:00:00:00:01"');
 
+/** Labels as the fabric's zones have them, at most 101 characters. */
+const ZONE =
+  /^(?=.{1,101}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*\.?$/;
+
 const SUITES = [1, 2, 3, 4] as const;
 
 /** All keys, by section. */
@@ -204,6 +208,15 @@ export const SCHEMA = {
       default: '"10m"',
       doc: 'How often routes are advertised without a solicitation.',
     }),
+  },
+  dns: {
+    zone: text(
+      {
+        default: '""',
+        doc: 'Domain of the network\'s names, such as `"plant.internal"`: systemd-resolved asks the fabric\'s host for names in it, over the tunnel, and for no others (dns.md); empty: no resolver is told.',
+      },
+      orEmpty((value) => (ZONE.test(value) ? undefined : 'a domain such as "plant.internal"')),
+    ),
   },
   state: {
     directory: text(

@@ -4,6 +4,7 @@ import { queryJson, runQuery } from '../../os/linux/command.ts';
 import { ipv6Disabled } from '../../os/linux/ipv6.ts';
 import { linkPrefixes } from '../../os/linux/links.ts';
 import { deviceFile, freeSpace, namesIn, ownIdentity, readTrimmed } from '../../os/linux/machine.ts';
+import { systemdResolved } from '../../os/linux/resolved.ts';
 import { isLiteral, type Lookup, systemLookup } from '../../os/net/lookup.ts';
 import { reach, tryHttp, tryTls } from '../../os/net/probe.ts';
 import { markedLookup } from '../../os/net/resolver.ts';
@@ -84,6 +85,7 @@ export function machineProbes(config: Config): Probes {
     http: (address) => remembered(`http ${address}`, () => tryHttp({ ...far, address, port: 80 })),
     sysctl: (path) => readTrimmed(`/proc/sys/${path}`),
     ipv6Disabled: () => ipv6Disabled(config.tunnel.device),
+    linkNames: () => systemdResolved().read(config.tunnel.device),
     foreignManagers: () => foreignManagers(config.tunnel.device),
     freeSpace,
     state: () => viewState(config.state.directory),

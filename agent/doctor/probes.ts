@@ -1,4 +1,5 @@
 import type { DeviceFile, FreeSpace, Identity } from '../../os/linux/machine.ts';
+import type { LinkNames } from '../../os/linux/resolved.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpAnswer, TlsAnswer } from '../../os/net/probe.ts';
 import type { Failure } from '../../protocol/failure.ts';
@@ -66,6 +67,8 @@ export interface Probes {
   sysctl(path: string): Promise<string | undefined>;
   /** Why the interface of the tunnel has no IPv6; undefined: it has. */
   ipv6Disabled(): Promise<Failure | undefined>;
+  /** What systemd-resolved asks on the interface of the tunnel. @throws Failure `os.no-resolved`, `os.resolved-refused` */
+  linkNames(): Promise<LinkNames>;
   foreignManagers(): Promise<readonly ForeignManager[]>;
   /** Of the file system that holds the path, or will. @throws Failure `os.not-readable` */
   freeSpace(path: string): Promise<FreeSpace>;

@@ -1,4 +1,5 @@
 import { sourceTowards } from '../../os/linux/netlink.ts';
+import type { Resolved } from '../../os/linux/resolved.ts';
 import { type Lookup, systemLookup } from '../../os/net/lookup.ts';
 import { markedLookup } from '../../os/net/resolver.ts';
 import type { Log } from '../../os/service/log.ts';
@@ -13,6 +14,7 @@ import { namedIdentity } from '../identity/named-certificate.ts';
 import { type CertificateView, identitySession } from '../identity/session.ts';
 import type { CredentialEnd, Goal } from '../lifecycle/situation.ts';
 import { type Clocks, clockCheck } from '../lifecycle/wall-clock.ts';
+import { openNames } from '../network/names.ts';
 import { policyOf } from '../network/policy.ts';
 import { openReconciler } from '../network/reconciler.ts';
 import { decommissionedOf, leavingSince } from '../state/decommission.ts';
@@ -64,6 +66,8 @@ export type ConnectionEvent =
 /** What the agent needs of the kernel; a test without a kernel of its own brings another. */
 export interface Platform extends TunnelPlatform {
   readonly openReconciler: typeof openReconciler;
+  /** That of the machine unless given. */
+  readonly resolved?: Resolved;
 }
 
 /** Clocks and resolver of the agent; a test brings its own. */
@@ -91,6 +95,9 @@ export function openEffects(
   const clock = clockCheck(clocks);
   const self = keepSelfReport(clocks.steadyMs, () => tunnel.sendReport());
   const reconciler = platform.openReconciler(policy, log, self.note, (failure) => tunnel.lose(failure));
+  const { resolved } = platform;
+  const named = { zone: config.dns.zone, device: config.tunnel.device };
+  const names = openNames({ ...named, ...(resolved !== undefined && { resolved }) }, log, self.note);
   const state = stateSession({ config, clocks, resolver, log, note: self.note });
   const { store, lookup } = state;
   const { wallMs } = clocks;
@@ -136,7 +143,10 @@ export function openEffects(
     lookup,
     proxy,
     mark,
-    attach: reconciler.attach,
+    async attach(own, fd) {
+      await reconciler.attach(own, fd);
+      names.attached(own);
+    },
     control: { selfReport: self.current, request: leaving.request, receive },
     stopping,
   });
@@ -193,6 +203,7 @@ export function openEffects(
       stop.abort(new Failure('agent.stopping', 'retry', 'the agent is stopping'));
       self.close();
       await state.tunnelDown();
+      await names.stop();
       tunnel.close();
       await reconciler
         .stop(config.route.persistLockdown)

@@ -75,6 +75,8 @@ export function boot(place: {
   const log: string[] = [];
   const tuns: FakeTun[] = [];
   const raised: string[] = [];
+  /** What the resolver of the machine was told. */
+  const told: string[] = [];
   /** The source address that the kernel would choose. */
   const way: { source: string | undefined } = { source: '127.0.0.1' };
   const platform: Platform = {
@@ -92,6 +94,11 @@ export function boot(place: {
       stop: async () => {},
     }),
     sourceTowards: () => way.source,
+    resolved: {
+      read: async () => ({ servers: [], domains: [] }),
+      set: async (link, { servers, domains }) => void told.push([link, ...servers, ...domains].join(' ')),
+      revert: async (link) => void told.push(`${link} as before`),
+    },
   };
   const effects = openEffects(config, (_, line) => void log.push(line), platform, {
     clocks: place.clocks ?? systemClocks,
@@ -108,5 +115,5 @@ export function boot(place: {
   const online = (): Promise<void> => until(() => expect(driver.situation().kind).toBe('online'));
   const trouble = (code: string): Promise<void> =>
     until(() => expect(driver.situation()).toMatchObject({ trouble: { code } }));
-  return { effects, driver, log, tuns, raised, way, until, online, trouble };
+  return { effects, driver, log, tuns, raised, told, way, until, online, trouble };
 }

@@ -57,6 +57,7 @@ export function fakeProbes(change: Partial<Probes> = {}): Probes {
     http: async () => undefined,
     sysctl: async () => '0',
     ipv6Disabled: async () => undefined,
+    linkNames: async () => ({ servers: ['fd00:1::1'], domains: ['~plant.internal'] }),
     foreignManagers: async () => [
       { name: 'systemd-networkd', manages: false },
       { name: 'NetworkManager', manages: false },

@@ -57,7 +57,7 @@ describe('the Debian package', () => {
       'usr/share/doc/enf-agent/THIRD-PARTY',
       'usr/share/doc/enf-agent/changelog.gz',
       'usr/share/doc/enf-agent/copyright',
-      ...['api', 'config', 'doctor', 'errors', 'operate', 'pki', 'routes', 'tpm'].map(
+      ...['api', 'config', 'dns', 'doctor', 'errors', 'operate', 'pki', 'routes', 'tpm'].map(
         (page) => `usr/share/doc/enf-agent/docs/${page}.md`,
       ),
       'usr/share/doc/enf-agent/examples/instance.toml',
@@ -65,6 +65,7 @@ describe('the Debian package', () => {
       'usr/share/lintian/overrides/enf-agent',
       'usr/share/man/man1/enf-agent.1.gz',
       'usr/share/man/man5/enf-agent.toml.5.gz',
+      'usr/share/polkit-1/rules.d/50-enf-agent.rules',
     ]);
     expect(text('DEBIAN/conffiles')).toBe('/etc/enf/agent.toml\n');
   });

@@ -7,6 +7,7 @@ import { dns } from './dns.ts';
 import { foreignManagers } from './foreign-managers.ts';
 import { forwarding } from './forwarding.ts';
 import { ipv6 } from './ipv6.ts';
+import { names } from './names.ts';
 import { nvObjects } from './nv-objects.ts';
 import { pathMtu } from './path-mtu.ts';
 import { ports } from './ports.ts';
@@ -40,4 +41,5 @@ export const CHECKS: readonly Check[] = [
   tls,
   captivePortal,
   pathMtu,
+  names,
 ];

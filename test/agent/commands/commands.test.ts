@@ -161,6 +161,7 @@ describe('doctor', () => {
       tls: 'ok',
       state: 'ok',
       'path-mtu': 'ok',
+      names: 'skipped',
     });
   });
 

@@ -60,6 +60,7 @@ test('only the hosts are required; everything else has its default', () => {
       persistLockdown: false,
     },
     lan: { enabled: false, defaultRoute: false, advertisePeriod: 600_000 },
+    dns: { zone: '' },
     state: { directory: '/var/lib/enf-agent' },
     metrics: { listen: undefined },
     control: { socket: '/run/enf-agent/control.sock' },
@@ -105,6 +106,8 @@ test('every key can be set', () => {
     enabled = true
     default-route = true
     advertise-period = "30s"
+    [dns]
+    zone = "plant-1.internal."
     [state]
     directory = "/data/enf"
     [metrics]
@@ -297,6 +300,10 @@ describe('bad values name the key, what was expected and what came', () => {
     'lan.enabled': ['"yes"'],
     'lan.default-route': ['0'],
     'lan.advertise-period': ['"3s"', '"31m"', '600'],
+    'dns.zone': [
+      ...['"Plant Internal"', '".internal"', '"a..b"', '"-a.internal"', '"~plant.internal"', '1'],
+      `"${'x'.repeat(102)}"`,
+    ],
     'state.directory': ['"state"', '""'],
     'metrics.listen': [
       '"9464"',

@@ -104,6 +104,24 @@ test('the configured routes instead of the own /64', async () => {
   expect(agent.raised[0]).toMatch(/^enf0 1400 fd\S+ fd00:1::\/32$/);
 });
 
+test('the resolver is told who answers for names of the network if that is wanted, and as long as the agent runs', async () => {
+  const place = await home();
+  const agent = boot(place, { rest: '[dns]\nzone = "plant.internal"' });
+  await agent.online();
+  const host = Uint8Array.from([...row().address.slice(0, 8), 0, 0, 0, 0, 0, 0, 0, 1]);
+  await agent.until(() =>
+    expect(agent.told).toEqual([
+      expect.stringMatching(`^enf0 ${formatIpv6(host)} ~plant\\.internal ~\\S+\\.ip6\\.arpa$`),
+    ]),
+  );
+  await agent.driver.stop();
+  expect(agent.told.slice(1)).toEqual(['enf0 as before']);
+  const silent = boot(place);
+  await silent.online();
+  await silent.driver.stop();
+  expect(silent.told).toEqual([]);
+});
+
 test('a reconnect keeps the interface; a TUN that was taken away is opened anew', async () => {
   const place = await home();
   const agent = boot(place);

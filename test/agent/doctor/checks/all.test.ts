@@ -9,6 +9,7 @@ import { Failure } from '../../../../protocol/failure.ts';
 import { fakeProbes, HEALTHY_CONFIG } from '../../probes.ts';
 
 const config = (more: string, base = HEALTHY_CONFIG): Config => parseConfig(`${base}\n${more}`, 'test');
+const NAMED = config('[dns]\nzone = "plant.internal"');
 const HOSTS = '[remote]\nhosts = ["fabric.example", "other.example"]';
 const PKI = config('[identity]\nmode = "pki"\ncertificate = "/c"\nkey = "/k"');
 const ENROLLED = config('[identity]\nmode = "pki"');
@@ -305,6 +306,17 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
       'warning',
       /no address for fabric\.example/,
     ],
+  ],
+  names: [
+    [{}, 'skipped', /dns\.zone is empty/],
+    [{ config: NAMED }, 'ok', /^fd00:1::1 is asked for names in plant\.internal$/],
+    [{ config: NAMED, linkNames: async () => ({ servers: [], domains: [] }) }, 'warning', /nobody is asked/],
+    [
+      { config: NAMED, linkNames: async () => ({ servers: ['fd00:1::1'], domains: ['~x.example'] }) },
+      'warning',
+      /nobody is asked/,
+    ],
+    [{ config: NAMED, linkNames: refused }, 'warning', /cannot read it \[os\.not-readable\]/],
   ],
   route: [
     [{}, 'ok', /via fe80::1 on eth0/],
