@@ -82,10 +82,21 @@ function parseQuery(query: Buffer): Asked | undefined {
     const { questions: decoded, additionals: others } = packet.decode(query);
     const [other] = others ?? [];
     if (other !== undefined && other.type !== 'OPT') return undefined;
-    return { question: decoded![0]!, opt: other as OptAnswer | undefined };
+    const question = decoded![0]!;
+    if (!isAsWritten(query, question)) return undefined;
+    return { question, opt: other as OptAnswer | undefined };
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Whether the question comes out as it came in, and the answer with it: labels are text to the codec, which reads bytes that are no UTF-8, and dots
+ * inside a label, as another name, perhaps a longer one than there may be.
+ */
+function isAsWritten(query: Buffer, question: Question): boolean {
+  const written = packet.encode({ type: 'query', questions: [question] }).subarray(HEADER);
+  return written.equals(query.subarray(HEADER, HEADER + written.length));
 }
 
 async function find(question: Question, zone: Zone, names: Names): Promise<Found> {

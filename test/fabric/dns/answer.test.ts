@@ -191,6 +191,24 @@ describe('what is no question', () => {
       expect(await answered(bad)).toEqual({ id: 4_711, rcode: 1, length: 12 });
   });
 
+  it('is answered so, too, if its name is not what the codec reads', async () => {
+    /** A question for labels of these bytes. */
+    const ofLabels = (...labels: readonly Uint8Array[]): Buffer =>
+      Buffer.concat([
+        query({ name: 'x' }).subarray(0, 12),
+        ...labels.map((label) => Buffer.concat([Buffer.of(label.length), label])),
+        Buffer.of(0, 0, 28, 0, 1),
+      ]);
+    const [plant, internal] = [Buffer.from('plant'), Buffer.from('internal')];
+    expect(await answered(ofLabels(Buffer.from('pump'), plant, internal))).toMatchObject({ rcode: 0 });
+    for (const bad of [
+      ofLabels(Buffer.alloc(63, 0xff), plant, internal),
+      ofLabels(Buffer.from('pump.plant'), internal),
+      ofLabels(Buffer.from('pump.'), plant, internal),
+    ])
+      expect(await answered(bad)).toEqual({ id: 4_711, rcode: 1, length: 12 });
+  });
+
   it('never ends in an error, whatever it is', async () => {
     const good = query({ name: 'pump.plant.internal', edns: {} });
     const changed = fc
