@@ -15,8 +15,10 @@ const files = caFolder();
 afterAll(() => files.remove());
 
 const page = readFileSync(new URL('../../../../docs/pki.md', import.meta.url), 'utf8');
-/** The command lines in the page's blocks, each as a shell takes it apart. */
-const lines = [...page.matchAll(/```sh\n([^`]*)```/g)].flatMap(([, block]) => block!.trim().split('\n'));
+/** The fabric's command lines in the page's blocks, each as a shell takes it apart. */
+const lines = [...page.matchAll(/```sh\n([^`]*)```/g)]
+  .flatMap(([, block]) => block!.trim().split('\n'))
+  .filter((line) => line.startsWith('enf-fabric '));
 const wordsOf = (line: string): string[] =>
   [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word!);
 const CSV = /```csv\n([^`]*)```/.exec(page)![1]!;
