@@ -74,7 +74,7 @@ function CaList({ route }: { readonly route: Route }) {
       <ListTable
         caption="CAs"
         query={query}
-        columns={[...COLUMNS, ...ownerColumn(query.data?.rows)]}
+        columns={[...COLUMNS, ...ownerColumn<AnchorView>()]}
         keyOf={({ id }) => id}
         route={route}
         empty={<p>No CA. You need one only if your machines have certificates already.</p>}

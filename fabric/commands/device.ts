@@ -8,7 +8,6 @@ import { type StandingChange, shortGid } from '../registry/records.ts';
 import { DEVICE_FILTERS, narrowed } from './bulk.ts';
 import { requireYes, YES } from './common/confirm.ts';
 import { OWNED, withFabric } from './common/context.ts';
-import { limitText } from './traffic/limit.ts';
 import {
   AFTER,
   ALL,
@@ -20,6 +19,7 @@ import {
   when,
   withOwners,
 } from './common/list.ts';
+import { limitText } from './traffic/limit.ts';
 
 function onlineText({ online, silentSince }: DeviceView): string {
   if (silentSince !== undefined) return `silent since ${when(silentSince)}`;

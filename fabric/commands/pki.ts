@@ -3,8 +3,8 @@ import type { Command, Invocation } from '../../cli/program.ts';
 import { readBounded } from '../../os/files/read.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { encodeBase64 } from '../../protocol/identity/base64.ts';
-import { counted } from '../../protocol/words.ts';
 import { revocationListIn } from '../../protocol/identity/revocation-list.ts';
+import { counted } from '../../protocol/words.ts';
 import {
   certificatesIn,
   LISTED_AT_ONCE,

@@ -4,7 +4,7 @@ import { judgeCertificate, readCertificate, readRevocationList } from '../../cry
 import { answerQuery, type Names } from '../../fabric/dns/answer.ts';
 import { parseSuffix, placeOf } from '../../fabric/dns/zone.ts';
 import { certificatesIn, readListed } from '../../fabric/operations/contract/ca-files.ts';
-import { addRule } from '../../fabric/operations/rules.ts';
+import { addRule } from '../../fabric/operations/traffic/rules.ts';
 import { concat, equal } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { decodeBase64 } from '../../protocol/identity/base64.ts';

@@ -1,5 +1,5 @@
 import { failing, ok, skipped, warning } from '../../../cli/check.ts';
-import { counted } from '../../../cli/words.ts';
+import { counted } from '../../../protocol/words.ts';
 import type { AnchorView } from '../../operations/views/pki.ts';
 import type { Check } from '../check.ts';
 

@@ -1,9 +1,9 @@
 import { createHash, X509Certificate } from 'node:crypto';
-import { counted } from '../../../cli/words.ts';
 import { type CertificateFacts, readCertificate } from '../../../crypto/certificates.ts';
 import { equal, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { decodeBase64 } from '../../../protocol/identity/base64.ts';
+import { counted } from '../../../protocol/words.ts';
 import { badInput, list, text } from '../contract/input.ts';
 import { isoTime, operation } from '../contract/operation.ts';
 import type { AnchorPreview } from '../views/pki.ts';
