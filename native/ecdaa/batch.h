@@ -19,7 +19,7 @@ struct ecdaa_item {
 // Decodes a signature of the form that this group's have (§2, §7): points on the curve, c and s below n. False otherwise.
 bool ecdaa_read(struct ecdaa_item *item, const struct ecdaa_group *group, const struct ecdaa_claim *claim, size_t index);
 // Keeps those of `items` whose Schnorr proof holds (§5) and that are not revoked, and returns how many; -1 if out of memory.
-// Leaves the tables behind that weighted sums take, those of R and T if `with_all`; with lanes there are none.
+// Leaves the tables behind that weighted sums take, that of T if `with_all`; with lanes there are none.
 int ecdaa_keep_proved(struct ecdaa_item **items, size_t count, const struct ecdaa_group *group, bool with_all);
 // Marks those of `items` whose credential is of this group: e(R, Y) = e(S, G2) and e(T, G2) = e(R + W, X). False if no
 // randomness is to be had.

@@ -30,7 +30,7 @@ static bool make_tables(struct ecdaa_item **items, size_t count, bool linked, bo
     struct ecdaa_item *item = items[i];
     const struct { g1_affine *point; struct g1_table *table; bool wanted; } each[TABLES_EACH] = {
         {&item->S, &item->S_table, true},   {&item->W, &item->W_table, true},     {&item->K, &item->K_table, linked},
-        {&item->R, &item->R_table, with_all}, {&item->T, &item->T_table, with_all},
+        {&item->R, &item->R_table, true}, {&item->T, &item->T_table, with_all},
     };
     for (int j = 0; j < TABLES_EACH; j++) {
       if (!each[j].wanted) continue;

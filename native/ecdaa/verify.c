@@ -48,41 +48,32 @@ static void multiply_128(g1_jacobian *r, const struct split_digits *z, const g1_
   *r = sum;
 }
 
-static void add_weighted(g1_jacobian *sum, const struct g1_odd *table, int digit, int beta_digit) {
-  if (digit) g1_add_digit(sum, table, digit);
-  if (beta_digit) g1_add_digit_beta(sum, table, beta_digit);
-}
-
-// R, S, T and W of the items, each times its item's weight, summed up.
-static void weighted_sums(g1_jacobian sums[4], struct ecdaa_item **items, size_t count) {
-  int length = 0;
-  for (size_t i = 0; i < count; i++) {
-    const struct split_digits *weight = &items[i]->weight_digits;
-    if (weight->k1.length > length) length = weight->k1.length;
-    if (weight->k2.length > length) length = weight->k2.length;
-  }
-  for (int j = 0; j < 4; j++) g1_infinity(&sums[j]);
-  for (int position = length; position-- > 0;) {
-    for (int j = 0; j < 4; j++) g1_double(&sums[j], &sums[j]);
+// R, S, T and W of the items, each times its item's weight, summed up. False if out of memory.
+static bool weighted_sums(g1_jacobian sums[4], struct ecdaa_item **items, size_t count) {
+  struct g1_weighted each[MAX_BATCH];
+  for (int j = 0; j < 4; j++) {
     for (size_t i = 0; i < count; i++) {
-      const struct ecdaa_item *item = items[i];
-      int digit = position < item->weight_digits.k1.length ? item->weight_digits.k1.digit[position] : 0;
-      int beta_digit = position < item->weight_digits.k2.length ? item->weight_digits.k2.digit[position] : 0;
-      add_weighted(&sums[0], item->R_table.odd, digit, beta_digit);
-      add_weighted(&sums[1], item->S_table.odd, digit, beta_digit);
-      add_weighted(&sums[2], item->T_table.odd, digit, beta_digit);
-      add_weighted(&sums[3], item->W_table.odd, digit, beta_digit);
+      const struct g1_table *tables[4] = {&items[i]->R_table, &items[i]->S_table, &items[i]->T_table, &items[i]->W_table};
+      each[i] = (struct g1_weighted){tables[j]->odd, &items[i]->weight_digits};
     }
+    if (!g1_sum_weighted(&sums[j], each, count)) return false;
   }
+  return true;
 }
 
-// products = z·points; false if a point is infinity.
-static bool multiply_by_z(struct check *check, g1_jacobian products[2], const g1_jacobian points[2]) {
+// products = z·points; false if a point is infinity. A single signature's points are R and S themselves, of which there are tables.
+static bool multiply_by_z(struct check *check, g1_jacobian products[2], const g1_jacobian points[2],
+                          const struct ecdaa_item *single) {
   if (g1_is_infinity(&points[0]) || g1_is_infinity(&points[1])) return false;
   if (fp_has_lanes) {
     bool done = ecdaa_lanes_multiply_two(products, points, check->z);
     check->out_of_memory |= !done;
     return done;
+  }
+  if (single) {
+    g1_multiply_digits(&products[0], &check->z_digits, single->R_table.odd);
+    g1_multiply_digits(&products[1], &check->z_digits, single->S_table.odd);
+    return true;
   }
   for (int i = 0; i < 2; i++) multiply_128(&products[i], &check->z_digits, &points[i]);
   return true;
@@ -101,26 +92,25 @@ static bool sum_up(struct check *check, g1_jacobian sums[4], struct ecdaa_item *
     check->out_of_memory |= !done;
     return done;
   }
-  weighted_sums(sums, items, count);
-  return true;
+  bool done = weighted_sums(sums, items, count);
+  check->out_of_memory |= !done;
+  return done;
 }
 
-// e(ΣρR, Y) · e(zΣρT − ΣρS, G2) · e(−zΣρ(R + W), X) = 1, for a single item with ρ = 1. A batch with a forgery passes with
+// e(zΣρR, Y) · e(ΣρT − zΣρS, G2) · e(−Σρ(R + W), X) = 1, for a single item with ρ = 1. A batch with a forgery passes with
 // probability 2⁻¹²⁷: the points have prime order, X and Y were checked to be in the subgroup, and ρ and z were drawn when the
 // signatures were fixed. Infinity is refused wherever it occurs: an honest signature never leads there.
 static bool certifies(struct check *check, struct ecdaa_item **items, size_t count) {
   const struct ecdaa_group *group = check->group;
   const struct pairing_lines *lines[3] = {&group->y_lines, &group->generator_lines, &group->x_lines};
-  g1_jacobian sums[4], terms[3], points[2], products[2];
+  g1_jacobian sums[4], terms[3], products[2];
   if (!sum_up(check, sums, items, count)) return false;
-  points[0] = sums[2];
-  g1_add(&points[1], &sums[0], &sums[3]);
-  if (!multiply_by_z(check, products, points)) return false;
-  g1_neg(&sums[1]);
+  if (!multiply_by_z(check, products, sums, count == 1 ? items[0] : NULL)) return false;
+  terms[0] = products[0];
   g1_neg(&products[1]);
-  terms[0] = sums[0];
-  g1_add(&terms[1], &products[0], &sums[1]);
-  terms[2] = products[1];
+  g1_add(&terms[1], &sums[2], &products[1]);
+  g1_add(&terms[2], &sums[0], &sums[3]);
+  g1_neg(&terms[2]);
   return pairing_product_is_one(terms, lines, 3);
 }
 

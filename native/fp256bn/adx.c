@@ -176,6 +176,69 @@ void fp_mul_adx(fp *r, const fp *x, const fp *y) {
   *r = (fp){{t4, t5, t0, t1}};
 }
 
+// t7 … t0 = x²: the products of different limbs, doubled in one chain while the squares are added in the other.
+#define SQUARE                                  \
+  "movq 0(%[x]), %%rdx\n\t"                     \
+  "mulxq 8(%[x]), %[t1], %[t2]\n\t"             \
+  "mulxq 16(%[x]), %[lo], %[t3]\n\t"            \
+  "addq %[lo], %[t2]\n\t"                       \
+  "mulxq 24(%[x]), %[lo], %[t4]\n\t"            \
+  "adcq %[lo], %[t3]\n\t"                       \
+  "adcq $0, %[t4]\n\t"                          \
+  "movq 8(%[x]), %%rdx\n\t"                     \
+  "xorl %k[t5], %k[t5]\n\t"                     \
+  "mulxq 16(%[x]), %[lo], %[hi]\n\t"            \
+  "adcxq %[lo], %[t3]\n\t"                      \
+  "adoxq %[hi], %[t4]\n\t"                      \
+  "mulxq 24(%[x]), %[lo], %[hi]\n\t"            \
+  "adcxq %[lo], %[t4]\n\t"                      \
+  "adoxq %[hi], %[t5]\n\t"                      \
+  "movl $0, %k[t7]\n\t"                         \
+  "adcxq %[t7], %[t5]\n\t"                      \
+  "movq 16(%[x]), %%rdx\n\t"                    \
+  "mulxq 24(%[x]), %[lo], %[t6]\n\t"            \
+  "addq %[lo], %[t5]\n\t"                       \
+  "adcq $0, %[t6]\n\t"                          \
+  "movq 0(%[x]), %%rdx\n\t"                     \
+  "xorl %k[t7], %k[t7]\n\t"                     \
+  "mulxq %%rdx, %[t0], %[hi]\n\t"               \
+  "adoxq %[t1], %[t1]\n\t"                      \
+  "adcxq %[hi], %[t1]\n\t"                      \
+  "movq 8(%[x]), %%rdx\n\t"                     \
+  "mulxq %%rdx, %[lo], %[hi]\n\t"               \
+  "adoxq %[t2], %[t2]\n\t"                      \
+  "adcxq %[lo], %[t2]\n\t"                      \
+  "adoxq %[t3], %[t3]\n\t"                      \
+  "adcxq %[hi], %[t3]\n\t"                      \
+  "movq 16(%[x]), %%rdx\n\t"                    \
+  "mulxq %%rdx, %[lo], %[hi]\n\t"               \
+  "adoxq %[t4], %[t4]\n\t"                      \
+  "adcxq %[lo], %[t4]\n\t"                      \
+  "adoxq %[t5], %[t5]\n\t"                      \
+  "adcxq %[hi], %[t5]\n\t"                      \
+  "movq 24(%[x]), %%rdx\n\t"                    \
+  "mulxq %%rdx, %[lo], %[hi]\n\t"               \
+  "adoxq %[t6], %[t6]\n\t"                      \
+  "adcxq %[lo], %[t6]\n\t"                      \
+  "adoxq %[t7], %[t7]\n\t"                      \
+  "adcxq %[hi], %[t7]\n\t"
+
+void fp_sqr_adx(fp *r, const fp *x) {
+  uint64_t t0, t1, t2, t3, t4, t5, t6, t7, lo, hi;
+  __asm__(
+      SQUARE
+      WIDE_REDUCTION(t0, t1, t2, t3, t4, lo)
+      WIDE_REDUCTION(t1, t2, t3, t4, t5, t0)
+      WIDE_REDUCTION(t2, t3, t4, t5, t6, t1)
+      WIDE_REDUCTION(t3, t4, t5, t6, t7, t2)
+      SUBTRACT_ORDER(t4, t5, t6, t7, t3, lo, hi, t0)
+      : [t0] "=&r"(t0), [t1] "=&r"(t1), [t2] "=&r"(t2), [t3] "=&r"(t3), [t4] "=&r"(t4), [t5] "=&r"(t5), [t6] "=&r"(t6),
+        [t7] "=&r"(t7), [lo] "=&r"(lo), [hi] "=&r"(hi)
+      : [x] "r"(x), "m"(*x), [p] "m"(*(const fp *)FIELD_ORDER), [inverse] "m"(FIELD_INVERSE)
+      : "rdx", "cc");
+  *r = (fp){{t4, t5, t6, t7}};
+}
+
 // Karatsuba with the reductions last: three products, two reductions.
 void fp2_mul_adx(fp2 *r, const fp2 *x, const fp2 *y) {
   fp x_sum, y_sum;
@@ -198,6 +261,8 @@ void fp2_mul_adx(fp2 *r, const fp2 *x, const fp2 *y) {
 void fp_mul_adx(fp *r, const fp *x, const fp *y) {
   montgomery_multiply(r->limb, x->limb, y->limb, FIELD_ORDER, FIELD_INVERSE);
 }
+
+void fp_sqr_adx(fp *r, const fp *x) { fp_mul_adx(r, x, x); }
 
 void fp2_mul_adx(fp2 *r, const fp2 *x, const fp2 *y) { fp2_mul_portable(r, x, y); }
 

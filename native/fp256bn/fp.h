@@ -18,13 +18,17 @@ void fp_choose_best(void);
 void montgomery_multiply(uint64_t *r, const uint64_t *x, const uint64_t *y, const uint64_t *order, uint64_t inverse);
 
 void fp_mul_adx(fp *r, const fp *x, const fp *y);
+void fp_sqr_adx(fp *r, const fp *x);
 
 static inline void fp_mul(fp *r, const fp *x, const fp *y) {
   if (__builtin_expect(fp_has_adx, true)) fp_mul_adx(r, x, y);
   else montgomery_multiply(r->limb, x->limb, y->limb, FIELD_ORDER, FIELD_INVERSE);
 }
 
-static inline void fp_sqr(fp *r, const fp *x) { fp_mul(r, x, x); }
+static inline void fp_sqr(fp *r, const fp *x) {
+  if (__builtin_expect(fp_has_adx, true)) fp_sqr_adx(r, x);
+  else montgomery_multiply(r->limb, x->limb, x->limb, FIELD_ORDER, FIELD_INVERSE);
+}
 
 // All ones if `bit` is 1, zero if it is 0. The barrier keeps compilers from turning masks back into branches.
 static inline uint64_t mask_of(uint64_t bit) {
@@ -97,6 +101,35 @@ static inline void fp_sub(fp *r, const fp *x, const fp *y) {
       : "cc");
   *r = (fp){{a, b, c, d}};
 }
+
+// x/2: p is odd, so one of x and x + p is even.
+static inline void fp_half(fp *r, const fp *x) {
+  uint64_t a = x->limb[0], b = x->limb[1], c = x->limb[2], d = x->limb[3], m0, m1, m2, m3;
+  __asm__(
+      "movq %[a], %[m0]\n\t"
+      "andl $1, %k[m0]\n\t"
+      "negq %[m0]\n\t"
+      "movq %[m0], %[m1]\n\t"
+      "movq %[m0], %[m2]\n\t"
+      "movq %[m0], %[m3]\n\t"
+      "andq 0+%[p], %[m0]\n\t"
+      "andq 8+%[p], %[m1]\n\t"
+      "andq 16+%[p], %[m2]\n\t"
+      "andq 24+%[p], %[m3]\n\t"
+      "addq %[m0], %[a]\n\t"
+      "adcq %[m1], %[b]\n\t"
+      "adcq %[m2], %[c]\n\t"
+      "adcq %[m3], %[d]\n\t"
+      "rcrq %[d]\n\t"
+      "rcrq %[c]\n\t"
+      "rcrq %[b]\n\t"
+      "rcrq %[a]\n\t"
+      : [a] "+&r"(a), [b] "+&r"(b), [c] "+&r"(c), [d] "+&r"(d), [m0] "=&r"(m0), [m1] "=&r"(m1), [m2] "=&r"(m2),
+        [m3] "=&r"(m3)
+      : [p] "m"(*(const fp *)FIELD_ORDER)
+      : "cc");
+  *r = (fp){{a, b, c, d}};
+}
 #else
 static inline void fp_add(fp *r, const fp *x, const fp *y) {
   uint64_t carry = 0, sum[4];
@@ -109,6 +142,14 @@ static inline void fp_sub(fp *r, const fp *x, const fp *y) {
   for (int i = 0; i < 4; i++) difference[i] = sub_borrow(x->limb[i], y->limb[i], &borrow);
   uint64_t add_back = mask_of(borrow);
   for (int i = 0; i < 4; i++) r->limb[i] = add_carry(difference[i], FIELD_ORDER[i] & add_back, &carry);
+}
+
+// x/2: p is odd, so one of x and x + p is even.
+static inline void fp_half(fp *r, const fp *x) {
+  uint64_t carry = 0, even[5], add = mask_of(x->limb[0] & 1);
+  for (int i = 0; i < 4; i++) even[i] = add_carry(x->limb[i], FIELD_ORDER[i] & add, &carry);
+  even[4] = carry;
+  for (int i = 0; i < 4; i++) r->limb[i] = even[i] >> 1 | even[i + 1] << 63;
 }
 #endif
 

@@ -1,4 +1,5 @@
 #include "fp12.h"
+#include "dot.h"
 
 static inline void fp6_add(fp6 *r, const fp6 *x, const fp6 *y) {
   for (int i = 0; i < 3; i++) fp2_add(&r->c[i], &x->c[i], &y->c[i]);
@@ -21,43 +22,25 @@ static inline void fp6_mul_v(fp6 *r, const fp6 *x) {
   r->c[0] = lowest;
 }
 
-// (x + x')·(y + y') − xy − x'y' = xy' + x'y: the cross term of Karatsuba from the two products known already.
-static inline void cross_term(fp2 *r, const fp2 *x, const fp2 *x2, const fp2 *y, const fp2 *y2, const fp2 *xy, const fp2 *x2y2) {
-  fp2 sum;
-  fp2_add(&sum, x, x2);
-  fp2_add(r, y, y2);
-  fp2_mul(r, r, &sum);
-  fp2_sub(r, r, xy);
-  fp2_sub(r, r, x2y2);
+// A factor (a + bi) of a sum of products in Fp2 as two rows of factors in Fp: (a, −b) gives real parts, (b, a) imaginary ones.
+static inline void set_factor(fp *real, fp *imaginary, const fp2 *x) {
+  real[0] = x->a;
+  fp_neg(&real[1], &x->b);
+  imaginary[0] = x->b;
+  imaginary[1] = x->a;
 }
 
+// The coefficients of y in an order in which those that meet x0, x1, x2 stand side by side, for each coefficient of the product.
 static void fp6_mul(fp6 *r, const fp6 *x, const fp6 *y) {
-  fp2 p0, p1, p2, c12, c01, c02;
-  fp2_mul(&p0, &x->c[0], &y->c[0]);
-  fp2_mul(&p1, &x->c[1], &y->c[1]);
-  fp2_mul(&p2, &x->c[2], &y->c[2]);
-  cross_term(&c12, &x->c[1], &x->c[2], &y->c[1], &y->c[2], &p1, &p2);
-  cross_term(&c01, &x->c[0], &x->c[1], &y->c[0], &y->c[1], &p0, &p1);
-  cross_term(&c02, &x->c[0], &x->c[2], &y->c[0], &y->c[2], &p0, &p2);
-  fp2_mul_xi(&c12, &c12);
-  fp2_add(&r->c[0], &p0, &c12);
-  fp2_mul_xi(&p2, &p2);
-  fp2_add(&r->c[1], &c01, &p2);
-  fp2_add(&r->c[2], &c02, &p1);
-}
-
-// x·(y0 + y1·v)
-static void fp6_mul_short(fp6 *r, const fp6 *x, const fp2 *y0, const fp2 *y1) {
-  fp2 p0, p1, c01, x2y0, x2y1;
-  fp2_mul(&p0, &x->c[0], y0);
-  fp2_mul(&p1, &x->c[1], y1);
-  cross_term(&c01, &x->c[0], &x->c[1], y0, y1, &p0, &p1);
-  fp2_mul(&x2y0, &x->c[2], y0);
-  fp2_mul(&x2y1, &x->c[2], y1);
-  fp2_mul_xi(&x2y1, &x2y1);
-  fp2_add(&r->c[0], &p0, &x2y1);
-  r->c[1] = c01;
-  fp2_add(&r->c[2], &x2y0, &p1);
+  fp2 side[5] = {y->c[2], y->c[1], y->c[0]};
+  fp real[6], imaginary[6];
+  fp2_mul_xi(&side[3], &y->c[2]);
+  fp2_mul_xi(&side[4], &y->c[1]);
+  for (int i = 0; i < 3; i++) set_factor(&real[2 * i], &imaginary[2 * i], &x->c[i]);
+  for (int i = 0; i < 3; i++) {
+    fp_dot6(&r->c[i].a, real, (const fp *)&side[2 - i]);
+    fp_dot6(&r->c[i].b, imaginary, (const fp *)&side[2 - i]);
+  }
 }
 
 static void fp6_invert(fp6 *r, const fp6 *x) {
@@ -142,18 +125,23 @@ void fp12_invert(fp12 *r, const fp12 *x) {
   fp6_neg(&r->b, &square);
 }
 
+// With w² = v: the coefficient of w^k becomes c(k)·l0 + c(k − 2)·l1 + c(k − 3), and w⁶ = ξ.
 void fp12_mul_line(fp12 *f, const fp2 *l0, const fp2 *l1) {
-  fp6 low, high, sum;
-  fp2 l1_plus_one = *l1;
-  fp6_mul_short(&low, &f->a, l0, l1);
-  fp6_mul_v(&high, &f->b);
-  fp6_add(&sum, &f->a, &f->b);
-  fp_add(&l1_plus_one.a, &l1_plus_one.a, &FP_ONE);
-  fp6_mul_short(&sum, &sum, l0, &l1_plus_one);
-  fp6_sub(&sum, &sum, &low);
-  fp6_sub(&f->b, &sum, &high);
-  fp6_mul_v(&high, &high);
-  fp6_add(&f->a, &low, &high);
+  // Coefficients that meet l0 and l1 side by side, of the even and of the odd powers.
+  fp2 even[4] = {f->a.c[2], f->a.c[1], f->a.c[0]}, odd[4] = {f->b.c[2], f->b.c[1], f->b.c[0]}, third;
+  fp real[4], imaginary[4];
+  fp2_mul_xi(&even[3], &even[0]);
+  fp2_mul_xi(&odd[3], &odd[0]);
+  fp2_mul_xi(&third, &odd[1]);
+  set_factor(&real[0], &imaginary[0], l0);
+  set_factor(&real[2], &imaginary[2], l1);
+  const fp2 *even_added[3] = {&third, &odd[3], &odd[2]}, *odd_added[3] = {&even[3], &even[2], &even[1]};
+  for (int i = 0; i < 3; i++) {
+    fp_dot4_add(&f->a.c[i].a, real, (const fp *)&even[2 - i], &even_added[i]->a);
+    fp_dot4_add(&f->a.c[i].b, imaginary, (const fp *)&even[2 - i], &even_added[i]->b);
+    fp_dot4_add(&f->b.c[i].a, real, (const fp *)&odd[2 - i], &odd_added[i]->a);
+    fp_dot4_add(&f->b.c[i].b, imaginary, (const fp *)&odd[2 - i], &odd_added[i]->b);
+  }
 }
 
 // The coefficient of w^k.

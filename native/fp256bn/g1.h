@@ -65,3 +65,15 @@ void g1_multiply_add(g1_jacobian *r, const struct split_digits *a, const struct 
                      const struct g1_odd *q);
 // k·P from digits and a table.
 void g1_multiply_digits(g1_jacobian *r, const struct split_digits *k, const struct g1_odd *p);
+
+// Many at a time in affine coordinates (affine.c). Both are false if out of memory.
+// As g1_make_tables(): worth its inversions from AFFINE_TABLES points on.
+#define AFFINE_TABLES 24
+bool g1_make_tables_affine(struct g1_table *const *tables, const g1_affine *const *points, size_t count);
+// A point's table and what the point is multiplied with.
+struct g1_weighted {
+  const struct g1_odd *table;
+  const struct split_digits *weight;
+};
+// The sum of `count` products.
+bool g1_sum_weighted(g1_jacobian *r, const struct g1_weighted *each, size_t count);

@@ -41,6 +41,7 @@ static void with_endomorphism(struct g1_odd *r, const g1_affine *points, size_t 
 
 bool g1_make_tables(struct g1_table *const *tables, const g1_affine *const *points, size_t count) {
   if (count == 0) return true;
+  if (count >= AFFINE_TABLES) return g1_make_tables_affine(tables, points, count);
   struct workspace w;
   if (!make_workspace(&w, count * TABLE)) return false;
   for (size_t i = 0; i < count; i++) odd_multiples(w.jacobian + i * TABLE, points[i], TABLE);
