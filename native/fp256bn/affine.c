@@ -10,7 +10,7 @@ static void invert_each(fp *values, fp *products, size_t count) {
   products[0] = values[0];
   for (size_t i = 1; i < count; i++) fp_mul(&products[i], &products[i - 1], &values[i]);
   fp inverse, next;
-  fp_invert(&inverse, &products[count - 1]);
+  fp_invert_public(&inverse, &products[count - 1]);
   for (size_t i = count; --i > 0;) {
     fp_mul(&next, &inverse, &values[i]);
     fp_mul(&values[i], &inverse, &products[i - 1]);

@@ -39,6 +39,8 @@ static inline __attribute__((always_inline)) void sum_products(fp *r, const fp *
 
 void fp_dot2_portable(fp *r, const fp *x, const fp *y) { sum_products(r, x, y, 2, NULL); }
 
+void fp_dot3_portable(fp *r, const fp *x, const fp *y) { sum_products(r, x, y, 3, NULL); }
+
 void fp_dot4_add_portable(fp *r, const fp *x, const fp *y, const fp *addend) { sum_products(r, x, y, 4, addend); }
 
 void fp_dot6_portable(fp *r, const fp *x, const fp *y) { sum_products(r, x, y, 6, NULL); }

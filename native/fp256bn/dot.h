@@ -13,9 +13,11 @@
 #include "fp.h"
 
 void fp_dot2_adx(fp *r, const fp *x, const fp *y);
+void fp_dot3_adx(fp *r, const fp *x, const fp *y);
 void fp_dot4_add_adx(fp *r, const fp *x, const fp *y, const fp *addend);
 void fp_dot6_adx(fp *r, const fp *x, const fp *y);
 void fp_dot2_portable(fp *r, const fp *x, const fp *y);
+void fp_dot3_portable(fp *r, const fp *x, const fp *y);
 void fp_dot4_add_portable(fp *r, const fp *x, const fp *y, const fp *addend);
 void fp_dot6_portable(fp *r, const fp *x, const fp *y);
 
@@ -23,6 +25,11 @@ void fp_dot6_portable(fp *r, const fp *x, const fp *y);
 static inline void fp_dot2(fp *r, const fp x[2], const fp y[2]) {
   if (__builtin_expect(fp_has_adx, true)) fp_dot2_adx(r, x, y);
   else fp_dot2_portable(r, x, y);
+}
+
+static inline void fp_dot3(fp *r, const fp x[3], const fp y[3]) {
+  if (__builtin_expect(fp_has_adx, true)) fp_dot3_adx(r, x, y);
+  else fp_dot3_portable(r, x, y);
 }
 
 // x[0]·y[0] + … + x[3]·y[3] + addend

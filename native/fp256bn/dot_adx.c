@@ -4,7 +4,7 @@
 
 #if defined(__x86_64__) && !defined(FP256BN_PORTABLE)
 
-// t0 … t5 += x[j]·(limb i of y[j])
+// t0 … t5 += x[j]·(limb i of y[j]). The upper limb of a product is at most 2^64 − 2: it takes the carry of the chain below.
 #define ROW(j, i, t0, t1, t2, t3, t4, t5)                                    \
   "movq 32*" #j "+8*" #i "(%[y]), %%rdx\n\t"                                 \
   "xorl %k[lo], %k[lo]\n\t"                                                 \
@@ -19,10 +19,23 @@
   "adoxq %[hi], %[" #t3 "]\n\t"                                              \
   "mulxq 32*" #j "+24(%[x]), %[lo], %[hi]\n\t"                               \
   "adcxq %[lo], %[" #t3 "]\n\t"                                              \
+  "adcxq %[zero], %[hi]\n\t"                                                 \
   "adoxq %[hi], %[" #t4 "]\n\t"                                              \
-  "adcxq %[zero], %[" #t4 "]\n\t"                                            \
-  "adoxq %[zero], %[" #t5 "]\n\t"                                            \
-  "adcxq %[zero], %[" #t5 "]\n\t"
+  "adoxq %[zero], %[" #t5 "]\n\t"
+
+// t0 … t5 = x[0]·(limb 0 of y[0])
+#define FIRST_ROW                                                            \
+  "movq 0(%[y]), %%rdx\n\t"                                                  \
+  "mulxq 0(%[x]), %[t0], %[t1]\n\t"                                          \
+  "mulxq 8(%[x]), %[lo], %[t2]\n\t"                                          \
+  "addq %[lo], %[t1]\n\t"                                                    \
+  "mulxq 16(%[x]), %[lo], %[t3]\n\t"                                         \
+  "adcq %[lo], %[t2]\n\t"                                                    \
+  "mulxq 24(%[x]), %[lo], %[t4]\n\t"                                         \
+  "adcq %[lo], %[t3]\n\t"                                                    \
+  "adcq $0, %[t4]\n\t"                                                       \
+  "xorl %k[t5], %k[t5]\n\t"                                                  \
+  "xorl %k[zero], %k[zero]\n\t"
 
 // t0 … t5 += m·p with m such that t0 becomes zero: the sixth limb of the next rows.
 #define REDUCTION(t0, t1, t2, t3, t4, t5)                                    \
@@ -40,19 +53,9 @@
   "adoxq %[hi], %[" #t3 "]\n\t"                                              \
   "mulxq 24+%[p], %[lo], %[hi]\n\t"                                          \
   "adcxq %[lo], %[" #t3 "]\n\t"                                              \
+  "adcxq %[zero], %[hi]\n\t"                                                 \
   "adoxq %[hi], %[" #t4 "]\n\t"                                              \
-  "adcxq %[zero], %[" #t4 "]\n\t"                                            \
-  "adoxq %[zero], %[" #t5 "]\n\t"                                            \
-  "adcxq %[zero], %[" #t5 "]\n\t"
-
-#define CLEAR                                                                \
-  "xorl %k[t0], %k[t0]\n\t"                                                  \
-  "xorl %k[t1], %k[t1]\n\t"                                                  \
-  "xorl %k[t2], %k[t2]\n\t"                                                  \
-  "xorl %k[t3], %k[t3]\n\t"                                                  \
-  "xorl %k[t4], %k[t4]\n\t"                                                  \
-  "xorl %k[t5], %k[t5]\n\t"                                                  \
-  "xorl %k[zero], %k[zero]\n\t"
+  "adoxq %[zero], %[" #t5 "]\n\t"
 
 // (t2, t1, t0, t5, t4) += the addend.
 #define ADD_ADDEND                                                           \
@@ -94,14 +97,17 @@
   "cmovcq %[t3], %[t0]\n\t"                                                  \
   "cmovcq %%rdx, %[t1]\n\t"
 
-#define ROWS2(i, ...) ROW(0, i, __VA_ARGS__) ROW(1, i, __VA_ARGS__) REDUCTION(__VA_ARGS__)
-#define ROWS4(i, ...) ROW(0, i, __VA_ARGS__) ROW(1, i, __VA_ARGS__) ROW(2, i, __VA_ARGS__) ROW(3, i, __VA_ARGS__) REDUCTION(__VA_ARGS__)
-#define ROWS6(i, ...)                                                                                              \
-  ROW(0, i, __VA_ARGS__) ROW(1, i, __VA_ARGS__) ROW(2, i, __VA_ARGS__) ROW(3, i, __VA_ARGS__) ROW(4, i, __VA_ARGS__) \
+#define MORE2(i, ...) ROW(1, i, __VA_ARGS__) REDUCTION(__VA_ARGS__)
+#define MORE3(i, ...) ROW(1, i, __VA_ARGS__) ROW(2, i, __VA_ARGS__) REDUCTION(__VA_ARGS__)
+#define MORE4(i, ...) ROW(1, i, __VA_ARGS__) ROW(2, i, __VA_ARGS__) ROW(3, i, __VA_ARGS__) REDUCTION(__VA_ARGS__)
+#define MORE6(i, ...) ROW(1, i, __VA_ARGS__) ROW(2, i, __VA_ARGS__) ROW(3, i, __VA_ARGS__) ROW(4, i, __VA_ARGS__) \
   ROW(5, i, __VA_ARGS__) REDUCTION(__VA_ARGS__)
-#define ALL_ROWS(rows)                                                                                             \
-  CLEAR rows(0, t0, t1, t2, t3, t4, t5) rows(1, t1, t2, t3, t4, t5, t0) rows(2, t2, t3, t4, t5, t0, t1)            \
-      rows(3, t3, t4, t5, t0, t1, t2)
+#define ROWS(more, i, ...) ROW(0, i, __VA_ARGS__) more(i, __VA_ARGS__)
+#define ALL_ROWS(more)                                                       \
+  FIRST_ROW more(0, t0, t1, t2, t3, t4, t5)                                  \
+  ROWS(more, 1, t1, t2, t3, t4, t5, t0)                                      \
+  ROWS(more, 2, t2, t3, t4, t5, t0, t1)                                      \
+  ROWS(more, 3, t3, t4, t5, t0, t1, t2)
 
 #define LIMBS                                                                                                      \
   [t0] "=&r"(t0), [t1] "=&r"(t1), [t2] "=&r"(t2), [t3] "=&r"(t3), [t4] "=&r"(t4), [t5] "=&r"(t5), [lo] "=&r"(lo),  \
@@ -112,13 +118,19 @@
 
 void fp_dot2_adx(fp *r, const fp *x, const fp *y) {
   uint64_t t0, t1, t2, t3, t4, t5, lo, hi, zero;
-  __asm__(ALL_ROWS(ROWS2) BELOW_ORDER : LIMBS : OPERANDS(2) : "rdx", "cc");
+  __asm__(ALL_ROWS(MORE2) BELOW_ORDER : LIMBS : OPERANDS(2) : "rdx", "cc");
+  *r = (fp){{t4, t5, t0, t1}};
+}
+
+void fp_dot3_adx(fp *r, const fp *x, const fp *y) {
+  uint64_t t0, t1, t2, t3, t4, t5, lo, hi, zero;
+  __asm__(ALL_ROWS(MORE3) BELOW_ORDER : LIMBS : OPERANDS(3) : "rdx", "cc");
   *r = (fp){{t4, t5, t0, t1}};
 }
 
 void fp_dot4_add_adx(fp *r, const fp *x, const fp *y, const fp *addend) {
   uint64_t t0, t1, t2, t3, t4, t5, lo, hi, zero;
-  __asm__(ALL_ROWS(ROWS4) ADD_ADDEND BELOW_ORDER
+  __asm__(ALL_ROWS(MORE4) ADD_ADDEND BELOW_ORDER
           : LIMBS
           : OPERANDS(4), [addend] "r"(addend), "m"(*addend)
           : "rdx", "cc");
@@ -127,7 +139,7 @@ void fp_dot4_add_adx(fp *r, const fp *x, const fp *y, const fp *addend) {
 
 void fp_dot6_adx(fp *r, const fp *x, const fp *y) {
   uint64_t t0, t1, t2, t3, t4, t5, lo, hi, zero;
-  __asm__(ALL_ROWS(ROWS6) BELOW_ORDER : LIMBS : OPERANDS(6) : "rdx", "cc");
+  __asm__(ALL_ROWS(MORE6) BELOW_ORDER : LIMBS : OPERANDS(6) : "rdx", "cc");
   *r = (fp){{t4, t5, t0, t1}};
 }
 
@@ -135,6 +147,8 @@ void fp_dot6_adx(fp *r, const fp *x, const fp *y) {
 
 // Never called: fp_choose() refuses.
 void fp_dot2_adx(fp *r, const fp *x, const fp *y) { fp_dot2_portable(r, x, y); }
+
+void fp_dot3_adx(fp *r, const fp *x, const fp *y) { fp_dot3_portable(r, x, y); }
 
 void fp_dot4_add_adx(fp *r, const fp *x, const fp *y, const fp *addend) { fp_dot4_add_portable(r, x, y, addend); }
 

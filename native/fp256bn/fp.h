@@ -175,6 +175,8 @@ static inline void fp_select(fp *r, const fp *x, uint64_t mask) {
 void fp_power(fp *r, const fp *x, const uint64_t *exponent);
 // 1/x, and 0 for 0.
 void fp_invert(fp *r, const fp *x);
+// The same for a public x: its time depends on it (invert.c).
+void fp_invert_public(fp *r, const fp *x);
 // 32 bytes, big-endian, below p: false otherwise. Time depends on the bytes.
 bool fp_decode(fp *r, const uint8_t *bytes);
 void fp_encode(uint8_t *bytes, const fp *x);

@@ -160,17 +160,27 @@ void fp12_frobenius(fp12 *r, const fp12 *x, int k) {
   }
 }
 
-// (x + y·s)² in Fp4 = Fp2[s]/(s² − (1+i)).
+// (x + y·s)² in Fp4 = Fp2[s]/(s² − (1+i)): x² + (1+i)y² and 2xy, where (a + bi)² = (a + b)(a − b) + 2ab·i.
 static inline void fp4_sqr(fp2 *low, fp2 *high, const fp2 *x, const fp2 *y) {
-  fp2 xx, yy, sum;
-  fp2_sqr(&xx, x);
-  fp2_sqr(&yy, y);
-  fp2_add(&sum, x, y);
-  fp2_sqr(&sum, &sum);
-  fp2_sub(&sum, &sum, &xx);
-  fp2_sub(high, &sum, &yy);
-  fp2_mul_xi(&yy, &yy);
-  fp2_add(low, &xx, &yy);
+  fp left[3], right[3], real[2], imaginary[2];
+  // 2x once as a factor of x and once of y.
+  fp_double(&imaginary[1], &x->a);
+  fp_double(&imaginary[0], &x->b);
+  real[0] = imaginary[1];
+  fp_neg(&real[1], &imaginary[0]);
+  fp_add(&left[0], &x->a, &x->b);
+  fp_sub(&right[0], &x->a, &x->b);
+  fp_add(&left[1], &y->a, &y->b);
+  fp_sub(&right[1], &y->a, &y->b);
+  fp_double(&left[2], &y->a);
+  fp_neg(&right[2], &y->b);
+  fp_dot2(&high->a, real, (const fp *)y);
+  fp_dot2(&high->b, imaginary, (const fp *)y);
+  fp_dot3(&low->a, left, right);
+  left[0] = imaginary[1];
+  right[0] = x->b;
+  right[2] = y->b;
+  fp_dot3(&low->b, left, right);
 }
 
 // r = 3·square − 2·x

@@ -26,7 +26,7 @@ void fp2_invert(fp2 *r, const fp2 *x) {
   fp_sqr(&norm, &x->a);
   fp_sqr(&square, &x->b);
   fp_add(&norm, &norm, &square);
-  fp_invert(&norm, &norm);
+  fp_invert_public(&norm, &norm);
   fp_mul(&r->a, &x->a, &norm);
   fp_mul(&square, &x->b, &norm);
   fp_neg(&r->b, &square);

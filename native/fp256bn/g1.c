@@ -121,7 +121,7 @@ void g1_normalise(g1_affine *r, const g1_jacobian *p, size_t count, fp *scratch)
   scratch[0] = p[0].z;
   for (size_t i = 1; i < count; i++) fp_mul(&scratch[i], &scratch[i - 1], &p[i].z);
   fp inverse, zi, zizi;
-  fp_invert(&inverse, &scratch[count - 1]);
+  fp_invert_public(&inverse, &scratch[count - 1]);
   for (size_t i = count; i-- > 0;) {
     zi = inverse;
     if (i > 0) {

@@ -61,7 +61,7 @@ static bool evaluations(struct evaluation *r, const g1_jacobian *p, size_t count
     products[i] = p[i].y;
     if (i > 0) fp_mul(&products[i], &products[i - 1], &p[i].y);
   }
-  fp_invert(&inverse, &products[count - 1]);
+  fp_invert_public(&inverse, &products[count - 1]);
   for (size_t i = count; i-- > 0;) {
     inverse_y = inverse;
     if (i > 0) {
