@@ -4,21 +4,6 @@
 #include "g1.h"
 #include <stdlib.h>
 
-// Each value is replaced by its inverse; none may be zero. `products` has room for `count`.
-static void invert_each(fp *values, fp *products, size_t count) {
-  if (count == 0) return;
-  products[0] = values[0];
-  for (size_t i = 1; i < count; i++) fp_mul(&products[i], &products[i - 1], &values[i]);
-  fp inverse, next;
-  fp_invert_public(&inverse, &products[count - 1]);
-  for (size_t i = count; --i > 0;) {
-    fp_mul(&next, &inverse, &values[i]);
-    fp_mul(&values[i], &inverse, &products[i - 1]);
-    inverse = next;
-  }
-  values[0] = inverse;
-}
-
 // The third point on the line through (x1, y1) and one with the coordinate x2, reflected. r may be one of them.
 static inline void third_point(g1_affine *r, const fp *slope, const g1_affine *first, const fp *x2) {
   fp x, y;
@@ -31,6 +16,7 @@ static inline void third_point(g1_affine *r, const fp *slope, const g1_affine *f
   r->x = x;
 }
 
+// p + q with the inverse of q.x − p.x, which is not zero.
 static void add_distinct(g1_affine *r, const g1_affine *p, const g1_affine *q, const fp *inverse) {
   fp slope;
   fp_sub(&slope, &q->y, &p->y);
@@ -38,6 +24,7 @@ static void add_distinct(g1_affine *r, const g1_affine *p, const g1_affine *q, c
   third_point(r, &slope, p, &q->x);
 }
 
+// 2p with the inverse of 2·p.y. r may be p.
 static void double_affine(g1_affine *r, const g1_affine *p, const fp *inverse) {
   fp slope, twice;
   fp_sqr(&slope, &p->x);
@@ -53,14 +40,14 @@ bool g1_make_tables_affine(struct g1_table *const *tables, const g1_affine *cons
   g1_affine *twice = malloc(count * sizeof *twice);
   if (inverses && twice) {
     for (size_t i = 0; i < count; i++) fp_double(&inverses[i], &points[i]->y);
-    invert_each(inverses, inverses + count, count);
+    fp_invert_each(inverses, inverses + count, count);
     for (size_t i = 0; i < count; i++) {
       tables[i]->odd[0].point = *points[i];
       double_affine(&twice[i], points[i], &inverses[i]);
     }
     for (size_t k = 1; k < TABLE; k++) {
       for (size_t i = 0; i < count; i++) fp_sub(&inverses[i], &twice[i].x, &tables[i]->odd[k - 1].point.x);
-      invert_each(inverses, inverses + count, count);
+      fp_invert_each(inverses, inverses + count, count);
       for (size_t i = 0; i < count; i++)
         add_distinct(&tables[i]->odd[k].point, &tables[i]->odd[k - 1].point, &twice[i], &inverses[i]);
     }
@@ -118,13 +105,6 @@ static void add_pairs(struct lists *lists, size_t positions, const fp *inverses)
   }
 }
 
-static void take_digit(g1_affine *term, const struct g1_odd *table, int digit, bool beta) {
-  const struct g1_odd *odd = &table[abs(digit) / 2];
-  *term = odd->point;
-  if (beta) term->x = odd->beta_x;
-  if (digit < 0) fp_neg(&term->y, &term->y);
-}
-
 static void take_terms(struct lists *lists, const struct g1_weighted *each, size_t count, size_t positions) {
   size_t used = 0;
   for (size_t i = 0; i < positions; i++) {
@@ -134,7 +114,7 @@ static void take_terms(struct lists *lists, const struct g1_weighted *each, size
       const struct digits *halves[2] = {&each[j].weight->k1, &each[j].weight->k2};
       for (int beta = 0; beta < 2; beta++) {
         int digit = (int)i < halves[beta]->length ? halves[beta]->digit[i] : 0;
-        if (digit) take_digit(&lists->terms[used++], each[j].table, digit, beta);
+        if (digit) g1_take_digit(&lists->terms[used++], each[j].table, digit, beta);
       }
     }
     lists->length[i] = used - lists->start[i];
@@ -174,7 +154,7 @@ bool g1_sum_weighted(g1_jacobian *r, const struct g1_weighted *each, size_t coun
     take_terms(&lists, each, count, positions);
     while (count_pairs(&lists, positions) >= WORTH_A_ROUND) {
       size_t pairs = pair_up(&lists, positions, inverses);
-      invert_each(inverses, inverses + pairs, pairs);
+      fp_invert_each(inverses, inverses + pairs, pairs);
       add_pairs(&lists, positions, inverses);
     }
     g1_infinity(r);

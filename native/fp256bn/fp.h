@@ -37,6 +37,29 @@ static inline uint64_t mask_of(uint64_t bit) {
 }
 
 // r = carry·2^256 + x reduced once: the value must be below twice the order.
+#if defined(__aarch64__) && !defined(FP256BN_PORTABLE)
+static inline void reduce_once(uint64_t *r, const uint64_t *x, uint64_t carry, const uint64_t *order) {
+  uint64_t a, b, c, d;
+  __asm__(
+      "subs %[a], %[x0], %[p0]\n\t"
+      "sbcs %[b], %[x1], %[p1]\n\t"
+      "sbcs %[c], %[x2], %[p2]\n\t"
+      "sbcs %[d], %[x3], %[p3]\n\t"
+      "sbcs xzr, %[carry], xzr\n\t"
+      "csel %[a], %[a], %[x0], cs\n\t"
+      "csel %[b], %[b], %[x1], cs\n\t"
+      "csel %[c], %[c], %[x2], cs\n\t"
+      "csel %[d], %[d], %[x3], cs\n\t"
+      : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d)
+      : [x0] "r"(x[0]), [x1] "r"(x[1]), [x2] "r"(x[2]), [x3] "r"(x[3]), [carry] "r"(carry), [p0] "r"(order[0]),
+        [p1] "r"(order[1]), [p2] "r"(order[2]), [p3] "r"(order[3])
+      : "cc");
+  r[0] = a;
+  r[1] = b;
+  r[2] = c;
+  r[3] = d;
+}
+#else
 static inline void reduce_once(uint64_t *r, const uint64_t *x, uint64_t carry, const uint64_t *order) {
   uint64_t borrow = 0, reduced[4];
   for (int i = 0; i < 4; i++) reduced[i] = sub_borrow(x[i], order[i], &borrow);
@@ -44,6 +67,7 @@ static inline void reduce_once(uint64_t *r, const uint64_t *x, uint64_t carry, c
   uint64_t keep = mask_of(borrow);
   for (int i = 0; i < 4; i++) r[i] = (x[i] & keep) | (reduced[i] & ~keep);
 }
+#endif
 
 #if defined(__x86_64__) && !defined(FP256BN_PORTABLE)
 // In C these two cost as much as half a multiplication: compilers do not keep a carry in its flag.
@@ -130,6 +154,68 @@ static inline void fp_half(fp *r, const fp *x) {
       : "cc");
   *r = (fp){{a, b, c, d}};
 }
+#elif defined(__aarch64__) && !defined(FP256BN_PORTABLE)
+// In C these three cost as much as half a multiplication: compilers do not keep a carry in its flag.
+static inline void fp_add(fp *r, const fp *x, const fp *y) {
+  uint64_t sum[4] = {x->limb[0], x->limb[1], x->limb[2], x->limb[3]}, carry;
+  __asm__(
+      "adds %[a], %[a], %[y0]\n\t"
+      "adcs %[b], %[b], %[y1]\n\t"
+      "adcs %[c], %[c], %[y2]\n\t"
+      "adcs %[d], %[d], %[y3]\n\t"
+      "adc %[carry], xzr, xzr\n\t"
+      : [a] "+&r"(sum[0]), [b] "+&r"(sum[1]), [c] "+&r"(sum[2]), [d] "+&r"(sum[3]), [carry] "=&r"(carry)
+      : [y0] "r"(y->limb[0]), [y1] "r"(y->limb[1]), [y2] "r"(y->limb[2]), [y3] "r"(y->limb[3])
+      : "cc");
+  reduce_once(r->limb, sum, carry, FIELD_ORDER);
+}
+
+static inline void fp_sub(fp *r, const fp *x, const fp *y) {
+  uint64_t a = x->limb[0], b = x->limb[1], c = x->limb[2], d = x->limb[3], mask, m;
+  __asm__(
+      "subs %[a], %[a], %[y0]\n\t"
+      "sbcs %[b], %[b], %[y1]\n\t"
+      "sbcs %[c], %[c], %[y2]\n\t"
+      "sbcs %[d], %[d], %[y3]\n\t"
+      "csetm %[mask], cc\n\t"
+      "and %[m], %[mask], %[p0]\n\t"
+      "adds %[a], %[a], %[m]\n\t"
+      "and %[m], %[mask], %[p1]\n\t"
+      "adcs %[b], %[b], %[m]\n\t"
+      "and %[m], %[mask], %[p2]\n\t"
+      "adcs %[c], %[c], %[m]\n\t"
+      "and %[m], %[mask], %[p3]\n\t"
+      "adc %[d], %[d], %[m]\n\t"
+      : [a] "+&r"(a), [b] "+&r"(b), [c] "+&r"(c), [d] "+&r"(d), [mask] "=&r"(mask), [m] "=&r"(m)
+      : [y0] "r"(y->limb[0]), [y1] "r"(y->limb[1]), [y2] "r"(y->limb[2]), [y3] "r"(y->limb[3]), [p0] "r"(FIELD_ORDER[0]),
+        [p1] "r"(FIELD_ORDER[1]), [p2] "r"(FIELD_ORDER[2]), [p3] "r"(FIELD_ORDER[3])
+      : "cc");
+  *r = (fp){{a, b, c, d}};
+}
+
+// x/2: p is odd, so one of x and x + p is even.
+static inline void fp_half(fp *r, const fp *x) {
+  uint64_t a = x->limb[0], b = x->limb[1], c = x->limb[2], d = x->limb[3], mask, m;
+  __asm__(
+      "sbfx %[mask], %[a], #0, #1\n\t"
+      "and %[m], %[mask], %[p0]\n\t"
+      "adds %[a], %[a], %[m]\n\t"
+      "and %[m], %[mask], %[p1]\n\t"
+      "adcs %[b], %[b], %[m]\n\t"
+      "and %[m], %[mask], %[p2]\n\t"
+      "adcs %[c], %[c], %[m]\n\t"
+      "and %[m], %[mask], %[p3]\n\t"
+      "adcs %[d], %[d], %[m]\n\t"
+      "adc %[m], xzr, xzr\n\t"
+      "extr %[a], %[b], %[a], #1\n\t"
+      "extr %[b], %[c], %[b], #1\n\t"
+      "extr %[c], %[d], %[c], #1\n\t"
+      "extr %[d], %[m], %[d], #1\n\t"
+      : [a] "+&r"(a), [b] "+&r"(b), [c] "+&r"(c), [d] "+&r"(d), [mask] "=&r"(mask), [m] "=&r"(m)
+      : [p0] "r"(FIELD_ORDER[0]), [p1] "r"(FIELD_ORDER[1]), [p2] "r"(FIELD_ORDER[2]), [p3] "r"(FIELD_ORDER[3])
+      : "cc");
+  *r = (fp){{a, b, c, d}};
+}
 #else
 static inline void fp_add(fp *r, const fp *x, const fp *y) {
   uint64_t carry = 0, sum[4];
@@ -177,6 +263,50 @@ void fp_power(fp *r, const fp *x, const uint64_t *exponent);
 void fp_invert(fp *r, const fp *x);
 // The same for a public x: its time depends on it (invert.c).
 void fp_invert_public(fp *r, const fp *x);
+// Replaces each of `count` public values, none of which is zero, by its inverse (Montgomery's trick). `products` has room for `count`.
+void fp_invert_each(fp *values, fp *products, size_t count);
 // 32 bytes, big-endian, below p: false otherwise. Time depends on the bytes.
 bool fp_decode(fp *r, const uint8_t *bytes);
 void fp_encode(uint8_t *bytes, const fp *x);
+
+// Sums of products in the base field with one reduction for all of them: x[0]·y[0] + x[1]·y[1] + …, each of the operands below p.
+// A coefficient of a product in an extension field is such a sum. All products are computed, none is saved as Karatsuba does, but
+// nothing has to be added up before and subtracted afterwards, which costs more than a product (Longa: "Efficient Algorithms for
+// Large Prime Characteristic Fields and Their Application to Bilinear Pairings", eprint 2022/367, algorithm 2).
+//
+// The rows of all products are added up, then one limb is reduced, so that the running sum stays short. With K products, and M
+// the number by which p was multiplied in all, M < 2^256, it ends as
+//   (Σ x·y + M·p)/2^256 < (K·p² + 2^256·p)/2^256 < (K + 1)·p,
+// and before each division by 2^64 it is below (K + 1)·p·(2^64 + 1): a sixth limb that never exceeds K + 1. An addend makes it one
+// more p. As 2^256 = p + FP_ONE, the sixth limb q counts for q·FP_ONE; q·FP_ONE < 2^214 for q ≤ 8, so that the value is then below
+// 2^256 + 2^214 < 2p, and one subtraction brings it below p. Constant time.
+void fp_dot2_adx(fp *r, const fp *x, const fp *y);
+void fp_dot3_adx(fp *r, const fp *x, const fp *y);
+void fp_dot4_add_adx(fp *r, const fp *x, const fp *y, const fp *addend);
+void fp_dot6_adx(fp *r, const fp *x, const fp *y);
+void fp_dot2_portable(fp *r, const fp *x, const fp *y);
+void fp_dot3_portable(fp *r, const fp *x, const fp *y);
+void fp_dot4_add_portable(fp *r, const fp *x, const fp *y, const fp *addend);
+void fp_dot6_portable(fp *r, const fp *x, const fp *y);
+
+// Operands stand one after the other in memory. The result may be one of them.
+static inline void fp_dot2(fp *r, const fp x[2], const fp y[2]) {
+  if (__builtin_expect(fp_has_adx, true)) fp_dot2_adx(r, x, y);
+  else fp_dot2_portable(r, x, y);
+}
+
+static inline void fp_dot3(fp *r, const fp x[3], const fp y[3]) {
+  if (__builtin_expect(fp_has_adx, true)) fp_dot3_adx(r, x, y);
+  else fp_dot3_portable(r, x, y);
+}
+
+// x[0]·y[0] + … + x[3]·y[3] + addend
+static inline void fp_dot4_add(fp *r, const fp x[4], const fp y[4], const fp *addend) {
+  if (__builtin_expect(fp_has_adx, true)) fp_dot4_add_adx(r, x, y, addend);
+  else fp_dot4_add_portable(r, x, y, addend);
+}
+
+static inline void fp_dot6(fp *r, const fp x[6], const fp y[6]) {
+  if (__builtin_expect(fp_has_adx, true)) fp_dot6_adx(r, x, y);
+  else fp_dot6_portable(r, x, y);
+}

@@ -1,5 +1,4 @@
 #include "fp12.h"
-#include "dot.h"
 
 static inline void fp6_add(fp6 *r, const fp6 *x, const fp6 *y) {
   for (int i = 0; i < 3; i++) fp2_add(&r->c[i], &x->c[i], &y->c[i]);

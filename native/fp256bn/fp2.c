@@ -1,15 +1,11 @@
 #include "fp2.h"
 
-void fp2_mul_portable(fp2 *r, const fp2 *x, const fp2 *y) {
-  fp real, imaginary, x_sum, y_sum, cross;
-  fp_add(&x_sum, &x->a, &x->b);
-  fp_add(&y_sum, &y->a, &y->b);
-  fp_mul(&real, &x->a, &y->a);
-  fp_mul(&imaginary, &x->b, &y->b);
-  fp_mul(&cross, &x_sum, &y_sum);
-  fp_sub(&cross, &cross, &real);
-  fp_sub(&r->b, &cross, &imaginary);
-  fp_sub(&r->a, &real, &imaginary);
+void fp2_mul(fp2 *r, const fp2 *x, const fp2 *y) {
+  fp real[2] = {x->a}, imaginary[2] = {x->b, x->a}, part;
+  fp_neg(&real[1], &x->b);
+  fp_dot2(&part, real, (const fp *)y);
+  fp_dot2(&r->b, imaginary, (const fp *)y);
+  r->a = part;
 }
 
 void fp2_sqr(fp2 *r, const fp2 *x) {

@@ -2,16 +2,10 @@
 #pragma once
 #include "fp.h"
 
-void fp2_mul_adx(fp2 *r, const fp2 *x, const fp2 *y);
-void fp2_mul_portable(fp2 *r, const fp2 *x, const fp2 *y);
+void fp2_mul(fp2 *r, const fp2 *x, const fp2 *y);
 void fp2_sqr(fp2 *r, const fp2 *x);
 // 1/x, and 0 for 0.
 void fp2_invert(fp2 *r, const fp2 *x);
-
-static inline void fp2_mul(fp2 *r, const fp2 *x, const fp2 *y) {
-  if (__builtin_expect(fp_has_adx, true)) fp2_mul_adx(r, x, y);
-  else fp2_mul_portable(r, x, y);
-}
 
 static inline void fp2_add(fp2 *r, const fp2 *x, const fp2 *y) {
   fp_add(&r->a, &x->a, &y->a);

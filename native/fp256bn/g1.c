@@ -1,5 +1,4 @@
 #include "g1.h"
-#include "dot.h"
 #include <stdlib.h>
 
 bool g1_on_curve(const fp *x, const fp *y) {

@@ -2,6 +2,7 @@
 #pragma once
 #include "fp.h"
 #include "scalar.h"
+#include <stdlib.h>
 
 // x = X/Z², y = Y/Z³; infinity has Z = 0.
 typedef struct { fp x, y, z; } g1_jacobian;
@@ -57,9 +58,13 @@ void split_wnaf(struct split_digits *r, const scalar *k, int width, bool negate)
 // ρ = low + high·λ, 128 bits that need no splitting.
 void wnaf_128(struct split_digits *r, const uint64_t rho[2]);
 
-// r += digit·P, respectively digit·λ·P.
-void g1_add_digit(g1_jacobian *r, const struct g1_odd *table, int digit);
-void g1_add_digit_beta(g1_jacobian *r, const struct g1_odd *table, int digit);
+// The multiple of a point that a digit stands for, of its image under the endomorphism if `beta`; the digit is not zero.
+static inline void g1_take_digit(g1_affine *term, const struct g1_odd *table, int digit, bool beta) {
+  const struct g1_odd *odd = &table[abs(digit) / 2];
+  *term = odd->point;
+  if (beta) term->x = odd->beta_x;
+  if (digit < 0) fp_neg(&term->y, &term->y);
+}
 // a·P + b·Q from digits and tables of odd multiples, sharing the doublings.
 void g1_multiply_add(g1_jacobian *r, const struct split_digits *a, const struct g1_odd *p, const struct split_digits *b,
                      const struct g1_odd *q);

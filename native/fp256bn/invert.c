@@ -15,7 +15,7 @@ struct signed62 { int64_t digit[DIGITS]; };
 // What 62 steps do to (f, g), times 2^62: |u| + |v| ≤ 2^62 and |q| + |r| ≤ 2^62.
 struct steps { int64_t u, v, q, r; };
 
-static struct signed62 split(const uint64_t limb[4]) {
+static struct signed62 split_62(const uint64_t limb[4]) {
   return (struct signed62){{(int64_t)(limb[0] & DIGIT_MASK), (int64_t)((limb[0] >> 62 | limb[1] << 2) & DIGIT_MASK),
                             (int64_t)((limb[1] >> 60 | limb[2] << 4) & DIGIT_MASK),
                             (int64_t)((limb[2] >> 58 | limb[3] << 6) & DIGIT_MASK), (int64_t)(limb[3] >> 56)}};
@@ -61,7 +61,7 @@ static int64_t take_steps(struct steps *t, int64_t eta, uint64_t f, uint64_t g) 
 }
 
 // (f, g) = t·(f, g)/2^62: exact.
-static void apply(struct signed62 *f, struct signed62 *g, const struct steps *t) {
+static void apply_steps(struct signed62 *f, struct signed62 *g, const struct steps *t) {
   int128 cf = (int128)t->u * f->digit[0] + (int128)t->v * g->digit[0];
   int128 cg = (int128)t->q * f->digit[0] + (int128)t->r * g->digit[0];
   for (int i = 1; i < DIGITS; i++) {
@@ -75,7 +75,7 @@ static void apply(struct signed62 *f, struct signed62 *g, const struct steps *t)
 }
 
 // (d, e) = t·(d, e)/2^62 mod p, with multiples of p that make it exact. Both stay between −2p and p.
-static void apply_mod(struct signed62 *d, struct signed62 *e, const struct steps *t, const struct signed62 *p) {
+static void apply_steps_mod(struct signed62 *d, struct signed62 *e, const struct steps *t, const struct signed62 *p) {
   int64_t d_sign = d->digit[DIGITS - 1] >> 63, e_sign = e->digit[DIGITS - 1] >> 63;
   int64_t md = (t->u & d_sign) + (t->v & e_sign), me = (t->q & d_sign) + (t->r & e_sign);
   int128 cd = (int128)t->u * d->digit[0] + (int128)t->v * e->digit[0];
@@ -95,7 +95,7 @@ static void apply_mod(struct signed62 *d, struct signed62 *e, const struct steps
 }
 
 // Brings the digits but the last one between 0 and 2^62 again.
-static void carry(struct signed62 *x) {
+static void carry_digits(struct signed62 *x) {
   for (int i = 0; i < DIGITS - 1; i++) {
     x->digit[i + 1] += x->digit[i] >> 62;
     x->digit[i] &= (int64_t)DIGIT_MASK;
@@ -105,27 +105,27 @@ static void carry(struct signed62 *x) {
 static void add_if_negative(struct signed62 *x, const struct signed62 *p) {
   int64_t negative = x->digit[DIGITS - 1] >> 63;
   for (int i = 0; i < DIGITS; i++) x->digit[i] += p->digit[i] & negative;
-  carry(x);
+  carry_digits(x);
 }
 
-static bool is_zero(const struct signed62 *x) {
+static bool is_zero_62(const struct signed62 *x) {
   return !(x->digit[0] | x->digit[1] | x->digit[2] | x->digit[3] | x->digit[4]);
 }
 
 void fp_invert_public(fp *r, const fp *x) {
-  const struct signed62 p = split(FIELD_ORDER);
-  struct signed62 d = {{0}}, e = {{1}}, f = p, g = split(x->limb);
+  const struct signed62 p = split_62(FIELD_ORDER);
+  struct signed62 d = {{0}}, e = {{1}}, f = p, g = split_62(x->limb);
   struct steps t;
-  for (int64_t eta = -1; !is_zero(&g);) {
+  for (int64_t eta = -1; !is_zero_62(&g);) {
     eta = take_steps(&t, eta, (uint64_t)f.digit[0] | (uint64_t)f.digit[1] << 62, (uint64_t)g.digit[0] | (uint64_t)g.digit[1] << 62);
-    apply_mod(&d, &e, &t, &p);
-    apply(&f, &g, &t);
+    apply_steps_mod(&d, &e, &t, &p);
+    apply_steps(&f, &g, &t);
   }
   // f is ±1, and d·x = f: −2p < d < p, so once p is added before the sign is taken, and once after.
   add_if_negative(&d, &p);
   if (f.digit[DIGITS - 1] < 0) {
     for (int i = 0; i < DIGITS; i++) d.digit[i] = -d.digit[i];
-    carry(&d);
+    carry_digits(&d);
   }
   add_if_negative(&d, &p);
   const uint64_t *digit = (const uint64_t *)d.digit;
@@ -141,3 +141,17 @@ void fp_invert_public(fp *r, const fp *x) {
 void fp_invert_public(fp *r, const fp *x) { fp_invert(r, x); }
 
 #endif
+
+void fp_invert_each(fp *values, fp *products, size_t count) {
+  if (count == 0) return;
+  products[0] = values[0];
+  for (size_t i = 1; i < count; i++) fp_mul(&products[i], &products[i - 1], &values[i]);
+  fp inverse, next;
+  fp_invert_public(&inverse, &products[count - 1]);
+  for (size_t i = count; --i > 0;) {
+    fp_mul(&next, &inverse, &values[i]);
+    fp_mul(&values[i], &inverse, &products[i - 1]);
+    inverse = next;
+  }
+  values[0] = inverse;
+}

@@ -64,25 +64,28 @@ bool g1_make_fixed_table(struct g1_fixed_table *table, const g1_affine *point) {
 void wnaf(struct digits *r, const struct half *h, int width) {
   uint64_t low = h->limb[0], middle = h->limb[1], high = h->limb[2];
   int sign = h->negative ? -1 : 1;
-  r->length = 0;
-  while (low | middle | high) {
-    int digit = 0;
-    if (low & 1) {
-      digit = (int)(low & ((1u << width) - 1));
-      if (digit >> (width - 1)) digit -= 1 << width;
-      uint64_t carry = 0;
-      if (digit > 0) {
-        low -= (uint64_t)digit;  // its low bits: no borrow
-      } else {
-        low = add_carry(low, (uint64_t)-digit, &carry);
-        middle = add_carry(middle, 0, &carry);
-        high += carry;
-      }
+  memset(r, 0, sizeof *r);
+  for (int position = 0; low | middle | high;) {
+    int zeros = low ? __builtin_ctzll(low) : 63;
+    if (zeros > 0) {
+      low = low >> zeros | middle << (64 - zeros);
+      middle = middle >> zeros | high << (64 - zeros);
+      high >>= zeros;
+      position += zeros;
     }
-    r->digit[r->length++] = (int16_t)(sign * digit);
-    low = low >> 1 | middle << 63;
-    middle = middle >> 1 | high << 63;
-    high >>= 1;
+    if (!(low & 1)) continue;
+    int digit = (int)(low & ((1u << width) - 1));
+    if (digit >> (width - 1)) digit -= 1 << width;
+    uint64_t carry = 0;
+    if (digit > 0) {
+      low -= (uint64_t)digit;  // its low bits: no borrow
+    } else {
+      low = add_carry(low, (uint64_t)-digit, &carry);
+      middle = add_carry(middle, 0, &carry);
+      high += carry;
+    }
+    r->digit[position] = (int16_t)(sign * digit);
+    r->length = position + 1;
   }
 }
 
@@ -102,27 +105,17 @@ void wnaf_128(struct split_digits *r, const uint64_t rho[2]) {
   wnaf(&r->k2, &(struct half){{rho[1], 0, 0}, 0}, WINDOW);
 }
 
-static void add_signed(g1_jacobian *r, const fp *x, const fp *y, bool negative) {
-  g1_affine term = {*x, *y};
-  if (negative) fp_neg(&term.y, y);
+static void add_digit(g1_jacobian *r, const struct digits *k, const struct g1_odd *table, int position, bool beta) {
+  int digit = position < k->length ? k->digit[position] : 0;
+  if (!digit) return;
+  g1_affine term;
+  g1_take_digit(&term, table, digit, beta);
   g1_add_affine(r, r, &term);
 }
 
-void g1_add_digit(g1_jacobian *r, const struct g1_odd *table, int digit) {
-  const struct g1_odd *odd = &table[abs(digit) / 2];
-  add_signed(r, &odd->point.x, &odd->point.y, digit < 0);
-}
-
-void g1_add_digit_beta(g1_jacobian *r, const struct g1_odd *table, int digit) {
-  const struct g1_odd *odd = &table[abs(digit) / 2];
-  add_signed(r, &odd->beta_x, &odd->point.y, digit < 0);
-}
-
 static void add_digits(g1_jacobian *r, const struct split_digits *k, const struct g1_odd *table, int position) {
-  int d1 = position < k->k1.length ? k->k1.digit[position] : 0;
-  int d2 = position < k->k2.length ? k->k2.digit[position] : 0;
-  if (d1) g1_add_digit(r, table, d1);
-  if (d2) g1_add_digit_beta(r, table, d2);
+  add_digit(r, &k->k1, table, position, false);
+  add_digit(r, &k->k2, table, position, true);
 }
 
 static int longest(const struct split_digits *k) { return k->k1.length > k->k2.length ? k->k1.length : k->k2.length; }

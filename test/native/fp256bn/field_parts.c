@@ -2,7 +2,6 @@
 // as it lies in memory. Prints for each word the results of portable C, and again with the assembly where the processor has it.
 // test/native/fp256bn/field.test.ts knows what they must be.
 #include "../check.h"
-#include "fp256bn/dot.h"
 #include "fp256bn/fp12.h"
 #include "fp256bn/g1.h"
 #include <string.h>
