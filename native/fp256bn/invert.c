@@ -103,8 +103,8 @@ static void carry_digits(struct signed62 *x) {
 }
 
 static void add_if_negative(struct signed62 *x, const struct signed62 *p) {
-  int64_t negative = x->digit[DIGITS - 1] >> 63;
-  for (int i = 0; i < DIGITS; i++) x->digit[i] += p->digit[i] & negative;
+  int64_t mask = x->digit[DIGITS - 1] >> 63;
+  for (int i = 0; i < DIGITS; i++) x->digit[i] += p->digit[i] & mask;
   carry_digits(x);
 }
 

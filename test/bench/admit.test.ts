@@ -57,6 +57,7 @@ test('percentiles and addresses', () => {
 
 describe('the table', () => {
   const good: Figures = {
+    arithmetic: 'lanes',
     verify_one_ms: 0.7,
     verify_batch64_ms: 0.1,
     noble_verify_ms: 36,
@@ -80,6 +81,9 @@ describe('the table', () => {
   test('says what was reached and what was not', () => {
     expect(missed({})).toEqual([]);
     expect(missed({ verify_one_ms: 1.1 })).toEqual(['verify one, against noble', 'verify one']);
+    // A batch need not be as fast where the processor has no lanes.
+    expect(missed({ noble_batch64_ms: 9 })).toEqual(['verify in a batch of 64, against noble']);
+    expect(missed({ noble_batch64_ms: 9, arithmetic: 'adx' })).toEqual([]);
     expect(missed({ cpu_ms_per_handshake: 0.9 })).toEqual(['… in P-256 signatures and verifications']);
     expect(missed({ handshakes_per_s: 999, half_open_bytes: 2_049, p99_ms_at_80: 251 })).toEqual([
       'handshakes on one core',

@@ -4,7 +4,7 @@
  */
 import { pippenger } from '@noble/curves/abstract/curve.js';
 import { primitives } from '../../crypto/primitives.ts';
-import type { EcdaaFace, NativeGroup } from '../../native/ecdaa/ecdaa.ts';
+import type { Arithmetic, EcdaaFace, NativeGroup } from '../../native/ecdaa/ecdaa.ts';
 import { addon } from '../../native/index.ts';
 import { concat } from '../../protocol/bytes.ts';
 import { hashToG1 } from '../../protocol/crypto/basename.ts';
@@ -124,9 +124,14 @@ async function interleaved<K extends string>(
   return Object.fromEntries(names.map((name) => [name, median(taken.get(name)!)])) as Record<K, number>;
 }
 
-/** Measures for some `rounds` seconds. @throws Error if the addon is missing or a signature does not verify */
-export async function measureEcdaa(rounds = 11): Promise<EcdaaFigures> {
+/**
+ * Measures for some `rounds` seconds, with an arithmetic of one's choice or the best of this processor.
+ * @throws TypeError if the processor lacks it
+ * @throws Error if the addon is missing or a signature does not verify
+ */
+export async function measureEcdaa(rounds = 11, arithmetic?: Arithmetic): Promise<EcdaaFigures> {
   const face = addon() as EcdaaFace;
+  if (arithmetic !== undefined) face.ecdaaArithmetic(arithmetic);
   const { issuer, gpk, secret, key, credential, messages, signatures } = await setting(face);
   const group = face.ecdaaGroup(gpk, BASENAME, new Uint8Array(0), new Uint8Array(0)) as NativeGroup;
   const noble = groupVerifier(primitives, gpk, BASENAME);

@@ -1,14 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { describeOptions, type Option, readArguments } from '../arguments.ts';
+import type { Arithmetic, EcdaaFace } from '../../../native/ecdaa/ecdaa.ts';
+import { addon } from '../../../native/index.ts';
+import { badOption, describeOptions, type Option, readArguments } from '../arguments.ts';
 import { compile } from '../compile.ts';
 import { measureEcdaa } from '../ecdaa.ts';
 import { found } from './fabric.ts';
 import { makeGroup } from './fleet.ts';
 import { type Figures, measure } from './measure.ts';
 import { measureP256 } from './p256.ts';
-import { report } from './report.ts';
+import { report, reportArithmetic } from './report.ts';
 import { soak } from './soak.ts';
 
 /**
@@ -21,14 +23,37 @@ const OPTIONS: readonly Option[] = [
   { name: 'seconds', value: 'N', help: 'how long each load is measured (default 8)' },
   { name: 'groups', value: 'N', help: 'how many groups the devices are of (default 4)' },
   { name: 'rounds', value: 'N', help: 'rounds of the arithmetic alone (default 5)' },
+  {
+    name: 'arithmetic',
+    value: 'NAME',
+    help: 'only: the arithmetic alone, with portable, adx or lanes instead of the best of this processor',
+  },
   { name: 'soak', value: 'MINUTES', help: 'only: steady load for so long, and what memory does meanwhile' },
   { name: 'soak-rate', value: 'N', help: 'handshakes a second of that load (default 300)' },
   { name: 'help', help: 'this' },
 ];
 
+/** @throws Failure `bench.bad-option` if it is none, or the processor lacks it */
+function arithmeticOf(name: string): Arithmetic {
+  try {
+    return (addon() as EcdaaFace).ecdaaArithmetic(name as Arithmetic);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw badOption(`--arithmetic ${name}: ${error.message}`, 'Give portable, adx or lanes.');
+  }
+}
+
 const given = readArguments(OPTIONS, process.argv.slice(2));
 if (given.flag('help')) {
   process.stdout.write(`Usage: npm run bench:admit -- [options]\n\n${describeOptions(OPTIONS)}\n`);
+} else if (given.value('arithmetic') !== undefined) {
+  const measured = await measureEcdaa(
+    given.whole('rounds', 1, 100, 5),
+    arithmeticOf(given.value('arithmetic')!),
+  );
+  process.stdout.write(`${reportArithmetic(measured)}\n`);
+  const file = given.value('json');
+  if (file !== undefined) writeFileSync(file, `${JSON.stringify(measured, null, 2)}\n`);
 } else {
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const seconds = given.whole('seconds', 1, 120, 8);
@@ -47,9 +72,8 @@ if (given.flag('help')) {
     if (minutes > 0) process.stdout.write(`${await soak(fabric, groups, { program, minutes, rate, say })}\n`);
     else {
       const load = await measure(fabric, groups, { seconds, p256, program, say });
-      const { arithmetic: name, ...ecdaa } = arithmetic!;
-      const figures: Figures = { ...ecdaa, ...load.figures };
-      process.stdout.write(`${report(name, figures, load.remarks)}\n`);
+      const figures: Figures = { ...arithmetic!, ...load.figures };
+      process.stdout.write(`${report(figures, load.remarks)}\n`);
       const file = given.value('json');
       if (file !== undefined) writeFileSync(file, `${JSON.stringify(figures, null, 2)}\n`);
     }

@@ -17,7 +17,7 @@ import {
   type TestServer,
 } from './measured-load.ts';
 
-export type Figures = Omit<EcdaaFigures, 'arithmetic'> & LoadFigures;
+export type Figures = EcdaaFigures & LoadFigures;
 
 export interface LoadFigures {
   readonly handshakes_per_s: number;

@@ -83,6 +83,13 @@ describe.each(arithmetics())('a batch (%s)', (arithmetic) => {
     expect(await ask(all, claims)).toEqual(claims.map(() => true));
   });
 
+  it('with the same signature many times is accepted, and refused if that is bad', async () => {
+    const claims = [...Array<Claim>(60).fill(honest(0)), ...Array<Claim>(4).fill(honest(1))];
+    expect(await ask(all, claims)).toEqual(claims.map(() => true));
+    const bad = Array<Claim>(8).fill(forged());
+    expect(await ask(all, [...bad, ...claims.slice(8)])).toEqual(claims.map((_, i) => i >= 8));
+  });
+
   it('without a basename is accepted, and not under one', async () => {
     const claims = [honest(0, NONE), honest(1, NONE), honest(2)];
     expect(await ask(group(NONE), claims)).toEqual([true, true, false]);

@@ -1,9 +1,9 @@
-/** The fields of the native curve against bigint and noble, with every arithmetic: above all where limbs and their carries end. */
+/** The fields of the native curve, and its sums of many points, against bigint and noble: above all where limbs and their carries end. */
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { Fp, Fp2, Fp12, p } from '../../../protocol/crypto/fp256bn.ts';
+import { Fp, Fp2, Fp12, Fr, G1, n, p } from '../../../protocol/crypto/fp256bn.ts';
 import { runParts } from '../parts.ts';
 
 const R = 1n << 256n;
@@ -76,6 +76,60 @@ const OPERATIONS: Record<string, readonly [number, (x: Numbers) => Numbers]> = {
   cyclotomic: [12, (x) => numbers12(cyclotomic(fp12(x)))],
 };
 
+const u = -0x6882f5c030b0a801n;
+/** What (x, y) → (βx, y) multiplies with. */
+const lambda = Fr.div(Fr.create(6n * u * u + 2n * u), Fr.create(2n * u + 1n));
+
+/** Σ weight·k·G of pairs k, weight; a weight is low + high·λ. */
+function weightedSum(x: Numbers): Numbers {
+  let total = 0n;
+  for (let i = 0; i < x.length; i += 2) {
+    const [low, high] = [BigInt.asUintN(64, x[i + 1]!), x[i + 1]! >> 64n];
+    total = Fr.add(total, Fr.mul(x[i]!, Fr.add(low, Fr.mul(high, lambda))));
+  }
+  if (total === 0n) return [0n, 0n];
+  const { x: sumX, y } = G1.BASE.multiplyUnsafe(total).toAffine();
+  return [sumX, y].map(montgomery);
+}
+
+/** Points that are all different, all the same, each other's opposites; weights that are the same, and at their ends. */
+const sums = (() => {
+  const drawn = fc.sample(fc.bigInt({ min: 1n, max: n - 1n }), { numRuns: 12, seed: 7 });
+  const weights = fc.sample(fc.bigInt({ min: 0n, max: (1n << 128n) - 1n }), { numRuns: 12, seed: 8 });
+  const pairs = (k: (i: number) => bigint, weight: (i: number) => bigint) =>
+    Array.from({ length: 12 }, (_, i) => [k(i), weight(i)]).flat();
+  const opposite = (i: number) => (i % 2 === 0 ? drawn[0]! : n - drawn[0]!);
+  return [
+    pairs(
+      (i) => drawn[i]!,
+      (i) => weights[i]!,
+    ),
+    pairs(
+      () => drawn[0]!,
+      (i) => weights[i]!,
+    ),
+    pairs(
+      () => drawn[0]!,
+      () => weights[0]!,
+    ),
+    pairs(opposite, () => weights[1]!),
+    pairs(opposite, (i) => weights[i]!),
+    pairs(
+      (i) => drawn[i]!,
+      () => (1n << 128n) - 1n,
+    ),
+    pairs(
+      (i) => drawn[i]!,
+      () => 0n,
+    ),
+    pairs(
+      (i) => BigInt(2 * i + 1),
+      () => 3n | (5n << 64n),
+    ),
+    [drawn[0]!, 1n],
+  ];
+})();
+
 const hex = (x: bigint) => x.toString(16).padStart(64, '0');
 /** Not 1/0. */
 const allowed = (name: string) => (x: Numbers) =>
@@ -83,10 +137,18 @@ const allowed = (name: string) => (x: Numbers) =>
 
 /** The cases of each operation as words for the program. */
 const CASES = Object.entries(OPERATIONS).map(([name, [count, expected]]) => {
-  const drawn = fc.sample(fc.array(element, { minLength: count, maxLength: count }), { numRuns: 40, seed: 19 });
+  const drawn = fc.sample(fc.array(element, { minLength: count, maxLength: count }), {
+    numRuns: 40,
+    seed: 19,
+  });
   const cases = [...edges.map((edge) => Array<bigint>(count).fill(edge)), ...drawn].filter(allowed(name));
   const words = cases.map((each) => [name, ...each.map((x) => x.toString(16))].join(':'));
   return { name, words, results: cases.map((each) => expected(each).map(hex).join(':')) };
+});
+CASES.push({
+  name: 'sum',
+  words: sums.map((each) => ['sum', ...each.map((x) => x.toString(16))].join(':')),
+  results: sums.map((each) => weightedSum(each).map(hex).join(':')),
 });
 
 it('computes what bigint and noble do, in portable C and with the assembly of this processor', async () => {

@@ -35,6 +35,38 @@ static void into_cyclotomic(fp12 *r, const fp12 *x) {
   fp12_mul(r, r, &t);
 }
 
+// Prints Σ weight·(k·G) of pairs k, weight: affine coordinates, or zeros for infinity. A weight is low + high·λ, 128 bits. The tables are
+// made in both ways.
+static void sum_weighted(const fp *x, size_t count) {
+  g1_affine points[MOST / 2], generator, sum = {{{0}}, {{0}}};
+  struct g1_table tables[MOST / 2], other[MOST / 2], *each[MOST / 2], *each_other[MOST / 2], *table = &tables[0];
+  const g1_affine *which[MOST / 2], *base = &generator;
+  struct split_digits digits, weights[MOST / 2];
+  struct g1_weighted weighted[MOST / 2];
+  g1_jacobian product;
+  fp scratch;
+  g1_generator(&generator);
+  CHECK(g1_make_tables(&table, &base, 1));
+  struct g1_table of_generator = tables[0];
+  for (size_t i = 0; i < count; i++) {
+    scalar k;
+    memcpy(k.limb, x[2 * i].limb, sizeof k.limb);
+    split_wnaf(&digits, &k, WINDOW, false);
+    g1_multiply_digits(&product, &digits, of_generator.odd);
+    g1_normalise(&points[i], &product, 1, &scratch);
+    wnaf_128(&weights[i], x[2 * i + 1].limb);
+    which[i] = &points[i];
+    each[i] = &tables[i];
+    each_other[i] = &other[i];
+    weighted[i] = (struct g1_weighted){tables[i].odd, &weights[i]};
+  }
+  CHECK(g1_make_tables_affine(each, which, count) && g1_make_tables(each_other, which, count));
+  CHECK(memcmp(tables, other, count * sizeof *tables) == 0);
+  CHECK(g1_sum_weighted(&product, weighted, count));
+  if (!g1_is_infinity(&product)) g1_normalise(&sum, &product, 1, &scratch);
+  print(&sum.x, 2);
+}
+
 static void compute(const char *operation, const fp *x, size_t count) {
   fp r;
   fp12 big, other;
@@ -54,6 +86,10 @@ static void compute(const char *operation, const fp *x, size_t count) {
     if (IS("fp2mul", 4)) {
       fp2_mul(&big.a.c[0], (const fp2 *)x, (const fp2 *)x + 1);
       print(&big.a.c[0].a, 2);
+      return;
+    }
+    if (strcmp(operation, "sum") == 0 && count % 2 == 0) {
+      sum_weighted(x, count / 2);
       return;
     }
     if (IS("fp12mul", 24)) fp12_mul(&big, (const fp12 *)x, (const fp12 *)x + 1);
