@@ -1,6 +1,6 @@
 // Multiplication in Fp with mulx, adcx and adox: two independent carry chains in each row of a product. They start anew with each row: a
-// row that took its flags from the one before would wait for it. Straight-line code without branches or tables. The running sum of
-// rows has six limbs (fp.h); a register that has become zero is the sixth of the next rows.
+// row that took its flags from the one before would wait for it. Straight-line code without branches; the sums of products have a table, as
+// they never see secrets. The running sum of rows has six limbs (fp.h); a register that has become zero is the sixth of the next rows.
 #include "fp.h"
 
 #if defined(__x86_64__) && !defined(FP256BN_PORTABLE)
@@ -97,23 +97,17 @@
   "adcq $0, %[t2]\n\t"                                                       \
   "xorl %k[zero], %k[zero]\n\t"
 
-// Brings (t2, t1, t0, t5, t4) below p: t2·FP_ONE in place of t2·2^256, then p is subtracted unless that is negative.
+// Brings (t2, t1, t0, t5, t4) below p: FIELD_EXCESS[t2] in place of t2·2^256, then p is subtracted unless that is negative.
 #define BELOW_ORDER                                                          \
-  "movq %[t2], %%rdx\n\t"                                                    \
+  "shlq $5, %[t2]\n\t"                                                       \
+  "leaq %[excess], %[lo]\n\t"                                                \
+  "addq %[lo], %[t2]\n\t"                                                    \
+  "addq 0(%[t2]), %[t4]\n\t"                                                 \
+  "adcq 8(%[t2]), %[t5]\n\t"                                                 \
+  "adcq 16(%[t2]), %[t0]\n\t"                                                \
+  "adcq 24(%[t2]), %[t1]\n\t"                                                \
   "movl $0, %k[t2]\n\t"                                                      \
-  "mulxq 0+%[one], %[lo], %[hi]\n\t"                                         \
-  "adcxq %[lo], %[t4]\n\t"                                                   \
-  "adoxq %[hi], %[t5]\n\t"                                                   \
-  "mulxq 8+%[one], %[lo], %[hi]\n\t"                                         \
-  "adcxq %[lo], %[t5]\n\t"                                                   \
-  "adoxq %[hi], %[t0]\n\t"                                                   \
-  "mulxq 16+%[one], %[lo], %[hi]\n\t"                                        \
-  "adcxq %[lo], %[t0]\n\t"                                                   \
-  "adoxq %[hi], %[t1]\n\t"                                                   \
-  "mulxq 24+%[one], %[lo], %[hi]\n\t"                                        \
-  "adcxq %[lo], %[t1]\n\t"                                                   \
-  "adcxq %[zero], %[t2]\n\t"                                                 \
-  "adoxq %[zero], %[t2]\n\t"                                                 \
+  "adcq $0, %[t2]\n\t"                                                       \
   SUBTRACT_ORDER(t4, t5, t0, t1, t2, lo, hi, t3)
 
 #define MORE1(i, ...) REDUCTION(__VA_ARGS__)
@@ -134,7 +128,7 @@
       [hi] "=&r"(hi), [zero] "=&r"(zero)
 #define OPERANDS(count)                                                                                              \
   [x] "r"(x), [y] "r"(y), "m"(*(const fp(*)[count])x), "m"(*(const fp(*)[count])y),                                  \
-      [p] "m"(*(const fp *)FIELD_ORDER), [one] "m"(FP_ONE), [inverse] "m"(FIELD_INVERSE)
+      [p] "m"(*(const fp *)FIELD_ORDER), [excess] "m"(FIELD_EXCESS), [inverse] "m"(FIELD_INVERSE)
 
 void fp_mul_adx(fp *r, const fp *x, const fp *y) {
   uint64_t t0, t1, t2, t3, t4, t5, lo, hi, zero;

@@ -9,6 +9,16 @@ static const uint64_t FIELD_INVERSE = 0xad6c964e0537e5e5;
 static const fp FP_ONE = {{0x2cd6d224512ccfed, 0xf3239a04ed67f57d, 0xb91a0da1118e5b60, 0x0000000000030f32}};
 static const fp FP_R2 = {{0xfac8c6101092b98f, 0xdb90d49cd7f91154, 0x4f325fc732bf3141, 0x4de578ea0e56a005}};
 static const fp FP_THREE = {{0x8684766cf3866fc7, 0xd96ace0ec837e077, 0x2b4e28e334ab1222, 0x0000000000092d98}};
+// q·(2^256 - p) for q = 0 ... 7: what q·2^256 is mod p.
+static const fp FIELD_EXCESS[8] = {
+  {{0x0000000000000000, 0x0000000000000000, 0x0000000000000000, 0x0000000000000000}},
+  {{0x2cd6d224512ccfed, 0xf3239a04ed67f57d, 0xb91a0da1118e5b60, 0x0000000000030f32}},
+  {{0x59ada448a2599fda, 0xe6473409dacfeafa, 0x72341b42231cb6c1, 0x0000000000061e65}},
+  {{0x8684766cf3866fc7, 0xd96ace0ec837e077, 0x2b4e28e334ab1222, 0x0000000000092d98}},
+  {{0xb35b489144b33fb4, 0xcc8e6813b59fd5f4, 0xe468368446396d83, 0x00000000000c3cca}},
+  {{0xe0321ab595e00fa1, 0xbfb20218a307cb71, 0x9d82442557c7c8e4, 0x00000000000f4bfd}},
+  {{0x0d08ecd9e70cdf8e, 0xb2d59c1d906fc0ef, 0x569c51c669562445, 0x0000000000125b30}},
+  {{0x39dfbefe3839af7b, 0xa5f936227dd7b66c, 0x0fb65f677ae47fa6, 0x0000000000156a63}}};
 
 // p - 2 (inversion) and (p + 1)/4 (square roots: p is 3 mod 4).
 static const uint64_t P_MINUS_2[4] = {0xd3292ddbaed33011, 0x0cdc65fb12980a82, 0x46e5f25eee71a49f, 0xfffffffffffcf0cd};

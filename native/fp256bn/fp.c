@@ -136,9 +136,10 @@ static inline __attribute__((always_inline)) void sum_products(fp *r, const fp *
     reduce_row(t, FIELD_ORDER, FIELD_INVERSE);
   }
   for (int i = 0; addend && i < 4; i++) t[i] = add_carry(t[i], addend->limb[i], &carry);
-  uint64_t excess = t[4] + carry;
+  const fp *excess = &FIELD_EXCESS[t[4] + carry];
   carry = 0;
-  for (int i = 0; i < 4; i++) t[i] = multiply_carry(excess, FP_ONE.limb[i], t[i], &carry);
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) t[i] = add_carry(t[i], excess->limb[i], &carry);
   reduce_once(r->limb, t, carry, FIELD_ORDER);
 }
 

@@ -278,8 +278,8 @@ void fp_encode(uint8_t *bytes, const fp *x);
 // the number by which p was multiplied in all, M < 2^256, it ends as
 //   (Σ x·y + M·p)/2^256 < (K·p² + 2^256·p)/2^256 < (K + 1)·p,
 // and before each division by 2^64 it is below (K + 1)·p·(2^64 + 1): a sixth limb that never exceeds K + 1. An addend makes it one
-// more p. As 2^256 = p + FP_ONE, the sixth limb q counts for q·FP_ONE; q·FP_ONE < 2^214 for q ≤ 8, so that the value is then below
-// 2^256 + 2^214 < 2p, and one subtraction brings it below p. Constant time.
+// more p. The limb q above 2^256 counts for FIELD_EXCESS[q] = q·(2^256 − p); that is below 2^213 for q ≤ 7, so that the value is then below
+// 2^256 + 2^213 < 2p, and one subtraction brings it below p. Only for public values: q is the place in a table.
 void fp_dot2_adx(fp *r, const fp *x, const fp *y);
 void fp_dot3_adx(fp *r, const fp *x, const fp *y);
 void fp_dot4_add_adx(fp *r, const fp *x, const fp *y, const fp *addend);

@@ -1,4 +1,4 @@
-// Fp2 = Fp[i]/(i² + 1). Results may be operands; everything but fp2_is_zero's and fp2_equal's answers is constant time.
+// Fp2 = Fp[i]/(i² + 1). Only ever sees public values. Results may be operands.
 #pragma once
 #include "fp.h"
 

@@ -98,6 +98,8 @@ static const uint64_t FIELD_INVERSE = 0x${negativeInverse(p).toString(16)};
 static const fp FP_ONE = ${montgomery(1n)};
 static const fp FP_R2 = {${limbs(mod(R * R))}};
 static const fp FP_THREE = ${montgomery(3n)};
+// q·(2^256 - p) for q = 0 ... 7: what q·2^256 is mod p.
+static const fp FIELD_EXCESS[8] = ${list(Array.from({ length: 8 }, (_, q) => `{${limbs(BigInt(q) * (R - p))}}`))};
 
 // p - 2 (inversion) and (p + 1)/4 (square roots: p is 3 mod 4).
 static const uint64_t P_MINUS_2[4] = ${limbs(p - 2n)};
