@@ -6,7 +6,8 @@ import { type Entry, isSafeName, LARGEST_FILE } from './tar.ts';
 /** The first file of a backup. */
 export const MANIFEST_NAME = 'enf-fabric-backup.json';
 export const LARGEST_MANIFEST = 1_048_576;
-export const MOST_FILES = 1_000;
+/** Each owner may have some keys of CAs. */
+export const MOST_FILES = 9_000;
 const VERSION = 1;
 
 /** What a backup holds. */

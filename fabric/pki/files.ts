@@ -22,6 +22,9 @@ export const FILES = {
   keyLock: '.keys.lock',
 } as const;
 
+/** The folder with the keys of issuing CAs, see issuing.ts. */
+export const ISSUING = 'issuing';
+
 /** The path of a file in a data folder that is no key. */
 export function pathOf(
   data: string,
