@@ -66,6 +66,7 @@ export async function serveBoards(
     TOLD,
   );
   const server = await serveHttps({
+    what: 'the station',
     key: identity.key,
     certificate: identity.certificate,
     address,

@@ -16,25 +16,41 @@ export interface SmallRequest {
   readonly method: string;
   readonly path: string;
   readonly authorization: string | undefined;
+  readonly contentType: string | undefined;
   readonly body: Uint8Array;
   /** The address that it came from. */
   readonly source: string;
+  /** The certificate (DER) whose key the client has, whoever has signed it; undefined if none is asked for, or it has shown none. */
+  readonly certificate: Uint8Array | undefined;
 }
 
 export interface SmallAnswer {
   readonly status: number;
-  /** JSON. */
+  /** JSON, unless the headers say something else. */
   readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface HttpsOptions {
+  /** What it is, for failures: "the station". */
+  readonly what: string;
   /** PEM. */
   readonly key: string;
   readonly certificate: string;
   readonly address: ListenAddress;
-  /** Connections at a time. For a further one the address that has the most gives up one that waits for nothing of ours. */
+  /** The oldest version that is spoken; 1.3 unless given. */
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3';
+  /** Clients are asked for a certificate. None is judged here. */
+  readonly clientCertificates?: boolean;
+  /** Connections at a time. For a further one the crowd that has the most gives up one that waits for nothing of ours. */
   readonly connections: number;
+  /** The crowds that an address is of, the widest first; unless given it is one by itself: on one network all of a /64 are others. */
+  readonly crowdsOf?: (address: string) => readonly string[];
+  /** May a further connection from this address come? If not, it is closed before its TLS handshake. */
+  readonly admits?: (address: string) => boolean;
   readonly bodyBytes: number;
+  /** The answer to a larger body. */
+  readonly tooLarge?: SmallAnswer;
   /** For a request and its body each; a TLS handshake has less. */
   readonly requestMs: number;
   readonly handle: (request: SmallRequest) => Promise<SmallAnswer>;
@@ -46,19 +62,40 @@ const HANDSHAKE_MS = 5_000;
 const HEADER_BYTES = 8_192;
 const MAX_HEADERS = 32;
 const TOO_LARGE: SmallAnswer = { status: 413, body: '{}' };
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+/** A server that is bound. */
+export interface HttpsServer {
+  readonly port: number;
+  /** What connections that begin from now on are shown. */
+  replaceTls(tls: Pick<HttpsOptions, 'key' | 'certificate'>): void;
+  close(): Promise<void>;
+}
 
 /**
- * Serves small requests over TLS 1.3, everything bounded: connections, headers, bodies, time. `handle` answers failures itself.
+ * Serves small requests over TLS, everything bounded: connections, headers, bodies, time. `handle` answers failures itself.
  * @throws Failure those of `listen`
  */
-export async function serveHttps(
-  options: HttpsOptions,
-): Promise<{ readonly port: number; close(): Promise<void> }> {
-  const { key, certificate, address, connections, bodyBytes, requestMs, handle, onError } = options;
-  const open = openConnections(connections);
+export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
+  const {
+    address,
+    connections,
+    bodyBytes,
+    requestMs,
+    handle,
+    onError,
+    admits,
+    tooLarge = TOO_LARGE,
+  } = options;
+  const { clientCertificates = false, minVersion = 'TLSv1.3', crowdsOf = (each) => [each] } = options;
+  const open = openConnections(connections, crowdsOf);
+  const secureContext = ({ key, certificate: cert }: Pick<HttpsOptions, 'key' | 'certificate'>) =>
+    ({ key, cert, minVersion }) as const;
   const server = createServer(
     {
-      ...{ key, cert: certificate, minVersion: 'TLSv1.3', handshakeTimeout: HANDSHAKE_MS },
+      ...{ ...secureContext(options), handshakeTimeout: HANDSHAKE_MS },
+      // Nobody is judged by the authorities of the web, which would be read for it.
+      ...{ requestCert: clientCertificates, rejectUnauthorized: false, ca: [] },
       ...{ headersTimeout: requestMs, requestTimeout: requestMs, keepAliveTimeout: requestMs },
       ...{ maxHeaderSize: HEADER_BYTES, connectionsCheckingInterval: 1_000 },
     },
@@ -66,18 +103,20 @@ export async function serveHttps(
       const source = peerAddress(incoming.socket.remoteAddress);
       const answer = async (body: Uint8Array): Promise<SmallAnswer> => {
         const { method = '', url: path = '' } = incoming;
+        const { authorization, 'content-type': contentType } = incoming.headers;
+        const certificate = clientCertificates ? shownBy(incoming.socket as TLSSocket) : undefined;
         open.keep(incoming.socket);
         try {
-          return await handle({ method, path, authorization: incoming.headers.authorization, body, source });
+          return await handle({ method, path, authorization, contentType, body, source, certificate });
         } catch (error) {
           onError(error, source);
           throw error;
         }
       };
       void readBody(incoming, bodyBytes)
-        .then((body) => (body === undefined ? TOO_LARGE : answer(body)))
-        .then(({ status, body }) => {
-          response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
+        .then((body) => (body === undefined ? tooLarge : answer(body)))
+        .then(({ status, body, headers = JSON_TYPE }) => {
+          response.writeHead(status, { ...headers, connection: 'close' });
           response.end(body);
         })
         // The peer went away, or there is a mistake in here: this connection ends, the others do not.
@@ -87,12 +126,14 @@ export async function serveHttps(
   server.maxHeadersCount = MAX_HEADERS;
   server.on('connection', (socket: Socket) => {
     socket.on('error', () => {});
-    open.add(socket);
+    if (admits?.(peerAddress(socket.remoteAddress)) === false) socket.destroy();
+    else open.add(socket);
   });
   server.on('tlsClientError', (_error, socket) => socket.destroy());
-  const port = await listen(server, address, 'the station');
+  const port = await listen(server, address, options.what);
   return {
     port,
+    replaceTls: (tls) => server.setSecureContext(secureContext(tls)),
     close: () =>
       new Promise((closed) => {
         server.close(() => closed());
@@ -101,17 +142,25 @@ export async function serveHttps(
   };
 }
 
+/** The certificate that the peer of a TLS connection has shown, DER. */
+function shownBy(socket: TLSSocket): Uint8Array | undefined {
+  const { raw } = socket.getPeerCertificate();
+  return raw === undefined ? undefined : new Uint8Array(raw);
+}
+
 interface Connection {
   readonly key: string;
   readonly socket: Socket;
-  /** Whole addresses: on one network all of a /64 are others. */
-  readonly source: string;
+  readonly crowds: readonly string[];
   /** Its request is complete, and is being answered. */
   kept: boolean;
 }
 
-/** The connections that are open: never more than `most`, and no address keeps the others out. */
-function openConnections(most: number): {
+/** The connections that are open: never more than `most`, and no crowd keeps the others out. */
+function openConnections(
+  most: number,
+  crowdsOf: (address: string) => readonly string[],
+): {
   add(socket: Socket): void;
   keep(socket: Socket): void;
   end(): void;
@@ -120,15 +169,14 @@ function openConnections(most: number): {
   // A TLS socket has the ports of what it runs over, and is another object.
   const keyOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
 
-  /** The oldest one that waits, of the address with the most. */
+  /** The oldest one that waits, of the widest crowd with the most; in that one of the next, and so on. */
   function surplus(): Connection | undefined {
     const counts = new Map<string, number>();
-    for (const { source } of all.values()) counts.set(source, (counts.get(source) ?? 0) + 1);
+    for (const { crowds } of all.values())
+      for (const crowd of crowds) counts.set(crowd, (counts.get(crowd) ?? 0) + 1);
     let found: Connection | undefined;
-    for (const each of all.values()) {
-      if (!each.kept && (found === undefined || counts.get(each.source)! > counts.get(found.source)!))
-        found = each;
-    }
+    for (const each of all.values())
+      if (!each.kept && (found === undefined || isOfMore(each, found, counts))) found = each;
     return found;
   }
 
@@ -137,7 +185,7 @@ function openConnections(most: number): {
       // The peer may be gone already.
       if (socket.remoteAddress === undefined) return void socket.destroy();
       const key = keyOf(socket);
-      const connection = { key, socket, source: peerAddress(socket.remoteAddress), kept: false };
+      const connection = { key, socket, crowds: crowdsOf(peerAddress(socket.remoteAddress)), kept: false };
       all.set(key, connection);
       socket.once('close', () => {
         if (all.get(key) === connection) all.delete(key);
@@ -156,6 +204,15 @@ function openConnections(most: number): {
       for (const { socket } of all.values()) socket.destroy();
     },
   };
+}
+
+/** Is the one of more than the other, in the widest crowd in which they differ? */
+function isOfMore(one: Connection, other: Connection, counts: ReadonlyMap<string, number>): boolean {
+  for (let i = 0; i < Math.max(one.crowds.length, other.crowds.length); i++) {
+    const [a, b] = [one, other].map(({ crowds }) => counts.get(crowds[i] ?? '') ?? 0) as [number, number];
+    if (a !== b) return a > b;
+  }
+  return false;
 }
 
 /** SHA-256 of a certificate in DER, 64 hex digits. */

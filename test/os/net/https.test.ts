@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { connect as connectTls } from 'node:tls';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { openIdentity, type StationIdentity } from '../../../factory/station/identity.ts';
-import { type HttpsOptions, postPinned, serveHttps } from '../../../os/net/https.ts';
+import { certificateFingerprint, type HttpsOptions, postPinned, serveHttps } from '../../../os/net/https.ts';
 import { expectFailure, scratch } from '../../factory/folders.ts';
 
 const path = scratch();
@@ -19,6 +21,7 @@ afterEach(async () => {
 
 async function served(more: Partial<HttpsOptions> = {}): Promise<number> {
   const server = await serveHttps({
+    what: 'the station',
     ...{ key: identity.key, certificate: identity.certificate, address: { host: '127.0.0.1', port: 0 } },
     ...{ connections: 8, bodyBytes: 100, requestMs: 20_000, onError: () => {} },
     handle: async ({ source }) => ({ status: 200, body: JSON.stringify(source) }),
@@ -99,5 +102,54 @@ describe('a small server', () => {
     // What a peer does is no mistake.
     expect((await post(port, 'x'.repeat(200))).status).toBe(413);
     expect(errors).toHaveLength(1);
+  });
+
+  test('gives up those of the widest crowd, however many sources that has', async () => {
+    // 127.0.1.0/24 has one connection from each address; another network has two from one.
+    const crowdsOf = (address: string): string[] => [address.replace(/\.\d+$/, ''), address];
+    const port = await served({ crowdsOf });
+    const few = [await silent(port, '127.0.2.1'), await silent(port, '127.0.2.1')];
+    const many: Socket[] = [];
+    for (let i = 1; i < 20; i++) many.push(await silent(port, `127.0.1.${i}`));
+    await expect.poll(() => many.filter((socket) => !socket.closed).length).toBe(6);
+    expect(few.map((socket) => socket.closed)).toEqual([false, false]);
+  });
+
+  test('closes a connection that may not come before it answers, and no other', async () => {
+    let most = 2;
+    const port = await served({ admits: () => most-- > 0 });
+    const held = [
+      await silent(port, '127.0.0.1'),
+      await silent(port, '127.0.0.1'),
+      await silent(port, '127.0.0.1'),
+    ];
+    await expect.poll(() => held.map((socket) => socket.closed)).toEqual([false, false, true]);
+  });
+
+  test('knows the certificate of a client that shows one, and shows another one itself when it is told', async () => {
+    const shown: (Uint8Array | undefined)[] = [];
+    const next = await openIdentity(path('next'));
+    const server = await serveHttps({
+      ...{ what: 'the test', key: identity.key, certificate: identity.certificate, clientCertificates: true },
+      ...{ address: { host: '127.0.0.1', port: 0 }, connections: 8, bodyBytes: 100, requestMs: 20_000 },
+      onError: () => {},
+      async handle({ certificate }) {
+        shown.push(certificate);
+        return { status: 204, body: '', headers: { 'x-own': 'yes' } };
+      },
+    });
+    closing.push(server.close);
+    const ask = async (tls: object): Promise<string> => {
+      const socket = connectTls({ host: '127.0.0.1', port: server.port, rejectUnauthorized: false, ...tls });
+      await once(socket, 'secureConnect');
+      const { raw } = socket.getPeerCertificate();
+      socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+      expect((await text(socket)).toLowerCase()).toContain('x-own: yes');
+      return certificateFingerprint(raw);
+    };
+    expect(await ask({ key: next.key, cert: next.certificate })).toBe(identity.fingerprint);
+    server.replaceTls(next);
+    expect(await ask({})).toBe(next.fingerprint);
+    expect(shown.map((each) => each && certificateFingerprint(each))).toEqual([next.fingerprint, undefined]);
   });
 });
