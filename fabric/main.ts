@@ -2,6 +2,7 @@ import { type Program, runProgram } from '../cli/program.ts';
 import { leave, programArguments, VERSION, watchOutput } from '../os/service/process.ts';
 import { commands } from './commands/all.ts';
 import { NAME_PROCESS } from './dns/messages.ts';
+import { EST_PROCESS } from './est/messages.ts';
 import { IDENTITY_PROCESS } from './identity/messages.ts';
 import { PICTURE_PROCESS } from './labels/picture-process.ts';
 
@@ -16,6 +17,7 @@ const program: Program = {
 /** The parts of the program that it starts as processes of their own. */
 const parts: Readonly<Record<string, () => Promise<number>>> = {
   [IDENTITY_PROCESS]: async () => (await import('./identity/worker.ts')).runIdentityProcess(),
+  [EST_PROCESS]: async () => (await import('./est/process.ts')).runEstProcess(),
   [NAME_PROCESS]: async () => (await import('./dns/process.ts')).runNameProcess(),
   [PICTURE_PROCESS]: async () => (await import('./labels/picture-process.ts')).runPictureProcess(),
 };

@@ -16,6 +16,8 @@ import { watchAlarms } from './alarms/watch.ts';
 import { type Parts, startControl } from './control.ts';
 import { keepLists } from './crl/keep.ts';
 import { startNames } from './dns/start.ts';
+import { estAuthority } from './est/authority.ts';
+import { startEst } from './est/start.ts';
 import { openLocator, type PlaceFiles } from './geo/locator.ts';
 import { type Host, openHost } from './host/host.ts';
 import { type HostServices, NO_SERVICES } from './host/services.ts';
@@ -44,6 +46,8 @@ export interface ServeOptions {
   readonly data: string;
   readonly identity: ListenAddress;
   readonly tunnel: ListenAddress;
+  /** Where certificates are issued (EST); nowhere unless given. */
+  readonly est?: ListenAddress;
   /** Name of the TUN device through which this host reaches the devices; undefined: it does not. */
   readonly tun: string | undefined;
   /** Which services of this host devices may use through it; none unless given. */
@@ -78,6 +82,7 @@ export interface Fabric {
   /** Which implementations compute: it explains a slow fabric. */
   readonly arithmetic: Arithmetic;
   readonly tunnelPort: number;
+  readonly estPort?: number;
   readonly networks: readonly string[];
   /** Reads again what may change while it serves: the database of places. */
   reload(): Promise<void>;
@@ -169,9 +174,19 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     });
     started.push(() => identity.close(GRACE_MS));
 
+    const est =
+      options.est === undefined
+        ? undefined
+        : await startEst({
+            ...{ listen: options.est, tls: authority.router, log },
+            authority: estAuthority(registry, data),
+          });
+    started.push(() => est?.close());
+
     keys.follow(async (next) => {
       identity.replaceKeys(serverKeys(next));
       await router.replaceIdentity(next.router, next);
+      est?.replaceTls(next.router);
     });
     keysFollowed(keys);
     const certificates = () => certificatesOf(keys.authority, options.consoleCertificate);
@@ -206,6 +221,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       identityPort: identity.port,
       arithmetic: { ecdaa: ecdaaCore().name, curves: identity.native ? 'native' : 'portable' },
       tunnelPort: router.port,
+      ...(est !== undefined && { estPort: est.port }),
       networks: await networksOf(registry),
       async reload() {
         log('notice', `places of handshakes: ${(await places.reload()) ?? 'none are known'}`);

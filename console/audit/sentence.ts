@@ -50,6 +50,7 @@ const ALARMS: Readonly<Record<AlarmKind, (of: string) => string>> = {
   'device.twins': (of) => `two devices have the key of ${of}`,
   'fleet.dropped': () => 'many devices lost their tunnels within minutes',
   'certificate.expiring': (of) => `the certificate ${of} ends soon`,
+  'ca.expiring': (of) => `${of} ends soon`,
   'token.expiring': (of) => `the token ${of} ends soon`,
   'crl.expiring': (of) => `the list of revoked certificates of ${of} is about to end, or cannot be had`,
   'registry.behind': () => 'the registry lacks entries that were written',
@@ -166,6 +167,15 @@ const WORDS: Readonly<Record<string, Words>> = {
       : `${who} has the list of revoked certificates of CA ${subject} fetched from ${from}`,
   'pki.revoke': ({ who, subject, detail }) =>
     `${who} revoked the certificate ${field(detail, 'serial')} of CA ${subject}: ${field(detail, 'reason')}`,
+  'pki.create': ({ who, subject, detail }) =>
+    `${who} made CA ${subject}, ${named(detail, subject)}, which issues certificates`,
+  'pki.renew': ({ who, subject, detail }) =>
+    `${who} made another certificate for CA ${subject}, ${named(detail, subject)}`,
+  'pki.code': ({ who, subject, detail }) =>
+    `${who} made ${subject} for a certificate in ${field(detail, 'network')}`,
+  'pki.code-withdraw': ({ who, subject }) => `${who} withdrew ${subject}`,
+  'pki.enrol': ({ subject, detail }) =>
+    `${subject} got a certificate of CA ${field(detail, 'ca')} for code ${field(detail, 'code')}`,
   'privacy.change': ({ who, detail }) =>
     `${who} chose to keep ${field(detail, 'addresses')} addresses of handshakes${
       detail.days === 0 ? '' : ` for ${number(detail, 'days', 'day')}`

@@ -1,7 +1,7 @@
 import { fromHex, toHex } from '../../protocol/bytes.ts';
+import { codeHash, issueCodes } from '../access/codes.ts';
 import { requireFresh } from '../access/fresh.ts';
 import { checkPassword } from '../access/password.ts';
-import { issueRecoveryCodes, recoveryHash } from '../access/recovery.ts';
 import { permissionsOf } from '../access/roles.ts';
 import { optional, text, whole } from '../operations/contract/input.ts';
 import { isoTime } from '../operations/contract/operation.ts';
@@ -119,14 +119,16 @@ export const removePasskey = accountOperation<{ id: number }, RemovedPasskeyView
   },
 );
 
+const RECOVERY_CODES = 10;
+
 /** Makes ten recovery codes, which replace all former ones and which nobody can read again. */
 export const makeRecoveryCodes = accountOperation<object, RecoveryCodesView>(
   'recovery-codes',
   'fresh',
   {},
   async ({ registry }, _input, { name, person }) => {
-    const codes = issueRecoveryCodes();
-    const hashes = codes.map((code) => recoveryHash(code)!);
+    const codes = issueCodes(RECOVERY_CODES);
+    const hashes = codes.map((code) => codeHash(code)!);
     await registry.setRecoveryCodes(name, person, hashes);
     return { codes };
   },

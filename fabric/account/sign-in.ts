@@ -1,6 +1,6 @@
 import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { recoveryHash } from '../access/recovery.ts';
+import { codeHash } from '../access/codes.ts';
 import { secretHash } from '../access/secrets.ts';
 import { text, whole } from '../operations/contract/input.ts';
 import { nameKey, type Person, type SignIn } from '../registry/people.ts';
@@ -49,7 +49,7 @@ export async function checkSecret(
   },
 ): Promise<{ readonly person: Person; readonly via: SignIn['via'] }> {
   const right = await guard.attempt(nameKey(account), source, async () => {
-    const code = recoveryHash(password);
+    const code = codeHash(password);
     if (found !== undefined && code !== undefined && (await registry.useRecoveryCode(found.person.id, code)))
       return { person: found.person, via: 'recovery code' } as const;
     return (await passwords.verify(password, found?.password)) && found !== undefined

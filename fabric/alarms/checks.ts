@@ -19,7 +19,10 @@ export interface AlarmCheck {
 export interface CheckSources {
   readonly registry: Pick<Registry, 'missing' | 'verifyAuditPart'> &
     Pick<OwnedReader, 'census' | 'group' | 'groupNumbers' | 'handshakes' | 'networks'> &
-    Pick<Alarms, 'beyondLimits' | 'failures' | 'listsEnding' | 'overAnnounced' | 'tokensEnding'>;
+    Pick<
+      Alarms,
+      'beyondLimits' | 'casEnding' | 'failures' | 'listsEnding' | 'overAnnounced' | 'tokensEnding'
+    >;
   /** PEM by name of the file. */
   readonly certificates: () => Promise<Readonly<Record<string, string>>>;
   /** Bytes that are free on the disk of the registry, and all. */
@@ -110,6 +113,11 @@ export function alarmChecks({
       everyMs: HOUR_MS,
       find: async () =>
         Object.entries(await certificates()).flatMap(([subject, pem]) => expiring(subject, pem, now())),
+    },
+    {
+      kinds: ['ca.expiring'],
+      everyMs: HOUR_MS,
+      find: () => registry.casEnding(CERTIFICATE_DAYS),
     },
     {
       kinds: ['token.expiring'],

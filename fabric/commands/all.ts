@@ -14,7 +14,8 @@ import { netcheckCommand } from './netcheck.ts';
 import { networkCommands } from './network.ts';
 import { ownerCommands } from './owner.ts';
 import { consoleInvite, personCommands } from './person.ts';
-import { pkiCommands } from './pki.ts';
+import { pkiCommands } from './pki/cas.ts';
+import { issuingCommands } from './pki/issuing.ts';
 import { privacyCommands } from './privacy.ts';
 import { rootCommands } from './root.ts';
 import { rosterCommands } from './roster.ts';
@@ -36,6 +37,7 @@ export const commands: readonly Command[] = [
   ...ruleCommands,
   ...limitCommands,
   ...pkiCommands,
+  ...issuingCommands,
   audit,
   ...alarmCommands,
   ...privacyCommands,

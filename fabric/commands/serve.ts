@@ -9,6 +9,7 @@ import { CONFIG, override, readConfig } from './common/settings.ts';
 const OVERRIDES = [
   override('identity-listen', 'ADDRESS', 'identity', 'listen'),
   override('tunnel-listen', 'ADDRESS', 'tunnel', 'listen'),
+  override('est-listen', 'ADDRESS', 'est', 'listen'),
   override('tun', 'NAME', 'host', 'tun'),
   override('host-services', 'LIST', 'host', 'services'),
   override('dns', undefined, 'dns', 'serve'),
@@ -32,7 +33,7 @@ export const serveCommand: Command = {
   ],
   async run(invocation) {
     const config = await readConfig(invocation, OVERRIDES);
-    const { identity, tunnel, host, dns, places, geo, hooks, metrics, console: ofConsole } = config;
+    const { identity, tunnel, est, host, dns, places, geo, hooks, metrics, console: ofConsole } = config;
     const { serve } = await import('../serve.ts');
     const tun = host.tun === 'none' ? undefined : host.tun;
     const log = stderrLog();
@@ -42,6 +43,7 @@ export const serveCommand: Command = {
       data: invocation.required('data'),
       identity: identity.listen,
       tunnel: tunnel.listen,
+      ...(est.listen !== undefined && { est: est.listen }),
       tun,
       hostServices: host.services,
       names: dns.serve,
@@ -68,6 +70,7 @@ export const serveCommand: Command = {
     const ready = {
       identity: formatListen({ ...identity.listen, port: fabric.identityPort }),
       tunnel: formatListen({ ...tunnel.listen, port: fabric.tunnelPort }),
+      est: est.listen === undefined ? null : formatListen({ ...est.listen, port: fabric.estPort! }),
       arithmetic: fabric.arithmetic,
       tun: tun ?? null,
       hostServices: tun === undefined ? null : formatServices(host.services),
@@ -77,7 +80,7 @@ export const serveCommand: Command = {
     process.stdout.write(
       invocation.flag('json')
         ? `${JSON.stringify({ ready })}\n`
-        : `enf-fabric ready: identity ${ready.identity}, tunnel ${ready.tunnel}, tun ${host.tun}, group signatures ${ecdaa}, ` +
+        : `enf-fabric ready: identity ${ready.identity}, tunnel ${ready.tunnel}, ${ready.est === null ? '' : `EST ${ready.est}, `}tun ${host.tun}, group signatures ${ecdaa}, ` +
             `networks ${ready.networks.join(' ') || 'none'}\n`,
     );
     await stopped;

@@ -37,6 +37,19 @@ function listening(meaning: { readonly default: string; readonly doc: string }):
   };
 }
 
+/** The same, or empty text for nowhere. */
+function perhapsListening(meaning: {
+  readonly default: string;
+  readonly doc: string;
+}): Key<ListenAddress | undefined> {
+  const key = listening(meaning);
+  return {
+    ...{ type: 'text', toml: 'text', ...meaning },
+    read: (value) => (value === '' ? undefined : key.read(value)),
+    write: (value) => (value === undefined ? '""' : key.write(value)),
+  };
+}
+
 const SERVICES = list('services', 0, (value) => value, String, {
   default: '[]',
   doc: 'What devices may use of this host: `"tcp/22"`, `"udp/53"`, `"tcp/8000-8010"`, `"icmp"`, or only `"all"`.',
@@ -97,6 +110,12 @@ export const SCHEMA = {
     decommission: yesNo({
       default: 'true',
       doc: 'A device may retire itself over its tunnel, for good (`enf-agent decommission`); false: only its owner may.',
+    }),
+  },
+  est: {
+    listen: perhapsListening({
+      default: '""',
+      doc: 'Where machines get certificates of the CAs whose key the fabric has (EST), such as `"[::]:9443"`; empty: nowhere.',
     }),
   },
   host: {

@@ -37,7 +37,7 @@ export interface Probes {
   serving(): Promise<Serving | null | undefined>;
   /** @throws Failure of the fabric or its registry */
   networks(): AsyncIterable<NetworkView>;
-  /** @throws Failure of the fabric or its registry */
+  /** Of all owners. @throws Failure of the fabric or its registry */
   cas(): Promise<readonly AnchorView[]>;
   /** @throws Failure `os.…` */
   interfaces(): Promise<readonly Interface[]>;

@@ -56,6 +56,12 @@ export function alarmText({ kind, subject, detail }: Finding): {
       `The certificate ${subject} ends ${of('ends')}.`,
       'Make it anew before that: without it no device gets in.',
     ],
+    'ca.expiring': [
+      `${subject} "${of('name')}" ends ${of('ends')}: then none of its machines gets in.`,
+      detail.issuing === true
+        ? 'Renew it with "enf-fabric pki renew": machines notice nothing. Until then its certificates end with it.'
+        : 'Add the one that takes its place with "enf-fabric pki add" before.',
+    ],
     'token.expiring': [
       `The token "${of('name')}" (${subject}) ends ${of('expires')}.`,
       'Make another one for whoever uses it, or let it end.',

@@ -53,6 +53,7 @@ import {
   takeCrl,
 } from './pki/cas.ts';
 import { previewAnchor } from './pki/chain.ts';
+import { addCodes, createCa, listCodes, listIssued, renewCa, withdrawCode } from './pki/issuing.ts';
 import { registerKey } from './pki/keys.ts';
 import { changePrivacy, showPrivacy } from './privacy.ts';
 import {
@@ -159,6 +160,12 @@ const ALL = {
   'pki-crl': takeCrl,
   'pki-crl-from': fetchCrlFrom,
   'pki-revoke': revokeCertificate,
+  'pki-create': createCa,
+  'pki-renew': renewCa,
+  'pki-issued': listIssued,
+  'code-add': addCodes,
+  'code-list': listCodes,
+  'code-withdraw': withdrawCode,
   'privacy-show': showPrivacy,
   'privacy-change': changePrivacy,
 };

@@ -53,10 +53,16 @@ import {
   AnchorPreview,
   AnchorsView,
   AnchorView,
+  CodeView,
+  IssuedView,
+  IssuingCaView,
+  LineageView,
   ListedView,
+  NewCodesView,
   RegisteredView,
   RemovedAnchorView,
   RevocationView,
+  WithdrawnCodeView,
 } from './views/pki.ts';
 import { PrivacyView } from './views/privacy.ts';
 import { RosterDeviceView, RosterProgressView, RosterStatusView } from './views/rosters.ts';
@@ -153,7 +159,13 @@ export const ANSWERS = {
   'pki-import': changedTo(ListedView),
   'pki-crl': changedTo(RevocationView),
   'pki-crl-from': changedTo(AnchorView),
-  'pki-revoke': changedTo(RevocationView),
+  'pki-revoke': changedTo(LineageView),
+  'pki-create': changedTo(IssuingCaView),
+  'pki-renew': changedTo(IssuingCaView),
+  'pki-issued': pageOf(IssuedView),
+  'code-add': NewCodesView,
+  'code-list': pageOf(CodeView),
+  'code-withdraw': WithdrawnCodeView,
   'privacy-show': PrivacyView,
   'privacy-change': changedTo(PrivacyView),
 } satisfies Readonly<Record<OperationName, TSchema>>;

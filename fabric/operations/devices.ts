@@ -13,7 +13,7 @@ import {
 } from '../registry/records.ts';
 import type { OwnedReader, OwnedRegistry } from '../registry/registry.ts';
 import { cityView, handshakeCountView } from './audit.ts';
-import { badInput, oneOf, optional, text } from './contract/input.ts';
+import { badInput, checkDeviceName, oneOf, optional, text } from './contract/input.ts';
 import { addressOf, DEVICE } from './contract/naming.ts';
 import {
   type Changed,
@@ -157,8 +157,6 @@ export const backWithin = (registry: OwnedRegistry): { readonly backWithin: numb
   backWithin: longestAbsence(registry.excluded()),
 });
 
-/** A DNS label (RFC 1123), in lower case. */
-const NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const LONGEST_NOTE = 500;
 
 /**
@@ -173,11 +171,7 @@ export const nameDevice = operation<
   { address: DEVICE, name: optional(text(63)), note: optional(text(LONGEST_NOTE)) },
   async ({ registry, running, actor }, { address: given, name, note }) => {
     if (name === undefined && note === undefined) throw badInput('name', 'or note has to be given');
-    if (name !== undefined && name !== '' && !NAME.test(name))
-      throw badInput(
-        'name',
-        'has to have 1 to 63 lower-case letters, digits and hyphens, none of them a hyphen at an end',
-      );
+    if (name !== undefined && name !== '') checkDeviceName(name);
     const address = await addressOf(registry, given);
     await registry.nameDevice(actor, address, {
       ...(name !== undefined && { name }),

@@ -24,6 +24,8 @@ export const ALARM_KINDS = [
   'fleet.dropped',
   /** A certificate of the fabric ends soon. Subject: its file. */
   'certificate.expiring',
+  /** The certificate of an owner's CA ends soon. Subject: "CA N". */
+  'ca.expiring',
   /** A token ends soon. Subject: "token N". */
   'token.expiring',
   /** A list of revoked certificates ends soon, is overdue, or cannot be fetched. Subject: "CA N". */
@@ -158,6 +160,8 @@ export interface Alarms {
   tokensEnding(until: number): Promise<readonly Finding[]>;
   /** Lists of revoked certificates that are overdue, or soon are without a newer one, and those that never could be fetched. */
   listsEnding(): Promise<readonly Finding[]>;
+  /** CAs that end within so many days, or have ended; one that issues certificates also within the life of those, which it makes shorter. */
+  casEnding(days: number): Promise<readonly Finding[]>;
   /** The oldest of each hook that is due; owners take turns. */
   dueDeliveries(most: number): Promise<readonly DueDelivery[]>;
   recordAttempt(id: number, attempt: Attempt): Promise<void>;

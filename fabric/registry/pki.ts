@@ -21,6 +21,8 @@ export interface Anchor {
   /** Milliseconds since 1970, as all times here. */
   readonly notAfter: number;
   readonly admits: Admits;
+  /** For how many days it issues certificates; absent: its key is not the fabric's. */
+  readonly issueDays?: number;
   readonly networks: readonly NetworkOfAnchor[];
   /** How many devices are listed. */
   readonly listed: number;
@@ -77,6 +79,8 @@ export interface NewAnchor {
   readonly subject: string;
   readonly notAfter: number;
   readonly admits: Admits;
+  /** Of one whose key the fabric has: for how many days it issues certificates. */
+  readonly issueDays?: number;
   readonly networks: readonly Prefix[];
 }
 
@@ -111,8 +115,6 @@ export interface OwnPki {
   takeList(actor: string, id: number, list: RevocationList): Promise<ListTaken>;
   /** From where its list of revoked certificates is fetched, at once and again and again; undefined: it is uploaded. */
   setListSource(actor: string, id: number, url: string | undefined): Promise<Anchor>;
-  /** Of any issuer below the CA. False if it is revoked already. */
-  revokeSerial(actor: string, id: number, serial: Uint8Array, reason: string): Promise<boolean>;
 }
 
 /** What fetches lists of revoked certificates, whosever they are. */

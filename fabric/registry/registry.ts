@@ -5,6 +5,7 @@ import type { Identifier } from './address.ts';
 import type { Admission, Listener } from './admission.ts';
 import type { AlarmReader, Alarms, OwnAlarms } from './alarms.ts';
 import type { Credentials } from './credentials.ts';
+import type { Issuing, IssuingReader, OwnIssuing } from './issuing.ts';
 import type { News } from './news.ts';
 import type { Lent, Owners, OwnersReader } from './owners.ts';
 import type { Page, PageRequest } from './pages.ts';
@@ -65,7 +66,8 @@ export interface OwnedReader
     AlarmReader,
     PrivacyReader,
     RosterReader,
-    PkiReader {
+    PkiReader,
+    IssuingReader {
   readonly scope: Scope;
   /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
   networks(page: PageRequest, filter?: TextFilter): Promise<Page<Network>>;
@@ -127,7 +129,8 @@ export interface OwnedRegistry
     OwnAlarms,
     OwnRosters,
     OwnPki,
-    OwnPrivacy {
+    OwnPrivacy,
+    OwnIssuing {
   /** @throws Failure `fabric.network-exists`, `fabric.prefix-not-lent`, `fabric.unknown-owner` */
   addNetwork(actor: string, prefix: Prefix, name: string, note?: string): Promise<Network>;
 
@@ -225,7 +228,8 @@ export interface Registry
     News,
     Alarms,
     PkiLists,
-    PrivacyKeeper {
+    PrivacyKeeper,
+    Issuing {
   of(scope: Scope): OwnedRegistry;
   /** True while a tunnel of the device ends at this process's router. */
   isConnected(address: Uint8Array): boolean;

@@ -1,5 +1,6 @@
 import type { Check } from '../check.ts';
 import { backup } from './backup.ts';
+import { cas } from './cas.ts';
 import { certificates } from './certificates.ts';
 import { clock } from './clock.ts';
 import { control } from './control.ts';
@@ -15,6 +16,7 @@ import { tun } from './tun.ts';
 /** All checks, from the data folder outwards. */
 export const CHECKS: readonly Check[] = [
   certificates,
+  cas,
   control,
   ports,
   tun,

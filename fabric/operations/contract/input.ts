@@ -51,6 +51,18 @@ export const anything = Type.Unknown();
 export const badInput = (name: string, what: string, action = 'Correct it, and try again.'): Failure =>
   new Failure('fabric.bad-input', 'operator', `${name} ${what}`, { action });
 
+/** A DNS label (RFC 1123), in lower case. */
+const DEVICE_NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** @throws Failure `fabric.bad-input` if no device can be called so */
+export function checkDeviceName(name: string): void {
+  if (DEVICE_NAME.test(name)) return;
+  throw badInput(
+    'name',
+    'has to have 1 to 63 lower-case letters, digits and hyphens, none of them a hyphen at an end',
+  );
+}
+
 /** What nobody has typed. */
 const OTHER_SHAPE =
   'Correct the input; a command line and a fabric of different versions may not understand each other.';

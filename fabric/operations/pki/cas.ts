@@ -1,22 +1,32 @@
 import { readRevocationList } from '../../../crypto/certificates.ts';
 import { parseWebAddress } from '../../../os/net/outbound.ts';
 import { concat, fromHex, toHex } from '../../../protocol/bytes.ts';
-import { Failure } from '../../../protocol/failure.ts';
+import { Failure, isFailure } from '../../../protocol/failure.ts';
 import { decodeBase64 } from '../../../protocol/identity/base64.ts';
 import { TAG } from '../../../protocol/identity/der.ts';
-import { formatPrefix, parseIpv6 } from '../../../protocol/ipv6.ts';
+import { formatPrefix, type Prefix, parseIpv6 } from '../../../protocol/ipv6.ts';
+import { dropIssuingKey } from '../../pki/issuing.ts';
+import type { AuthorityKeeper } from '../../pki/keeper.ts';
 import { ADMITS, type Admits, type Anchor, type Listed, type ListSource } from '../../registry/pki.ts';
+import type { OwnedReader, OwnedRegistry } from '../../registry/registry.ts';
 import { LISTED_AT_ONCE, noSerial, noSpki, serialDigits, spkiDigits } from '../contract/ca-files.ts';
-import { badInput, list, objectOf, oneOf, optional, text, whole } from '../contract/input.ts';
+import { badInput, flag, list, objectOf, oneOf, optional, text, whole } from '../contract/input.ts';
 import { type Changed, isoTime, operation, type ReadContext } from '../contract/operation.ts';
-import type { AnchorsView, AnchorView, ListedView, RemovedAnchorView, RevocationView } from '../views/pki.ts';
+import type {
+  AnchorsView,
+  AnchorView,
+  LineageView,
+  ListedView,
+  RemovedAnchorView,
+  RevocationView,
+} from '../views/pki.ts';
 import { CERTIFICATES, chainOf, fingerprintOf } from './chain.ts';
 
 /** A list of revoked certificates in base64: as much as fits a request. */
 const LONGEST_LIST = 64_000;
-const MOST_NETWORKS = 32;
+export const MOST_NETWORKS = 32;
 
-const ID = whole(1, Number.MAX_SAFE_INTEGER);
+export const ID = whole(1, Number.MAX_SAFE_INTEGER);
 
 interface NewCa {
   name: string;
@@ -39,8 +49,7 @@ export const addAnchor = operation<NewCa, Changed<AnchorView>>(
   },
   async ({ registry, running, actor, now }, { name, certificates, networks: given, admits }) => {
     if (name.trim() === '') throw badInput('name', 'is empty');
-    const prefixes = await Promise.all(given.map((each) => registry.network(each)));
-    const networks = [...new Map(prefixes.map((each) => [formatPrefix(each), each])).values()];
+    const networks = await networksOf(registry, given);
     if (networks.length === 0) throw badInput('networks', 'is empty');
     const [anchor, ...others] = chainOf(certificates, now());
     const { subject, notAfter } = anchor.facts;
@@ -54,6 +63,12 @@ export const addAnchor = operation<NewCa, Changed<AnchorView>>(
   },
 );
 
+/** Each network once. @throws Failure `fabric.unknown-network`, `fabric.ambiguous-network`, `fabric.bad-network` */
+export async function networksOf(registry: OwnedReader, given: readonly string[]): Promise<Prefix[]> {
+  const prefixes = await Promise.all(given.map((each) => registry.network(each)));
+  return [...new Map(prefixes.map((each) => [formatPrefix(each), each])).values()];
+}
+
 /** The CAs, oldest first. */
 export const listAnchors = operation<Record<never, never>, AnchorsView, ReadContext>(
   'pki-list',
@@ -61,15 +76,45 @@ export const listAnchors = operation<Record<never, never>, AnchorsView, ReadCont
   async ({ registry }) => ({ rows: (await registry.anchors()).map(anchorView) }),
 );
 
-/** Removes a CA; sessions by its certificates are cut. @throws Failure `pki.unknown-ca` */
+/** Removes a CA, and its key if the fabric has it; sessions by its certificates are cut. @throws Failure `pki.unknown-ca` */
 export const removeAnchor = operation<{ id: number }, Changed<RemovedAnchorView>>(
   'pki-remove',
   { id: ID },
-  async ({ registry, running, actor }, { id }) => {
-    const name = await registry.removeAnchor(actor, id);
+  async ({ registry, running, actor, keys }, { id }) => {
+    const issuing = await issuingOf(registry, id);
+    const remove = (): Promise<string> => registry.removeAnchor(actor, id);
+    const name =
+      issuing === undefined || keys === undefined
+        ? await remove()
+        : await withKey(await keys(), issuing, remove);
     return { view: { id, name }, effect: await running.notify() };
   },
 );
+
+/** Removes a CA and then its key, if this process may change keys at all. */
+async function withKey(
+  { data, change }: AuthorityKeeper,
+  certificate: Uint8Array,
+  remove: () => Promise<string>,
+): Promise<string> {
+  let name = '';
+  await change(async (authority) => {
+    name = await remove();
+    await dropIssuingKey(data, certificate);
+    return authority;
+  });
+  return name;
+}
+
+/** The certificate of a CA whose key the fabric has. @throws Failure `pki.unknown-ca` */
+async function issuingOf(registry: OwnedRegistry, id: number): Promise<Uint8Array | undefined> {
+  try {
+    return (await registry.issuingCa(id)).certificate;
+  } catch (error) {
+    if (isFailure(error, 'pki.not-issuing')) return undefined;
+    throw error;
+  }
+}
 
 interface ListedInput {
   readonly address: string;
@@ -173,22 +218,30 @@ const badAddress = (what: string): Failure =>
     },
   );
 
-/** Revokes a certificate, whichever CA below this one has issued it. @throws Failure `pki.unknown-ca`, `pki.bad-mapping` */
+/**
+ * Revokes a certificate, whichever CA below this one has issued it; with `lineage` also those that renew it, or that it renews, as far as they are valid.
+ * @throws Failure `pki.unknown-ca`, `pki.bad-mapping`
+ */
 export const revokeCertificate = operation<
-  { id: number; serial: string; reason: string },
-  Changed<RevocationView>
+  { id: number; serial: string; reason: string; lineage?: boolean | undefined },
+  Changed<LineageView>
 >(
   'pki-revoke',
-  { id: ID, serial: text(64), reason: text(200) },
-  async ({ registry, running, actor }, { id, serial, reason }) => {
+  { id: ID, serial: text(64), reason: text(200), lineage: optional(flag) },
+  async ({ registry, running, actor }, { id, serial, reason, lineage = false }) => {
     if (reason.trim() === '') throw badInput('reason', 'is empty');
-    const changed = await registry.revokeSerial(actor, id, serialOf(serial), reason);
-    return { view: { id, changed }, effect: await running.notify() };
+    const revoked = { serial: serialOf(serial), reason, lineage };
+    const { changed, ...others } = await registry.revokeLineage(actor, id, revoked);
+    const view = {
+      ...{ id, changed },
+      ...{ revoked: others.revoked.map(toHex), valid: others.valid.map(toHex) },
+    };
+    return { view, effect: await running.notify() };
   },
 );
 
-function anchorView(given: Anchor): AnchorView {
-  const { fingerprint, notAfter, networks, lists, source, created, ...anchor } = given;
+export function anchorView(given: Anchor): AnchorView {
+  const { fingerprint, notAfter, networks, lists, source, issueDays = null, created, ...anchor } = given;
   const groups = networks.map(({ prefix, gid, ...counts }) => ({
     network: formatPrefix(prefix),
     gid: toHex(gid),
@@ -196,6 +249,7 @@ function anchorView(given: Anchor): AnchorView {
   }));
   return {
     ...anchor,
+    issueDays,
     fingerprint: toHex(fingerprint),
     notAfter: isoTime(notAfter),
     networks: groups.map(({ network }) => network),

@@ -2,6 +2,7 @@ import { ADMITS } from '../../registry/pki.ts';
 import {
   CHANGED,
   count,
+  hex,
   hexOf,
   ipv6,
   listOf,
@@ -62,6 +63,9 @@ export const AnchorView = named('Ca', 'A CA of an owner, whose certificates admi
       'From where its list of revoked certificates is fetched; null: it is uploaded.',
     ),
   ),
+  issueDays: orNull(
+    count('For how many days it issues certificates; null: it issues none, its key is not the fabric’s.'),
+  ),
   created: time('When it was added.'),
 });
 export type AnchorView = Shown<typeof AnchorView>;
@@ -102,3 +106,66 @@ export type RegisteredView = Shown<typeof RegisteredView>;
 
 export const RevocationView = shown({ id: ID, changed: CHANGED });
 export type RevocationView = Shown<typeof RevocationView>;
+
+const SERIAL = hex('A serial number.');
+
+export const LineageView = shown({
+  id: ID,
+  changed: CHANGED,
+  revoked: listOf(SERIAL, 'Further certificates of its lineage, which were revoked with it.'),
+  valid: listOf(SERIAL, 'Those of its lineage that are still valid.'),
+});
+export type LineageView = Shown<typeof LineageView>;
+
+export const IssuingCaView = shown({
+  ca: AnchorView,
+  certificate: words('Its certificate, PEM.', '-----BEGIN CERTIFICATE-----\n…'),
+});
+export type IssuingCaView = Shown<typeof IssuingCaView>;
+
+export const IssuedView = named('IssuedCertificate', 'A certificate that the fabric has issued.', {
+  serial: hex('Its serial number.'),
+  parent: orNull(hex('The serial number of the one that it renews; null: it was got by a code.')),
+  ca: ID,
+  owner: words('The name of the owner whose it is.', 'default'),
+  address: ipv6('The address that it is for.'),
+  code: orNull(number('The number of the code by which it was got; null: it is a renewal.')),
+  spki: hexOf(32, 'SHA-256 of its public key (SubjectPublicKeyInfo).'),
+  created: time('When it was issued.'),
+  notAfter: time('When it ends.'),
+  revoked: orNull(
+    shown({ at: time('When it was revoked.'), reason: words('Why.', 'stolen from the depot') }),
+  ),
+});
+export type IssuedView = Shown<typeof IssuedView>;
+
+export const CODE_STATES = ['open', 'used', 'withdrawn', 'expired'] as const;
+
+const CODE = {
+  id: number('By this number the code is known.'),
+  network: prefix('In which network the machine gets an address.'),
+  name: orNull(words('What the machine will be called; null: nothing.', 'pump-1')),
+  address: orNull(ipv6('Which address it gets; null: one that is free.')),
+  expires: time('Until when it may be used.'),
+};
+
+export const CodeView = named('EnrolmentCode', 'A code for which one machine gets its first certificate.', {
+  ...CODE,
+  owner: words('The name of the owner whose it is.', 'default'),
+  createdBy: words('Who made it.', 'Anna (person 1)'),
+  created: time('When it was made.'),
+  state: wordOf(CODE_STATES, 'Whether it may be used, and if not, why.'),
+  used: orNull(time('When it was used; null: it was not.')),
+  serial: orNull(hex('The serial number of the certificate that it was used for.')),
+});
+export type CodeView = Shown<typeof CodeView>;
+
+export const NewCodesView = shown({
+  codes: listOf(
+    shown({ ...CODE, code: words('Its text; nobody can read it again.', 'xxxx-xxxx-xxxx-xxxx') }),
+  ),
+});
+export type NewCodesView = Shown<typeof NewCodesView>;
+
+export const WithdrawnCodeView = shown({ id: CODE.id, changed: CHANGED });
+export type WithdrawnCodeView = Shown<typeof WithdrawnCodeView>;

@@ -5,14 +5,22 @@ import type { OwnedRegistry, Registry } from '../registry.ts';
 import {
   acknowledgeAlarm,
   anyOpen,
+  casEnding,
   followTrail,
   recordFindings,
   tokensEnding,
   trailPosition,
-} from './alarms.ts';
+} from './alarms/alarms.ts';
+import {
+  addHook,
+  dueDeliveries,
+  recordAttempt,
+  removeHook,
+  retryDelivery,
+  testHook,
+} from './alarms/hooks.ts';
 import { beyondLimits, failures, overAnnounced } from './counts/found.ts';
 import type { CommitQueue } from './file/group-commit.ts';
-import { addHook, dueDeliveries, recordAttempt, removeHook, retryDelivery, testHook } from './hooks.ts';
 import { listsEnding } from './pki-lists.ts';
 import type { Read } from './reader.ts';
 
@@ -51,6 +59,7 @@ export function alarmPart(db: Database, { read, queue, now }: Omit<Parts, 'act'>
     failures: async (since, after) => read(() => failures(db, since, after)),
     tokensEnding: async (until) => read(() => tokensEnding(db, now(), until)),
     listsEnding: async () => read(() => listsEnding(db, now())),
+    casEnding: async (days) => read(() => casEnding(db, now(), days)),
     async dueDeliveries(most) {
       const { due, last } = read(() => dueDeliveries(db, now(), { most, after: lastOwner }));
       lastOwner = last;

@@ -3,11 +3,11 @@ import type { Prefix } from '../../../protocol/ipv6.ts';
 import type { Scope } from '../../access/scope.ts';
 import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Device, DeviceFilter, DeviceKind, GroupStatus } from '../records.ts';
-import { deviceStanding, kindOf } from './devices.ts';
 import { bytes } from './file/database.ts';
 import { all, type Condition, lastOfWindow, windowSql } from './file/filters.ts';
 import { inScope, isIndexed } from './file/owned.ts';
 import { prepare } from './file/statements.ts';
+import { deviceStanding, kindOf } from './inventory/devices.ts';
 import { OUTSIDE } from './roster/listed.ts';
 import type { Found } from './search/found.ts';
 

@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3';
 import type { ChangeFeed } from '../change-feed.ts';
-import { endOpenTunnels } from './devices.ts';
 import type { CommitQueue } from './file/group-commit.ts';
+import { endOpenTunnels } from './inventory/devices.ts';
 import { removeChanges } from './trail/changes.ts';
 
 /** How many times in a row the process that serves looks for changes before it removes those that it has read. */

@@ -4,6 +4,7 @@ import { ascii, equal, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
 import { DEFAULT_OWNER, HOST, type Scope } from '../../access/scope.ts';
+import type { IssuingCa, RenewedCa } from '../issuing.ts';
 import {
   type Admits,
   type Anchor,
@@ -13,13 +14,13 @@ import {
   type NetworkOfAnchor,
   type NewAnchor,
 } from '../pki.ts';
-import type { Act } from '../records.ts';
+import type { Act, GroupStatus } from '../records.ts';
 import { removeGroup } from './endings.ts';
 import { bytes } from './file/database.ts';
 import { inScope } from './file/owned.ts';
 import { prepare } from './file/statements.ts';
-import { NO_GROUP_KEY } from './groups.ts';
-import { requireNetwork } from './networks.ts';
+import { NO_GROUP_KEY } from './inventory/groups.ts';
+import { requireNetwork } from './inventory/networks.ts';
 import { requireActive } from './people/owners.ts';
 import { appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
@@ -35,10 +36,11 @@ interface Row {
   subject: string;
   not_after: number;
   admits: Admits;
+  issue_days: number | null;
   created: number;
 }
 
-const SELECT = `SELECT anchor.id, anchor.name, anchor.owner, owner.name AS owner_name, fingerprint, subject, not_after, admits, anchor.created
+const SELECT = `SELECT anchor.id, anchor.name, anchor.owner, owner.name AS owner_name, fingerprint, subject, not_after, admits, issue_days, anchor.created
   FROM anchor JOIN owner ON owner.id = anchor.owner`;
 
 /** An owner has at most `MOST_ANCHORS`; so many are shown of all owners. */
@@ -79,6 +81,7 @@ export function anchorOf(db: Database, row: Row): Anchor {
       ...(next !== null && { nextUpdate: next }),
     })),
     ...(source !== undefined && { source }),
+    ...(row.issue_days !== null && { issueDays: row.issue_days }),
     created: row.created,
   };
 }
@@ -121,6 +124,63 @@ export function requireAnchor(db: Database, scope: Scope, id: number): Row {
   });
 }
 
+interface CaRow {
+  id: number;
+  owner: number;
+  name: string;
+  certificate: Uint8Array;
+  not_after: number;
+  issue_days: number;
+}
+
+export interface IssuerRow extends CaRow {
+  gid: Uint8Array;
+  status: GroupStatus;
+}
+
+const CA = 'SELECT id, owner, name, certificate, not_after, issue_days FROM anchor';
+export const ISSUES = 'issue_days IS NOT NULL AND removed IS NULL';
+
+export const caOf = (db: Database, row: CaRow): IssuingCa => ({
+  anchor: row.id,
+  name: row.name,
+  certificate: bytes(row.certificate),
+  notAfter: row.not_after,
+  days: row.issue_days,
+  networks: networksOf(db, row.id).map(({ prefix }) => prefix),
+});
+
+/** @throws Failure `pki.unknown-ca`, `pki.not-issuing` */
+export function issuingCa(db: Database, scope: Scope, id: number): IssuingCa {
+  requireAnchor(db, scope, id);
+  const row = prepare(db, `${CA} WHERE id = ? AND ${ISSUES}`).get(id) as CaRow | undefined;
+  if (row !== undefined) return caOf(db, row);
+  throw new Failure('pki.not-issuing', 'operator', `the key of CA ${id} is not the fabric's`, {
+    action: 'See "enf-fabric pki list"; "enf-fabric pki create" makes a CA that issues certificates.',
+  });
+}
+
+/** The newest CA that issues for a network (its first address, 16 bytes), or that of this number. @throws Failure `pki.no-issuer` */
+export function issuerFor(db: Database, now: number, network: Uint8Array, anchor?: number): IssuerRow {
+  const row = prepare(
+    db,
+    `SELECT anchor.id, anchor.owner, anchor.name, certificate, not_after, issue_days, gid, status
+     FROM network JOIN grp ON grp.network = network.id JOIN anchor ON anchor.id = grp.anchor
+     WHERE prefix = ? AND ${ISSUES} AND anchor.owner = network.owner AND not_after > ? AND anchor.id = coalesce(?, anchor.id)
+     ORDER BY anchor.id DESC LIMIT 1`,
+  ).get(network, now, anchor ?? null) as IssuerRow | undefined;
+  if (row !== undefined) return row;
+  throw new Failure(
+    'pki.no-issuer',
+    'operator',
+    `no CA ${anchor === undefined ? '' : 'of this number '}issues certificates for ${formatPrefix({ address: network, length: 64 })}`,
+    {
+      action:
+        'Make one with "enf-fabric pki create", or renew the one that there was with "enf-fabric pki renew".',
+    },
+  );
+}
+
 const GROUP_BASENAME = ascii('pki');
 
 /** @throws Failure `pki.ca-exists`, `pki.too-many-cas`, `fabric.unknown-network`, `fabric.unknown-owner` */
@@ -134,25 +194,19 @@ export function addAnchor(db: Database, scope: Scope, act: Act, added: NewAnchor
   requireRoom(db, owner, added);
   const { lastInsertRowid } = prepare(
     db,
-    `INSERT INTO anchor (owner, name, certificate, others, fingerprint, subject, not_after, admits, created)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO anchor (owner, name, certificate, others, fingerprint, subject, not_after, admits, created, issue_days)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   ).run(
     ...[owner, added.name, added.certificate, added.others, added.fingerprint, added.subject],
-    ...[added.notAfter, added.admits, act.at],
+    ...[added.notAfter, added.admits, act.at, added.issueDays ?? null],
   );
   const id = Number(lastInsertRowid);
-  for (const { id: network, prefix } of networks) {
-    const gid = groupIdOf(id, added.fingerprint, prefix);
-    prepare(
-      db,
-      `INSERT INTO grp (gid, gpk, basename, name, network, status, created, owner, anchor) VALUES (?, ?, ?, ?, ?, 'active', ?, ?, ?)`,
-    ).run(gid, NO_GROUP_KEY, GROUP_BASENAME, added.name, network, act.at, owner, id);
-    recordChange(db, 'group', gid);
-  }
+  const group = { anchor: id, owner, name: added.name, fingerprint: added.fingerprint };
+  for (const network of networks) addGroupFor(db, act, group, network);
   appendAudit(db, {
     ...act,
     owner,
-    action: 'pki.add',
+    action: added.issueDays === undefined ? 'pki.add' : 'pki.create',
     subject: String(id),
     detail: {
       name: added.name,
@@ -162,6 +216,64 @@ export function addAnchor(db: Database, scope: Scope, act: Act, added: NewAnchor
     },
   });
   return anchorOf(db, requireAnchor(db, scope, id));
+}
+
+/** The group of the devices that a CA admits to a network. */
+function addGroupFor(
+  db: Database,
+  act: Act,
+  {
+    anchor,
+    owner,
+    name,
+    fingerprint,
+  }: {
+    readonly anchor: number;
+    readonly owner: number;
+    readonly name: string;
+    readonly fingerprint: Uint8Array;
+  },
+  { id: network, prefix }: { readonly id: number; readonly prefix: Prefix },
+): void {
+  const gid = groupIdOf(anchor, fingerprint, prefix);
+  prepare(
+    db,
+    `INSERT INTO grp (gid, gpk, basename, name, network, status, created, owner, anchor) VALUES (?, ?, ?, ?, ?, 'active', ?, ?, ?)`,
+  ).run(gid, NO_GROUP_KEY, GROUP_BASENAME, name, network, act.at, owner, anchor);
+  recordChange(db, 'group', gid);
+}
+
+/**
+ * Another certificate for the same key, with networks that are new. What the CA has vouched for it vouches for still.
+ * @throws Failure `pki.unknown-ca`, `fabric.unknown-network`
+ */
+export function renewAnchor(db: Database, scope: Scope, act: Act, id: number, renewed: RenewedCa): void {
+  const { name, owner } = requireAnchor(db, scope, id);
+  const { certificate, fingerprint, notAfter, days } = renewed;
+  const known = new Set(networksOf(db, id).map(({ prefix }) => formatPrefix(prefix)));
+  const own = { owner, everything: false };
+  for (const prefix of renewed.networks.filter((each) => !known.has(formatPrefix(each))))
+    addGroupFor(
+      db,
+      act,
+      { anchor: id, owner, name, fingerprint },
+      { prefix, id: requireNetwork(db, own, prefix).id },
+    );
+  prepare(
+    db,
+    'UPDATE anchor SET certificate = ?, fingerprint = ?, not_after = ?, issue_days = ? WHERE id = ?',
+  ).run(certificate, fingerprint, notAfter, days, id);
+  changed(db, id);
+  appendAudit(db, {
+    ...act,
+    owner,
+    action: 'pki.renew',
+    subject: String(id),
+    detail: {
+      ...{ name, fingerprint: toHex(fingerprint), ends: notAfter },
+      networks: renewed.networks.map(formatPrefix),
+    },
+  });
 }
 
 function requireRoom(db: Database, owner: number, { fingerprint }: NewAnchor): void {

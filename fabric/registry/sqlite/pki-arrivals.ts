@@ -9,10 +9,10 @@ import type { Admits, Vouched, VouchedDevice, Voucher } from '../pki.ts';
 import { VOUCHED_KEY } from '../pki.ts';
 import type { Act, Device } from '../records.ts';
 import { requireWithinLimits } from './counts/limits.ts';
-import { findDevice } from './devices.ts';
 import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
-import { requireGroup } from './groups.ts';
+import { findDevice } from './inventory/devices.ts';
+import { requireGroup } from './inventory/groups.ts';
 import type { Keep } from './privacy/part.ts';
 import { requireAnyTaken } from './roster/listed.ts';
 import { ADMISSION, appendAudit } from './trail/audit.ts';
@@ -170,13 +170,22 @@ export interface VouchedParts {
   readonly keep: Keep['address'];
 }
 
-/** Takes the device of the certificate in. @throws Failure `fabric.group-full`, `fabric.country-unexpected`, `fabric.not-resident`, `fabric.unknown-device` */
-export function admitVouched(db: Database, act: Act, shown: VouchedDevice, parts: VouchedParts): void {
+/**
+ * Takes the device of the certificate in; `enrolled`: its owner wants it in again, if it was evicted.
+ * @throws Failure `fabric.group-full`, `fabric.country-unexpected`, `fabric.not-resident`, `fabric.unknown-device`
+ */
+export function admitVouched(
+  db: Database,
+  act: Act,
+  shown: VouchedDevice,
+  parts: VouchedParts,
+  enrolled = false,
+): void {
   const { address, gid, anchor, facts } = shown;
   const known = findDevice(db, EVERYTHING, address);
   if (known === undefined) admitNew(db, act, shown, parts);
   else if (known.kind !== 'pki') throw otherKind(address);
-  else if (isShown(db, shown) || !mayShow(db, known, facts)) return;
+  else if (isShown(db, shown) || !(enrolled || mayShow(db, known, shown))) return;
   else admitAgain(db, act, shown, known, parts);
   prepare(
     db,
@@ -190,11 +199,17 @@ export function admitVouched(db: Database, act: Act, shown: VouchedDevice, parts
   if (known === undefined || !equal(known.gid, gid)) recordChange(db, 'device', address);
 }
 
-/** Does another certificate change anything for the device? Not if it is out for good, and only a newer one after its eviction. */
-function mayShow(db: Database, { standing, address }: Device, facts: CertificateFacts): boolean {
+/**
+ * Does another certificate change anything for the device? Not if it is out for good, and only a newer one after its eviction. One that the fabric has
+ * issued ends no eviction: it may be a renewal from before; a code does.
+ */
+function mayShow(db: Database, { standing, address }: Device, { anchor, facts }: VouchedDevice): boolean {
   if (standing === 'banned' || standing === 'retired') return false;
-  return standing === 'active' || isNewer(db, address, facts);
+  return standing === 'active' || (!isIssued(db, anchor, facts) && isNewer(db, address, facts));
 }
+
+const isIssued = (db: Database, anchor: number, { serial }: CertificateFacts): boolean =>
+  prepare(db, 'SELECT 1 FROM issued WHERE serial = ? AND anchor = ?').get(serial, anchor) !== undefined;
 
 /** Whether this certificate is the one that the device has shown last. */
 export function isShown(db: Database, { address, anchor, facts }: VouchedDevice): boolean {
@@ -280,7 +295,7 @@ function moveTo(db: Database, address: Uint8Array, from: Uint8Array, to: Uint8Ar
   count.run(1, evicted, connected, to);
 }
 
-const otherKind = (address: Uint8Array): Failure =>
+export const otherKind = (address: Uint8Array): Failure =>
   new Failure(
     'fabric.unknown-device',
     'operator',

@@ -8,6 +8,7 @@ import type { Act } from '../records.ts';
 import { prepare } from './file/statements.ts';
 import { anchorOf, changed, requireAnchor } from './pki-anchors.ts';
 import { appendAudit } from './trail/audit.ts';
+import { recordChange } from './trail/changes.ts';
 
 /** What is revoked of the certificates of a CA: lists of their issuers, uploaded or fetched, and what the owner has revoked itself. */
 
@@ -93,8 +94,13 @@ export function revokeSerial(
     'INSERT INTO revoked_certificate (anchor, issuer, serial, at, reason) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
   ).run(id, ANY_ISSUER, serial, act.at, reason);
   if (changes === 0) return false;
-  countRevoked(db, id);
-  changed(db, id);
+  prepare(db, 'UPDATE anchor SET revoked = revoked + 1 WHERE id = ?').run(id);
+  const address = prepare(db, 'SELECT address FROM issued WHERE serial = ? AND anchor = ?')
+    .pluck()
+    .get(serial, id) as Uint8Array | undefined;
+  // One that the fabric has issued is that of one device.
+  if (address === undefined) changed(db, id);
+  else recordChange(db, 'device', address);
   appendAudit(db, {
     ...act,
     owner,

@@ -1,12 +1,14 @@
 import type { Database } from 'better-sqlite3';
 import type { Scope } from '../../access/scope.ts';
 import { EVERYTHING } from '../../access/scope.ts';
+import type { Identifier } from '../address.ts';
+import type { Issuing, OwnIssuing } from '../issuing.ts';
 import type { OwnPki, PkiAdmission, PkiLists } from '../pki.ts';
 import type { Act } from '../records.ts';
 import { FABRIC } from '../registry.ts';
-import { findDevice } from './devices.ts';
 import type { CommitQueue } from './file/group-commit.ts';
-import { addAnchor, listDevices, removeAnchor } from './pki-anchors.ts';
+import { findDevice } from './inventory/devices.ts';
+import { addAnchor, issuerFor, issuingCa, listDevices, removeAnchor, renewAnchor } from './pki-anchors.ts';
 import {
   admitVouched,
   hasAnchors,
@@ -17,7 +19,9 @@ import {
   vouchers,
   vouches,
 } from './pki-arrivals.ts';
-import { dueLists, issuersOf, recordFetch, revokeSerial, setListSource, takeList } from './pki-lists.ts';
+import { addCodes, withdrawCode } from './pki-codes.ts';
+import { entitled, issue, issuersAsked, revokeLineage } from './pki-issue.ts';
+import { dueLists, issuersOf, recordFetch, setListSource, takeList } from './pki-lists.ts';
 import type { Read } from './reader.ts';
 
 interface Parts {
@@ -35,9 +39,42 @@ export const ownPkiPart = (db: Database, scope: Scope, { read, queue, act }: Par
     issuersOf: async (id) => read(() => issuersOf(db, scope, id)),
     takeList: (actor, id, list) => queue.submit(() => takeList(db, scope, act(actor), id, list)),
     setListSource: (actor, id, url) => queue.submit(() => setListSource(db, scope, act(actor), id, url)),
-    revokeSerial: (actor, id, serial, reason) =>
-      queue.submit(() => revokeSerial(db, scope, act(actor), id, { serial, reason })),
   }) satisfies OwnPki;
+
+/** What an owner changes of the certificates that the fabric issues for it. */
+export const ownIssuingPart = (db: Database, scope: Scope, { read, queue, act }: Parts) =>
+  ({
+    issuingCa: async (id) => read(() => issuingCa(db, scope, id)),
+    renewIssuing: (actor, id, renewed) => queue.submit(() => renewAnchor(db, scope, act(actor), id, renewed)),
+    addCodes(actor, codes) {
+      const made = act(actor);
+      const requireIssuer = (network: Uint8Array): void => void issuerFor(db, made.at, network);
+      return queue.submit(() => addCodes(db, scope, made, codes, requireIssuer));
+    },
+    withdrawCode: (actor, id) => queue.submit(() => withdrawCode(db, scope, act(actor), id)),
+    revokeLineage: (actor, anchor, revoked) =>
+      queue.submit(() => revokeLineage(db, scope, act(actor), anchor, revoked)),
+  }) satisfies OwnIssuing;
+
+/** What the EST server asks and records. */
+export const issuingPart = (
+  db: Database,
+  { read, queue, act }: Parts,
+  {
+    admitted,
+    identifier,
+    ...places
+  }: VouchedParts & { readonly identifier: Identifier; readonly admitted: (address: Uint8Array) => void },
+) =>
+  ({
+    entitled: (request) => read(() => entitled(db, act(FABRIC).at, request)),
+    async issue(request, sign) {
+      const done = await queue.submit(() => issue(db, act(FABRIC), request, { ...places, identifier, sign }));
+      if (done.admitted !== undefined) admitted(done.admitted);
+      return done.certificate;
+    },
+    issuers: (asked) => read(() => issuersAsked(db, act(FABRIC).at, asked)),
+  }) satisfies Issuing;
 
 /** What the router asks and records of certificates. */
 export const pkiPart = (

@@ -2,7 +2,8 @@ import type { Database } from 'better-sqlite3';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { Scope } from '../../access/scope.ts';
 import type { OwnedReader, RegistryReader } from '../registry.ts';
-import { listAlarms, newAlarms } from './alarms.ts';
+import { listAlarms, newAlarms } from './alarms/alarms.ts';
+import { listDeliveries, listHooks } from './alarms/hooks.ts';
 import { deviceCities } from './counts/cities.ts';
 import { handshakeCounts } from './counts/history.ts';
 import {
@@ -14,26 +15,27 @@ import {
   hourTallies,
 } from './counts/tallies.ts';
 import { listDevices, listFound, mostFound, placeIn } from './device-list.ts';
-import { addressIn, deviceNamed, findDevice, requireDevice } from './devices.ts';
 import { guarded } from './file/database.ts';
 import { MIGRATIONS, schemaVersion } from './file/schema.ts';
 import { connect } from './file/statements.ts';
-import { groupNamed, listGroups } from './groups.ts';
-import { knocksOf, listHandshakes } from './handshakes.ts';
-import { listDeliveries, listHooks } from './hooks.ts';
-import { listNetworks, networkNamed } from './networks.ts';
+import { addressIn, deviceNamed, findDevice, requireDevice } from './inventory/devices.ts';
+import { groupNamed, listGroups } from './inventory/groups.ts';
+import { knocksOf, listHandshakes } from './inventory/handshakes.ts';
+import { listNetworks, networkNamed } from './inventory/networks.ts';
 import { listInvites } from './people/invites.ts';
 import { lentIn } from './people/owners.ts';
 import { listPeople } from './people/people.ts';
 import { ownersReader } from './people/people-part.ts';
 import { listTokens } from './people/tokens.ts';
 import { listAnchors } from './pki-anchors.ts';
+import { listCodes } from './pki-codes.ts';
+import { listIssued } from './pki-issue.ts';
 import { chooserOf, readPrivacy } from './privacy/settings.ts';
-import { listRates, ratesFor } from './rates.ts';
 import { rosterReader } from './rosters.ts';
-import { listRules } from './rules.ts';
 import { findDevices } from './search/found.ts';
 import { type Tails, tailsOf } from './search/tails.ts';
+import { listRates, ratesFor } from './traffic/rates.ts';
+import { listRules } from './traffic/rules.ts';
 import { lastTwins, listAudit, verifyAudit, verifyAuditPart } from './trail/audit.ts';
 import { missingBeside } from './trail/kept-head.ts';
 
@@ -90,6 +92,8 @@ export function readingPart(
     tokens: async (page) => read(() => listTokens(db, scope, page)),
     ...rosterReader(db, scope, read),
     anchors: async () => read(() => listAnchors(db, scope)),
+    codes: async (page) => read(() => listCodes(db, scope, page)),
+    issued: async (page, filter) => read(() => listIssued(db, scope, page, filter)),
   };
 }
 

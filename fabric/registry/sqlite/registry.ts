@@ -8,38 +8,45 @@ import { changeFeed } from '../change-feed.ts';
 import { openGroups } from '../open-groups.ts';
 import { type Act, type City, type Device, standingOf } from '../records.ts';
 import { FABRIC, type OwnedRegistry, type Registry, type RegistryOptions } from '../registry.ts';
-import { tunnelCounts } from '../tunnel-counts.ts';
-import { type TunnelNews, tunnelNews } from '../tunnel-news.ts';
-import { tunnelNotes } from '../tunnel-notes.ts';
+import { tunnelCounts } from '../tunnels/counts.ts';
+import { type TunnelNews, tunnelNews } from '../tunnels/news.ts';
+import { tunnelNotes } from '../tunnels/notes.ts';
 import { admitDevice, requireOpenGroup } from './admit.ts';
 import { alarmPart, ownAlarmPart } from './alarm-part.ts';
+import { raiseObjection } from './alarms/objections.ts';
 import { excluded } from './counts/tallies.ts';
-import { findDevice, keepReport, nameDevice, setStanding, tunnelDown, tunnelUp } from './devices.ts';
 import { removeGroup, removeNetwork, replaceDevice, retireDevice } from './endings.ts';
 import { emptyDatabase, guarded, openDatabase } from './file/database.ts';
 import { type CommitQueue, commitQueue } from './file/group-commit.ts';
 import { follow } from './follow.ts';
-import { addGroup, changeGroup, groupClaimed, setGroupStatus } from './groups.ts';
-import { groupOwner, refusalLog } from './handshakes.ts';
-import { addNetwork, hasNetwork, renameNetwork, setResidentOnly, setZone } from './networks.ts';
+import {
+  findDevice,
+  keepReport,
+  nameDevice,
+  setStanding,
+  tunnelDown,
+  tunnelUp,
+} from './inventory/devices.ts';
+import { addGroup, changeGroup, groupClaimed, setGroupStatus } from './inventory/groups.ts';
+import { groupOwner, refusalLog } from './inventory/handshakes.ts';
+import { addNetwork, hasNetwork, renameNetwork, setResidentOnly, setZone } from './inventory/networks.ts';
 import { newsPart } from './news.ts';
-import { raiseObjection } from './objections.ts';
 import { ownersPart, ownersReader, ownPeoplePart, peoplePart } from './people/people-part.ts';
 import { findToken, markUsed } from './people/tokens.ts';
 import { networkAnchors } from './pki-arrivals.ts';
-import { ownPkiPart, pkiListsPart, pkiPart } from './pki-part.ts';
+import { issuingPart, ownIssuingPart, ownPkiPart, pkiListsPart, pkiPart } from './pki-part.ts';
 import { type Keep, privacyPart } from './privacy/part.ts';
-import { removeRate, setRate } from './rates.ts';
 import { type Read, readingPart } from './reader.ts';
 import { registerKey } from './registered-keys.ts';
-import { lastRestore, recordRestore } from './restored.ts';
 import { ownRosterPart, rosterWork } from './rosters.ts';
-import { addRule, moveRule, removeRule } from './rules.ts';
 import { tailsOf } from './search/tails.ts';
+import { removeRate, setRate } from './traffic/rates.ts';
+import { addRule, moveRule, removeRule } from './traffic/rules.ts';
 import { appendAudit, TWINS, verifyAudit, verifyAuditPart } from './trail/audit.ts';
 import { changesSince, lastChange } from './trail/changes.ts';
 import { keptHead } from './trail/kept-head.ts';
 import { noteOfDevice, ownerOfDevice } from './trail/notes.ts';
+import { lastRestore, recordRestore } from './trail/restored.ts';
 
 /** Between two parts of what is read for searches at the start: others have most of the time. */
 const FILL_PAUSE_MS = 10;
@@ -97,6 +104,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     if (change.kind === 'group') rosters.sweep();
   });
   const admissions = admissionNews(onError);
+  const vouched = { locate, keep: keep.address, admitted: admissions.tell };
   const tunnels = tunnelPart(db, now, later, { news, keep });
 
   return {
@@ -109,6 +117,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
       ...ownPrivacy(scope),
       ...ownRosterPart(db, scope, { ...parts, work: rosters }),
       ...ownPkiPart(db, scope, parts),
+      ...ownIssuingPart(db, scope, parts),
       excluded: () => read(() => excluded(db)),
     }),
     ...ownersReader(db, read),
@@ -124,12 +133,8 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
       queue.submit(() => appendAudit(db, { ...act(actor), owner: HOST, action, subject, detail })),
     ...privacy,
     ...tunnels.part,
-    ...pkiPart(db, parts, {
-      anchors,
-      locate,
-      keep: keep.address,
-      admitted: admissions.tell,
-    }),
+    ...pkiPart(db, parts, { ...vouched, anchors }),
+    ...issuingPart(db, parts, { ...vouched, identifier }),
     lookup: (address) => read(() => endpointOf(findDevice(db, EVERYTHING, address), restoredAt)),
     excluded: () => read(() => excluded(db)),
     hasNetwork: (address) => read(() => hasNetwork(db, address)),

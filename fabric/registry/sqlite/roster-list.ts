@@ -15,10 +15,10 @@ import {
   type RosterPart,
   type RosterRow,
 } from '../rosters.ts';
-import { deviceStanding, setStanding } from './devices.ts';
 import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
-import { requireGroup } from './groups.ts';
+import { deviceStanding, setStanding } from './inventory/devices.ts';
+import { requireGroup } from './inventory/groups.ts';
 import { findListed } from './roster/listed.ts';
 import { findRoster, type Kept, requireInForce } from './roster/rosters.ts';
 import { appendAudit } from './trail/audit.ts';

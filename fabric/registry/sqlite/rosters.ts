@@ -4,7 +4,7 @@ import type { Act } from '../records.ts';
 import type { OwnRosters, RosterReader } from '../rosters.ts';
 import { ownTurn } from '../turns.ts';
 import type { CommitQueue } from './file/group-commit.ts';
-import { requireGroup } from './groups.ts';
+import { requireGroup } from './inventory/groups.ts';
 import { type Arrivals, rosterArrivals } from './roster/arrival.ts';
 import { indexSome } from './roster/keys.ts';
 import {

@@ -75,6 +75,7 @@ describe('what is found', () => {
         failures: async () => ({ rows: [] }),
         groupNumbers: async () => sized(0),
         listsEnding: async () => [],
+        casEnding: async () => [],
         tokensEnding: async () => [],
         networks: async () => ({ rows: [], next: undefined }),
         verifyAuditPart: async () => ({ head: { seq: 0, hash: new Uint8Array(32) }, end: true }),

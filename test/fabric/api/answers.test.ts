@@ -5,11 +5,14 @@ import type { TSchema } from 'typebox';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { generateMakerKey, signAsMaker } from '../../../crypto/maker-key.ts';
 import { generateP256 } from '../../../crypto/primitives.ts';
+import { codeHash } from '../../../fabric/access/codes.ts';
 import type { OpenId } from '../../../fabric/access/openid.ts';
 import { STREAM_EVENTS } from '../../../fabric/api/account-answers.ts';
 import { ACCOUNT_ROUTES } from '../../../fabric/api/account-table.ts';
 import { ROUTES } from '../../../fabric/api/routes.ts';
 import { type Api, startApi } from '../../../fabric/api/server.ts';
+import { estAuthority } from '../../../fabric/est/authority.ts';
+import type { ShownProof } from '../../../fabric/est/messages.ts';
 import { emptyRegistry, openRegistry } from '../../../fabric/open-registry.ts';
 import type { InputOf, OperationName, ViewOf } from '../../../fabric/operations/all.ts';
 import { requestFor } from '../../../fabric/operations/contract/request.ts';
@@ -29,6 +32,7 @@ import { caFolder } from '../openssl-ca.ts';
 import type { WholeRegistry as Registry } from '../place.ts';
 import { wholeOf } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
+import { requestOf } from '../requests.ts';
 import { anyPseudonym, makeRoster, rostered } from '../rosters.ts';
 import { differs, pathsIn, pathsOf, sentAs } from '../strict.ts';
 import { authenticator } from './authenticator.ts';
@@ -273,6 +277,38 @@ test('CAs are answered as described', async () => {
   await run('pki-list', {});
   await run('pki-remove', { id });
   files.remove();
+});
+
+test('a CA of the fabric, its codes and what it issues are answered as described', async () => {
+  const { view } = await run('pki-create', { name: 'plant devices', networks: [NETWORK] });
+  const { id } = view.ca;
+  await run('pki-list', {});
+  await run('pki-renew', { id, certificateDays: 30 });
+  const network = { network: NETWORK };
+  const { codes } = await run('code-add', { ...network, name: 'pump-2', address: 'fd00:1:2:3:e::1' });
+  await run('code-add', { ...network, count: 2, hours: 1 });
+  const authority = estAuthority(registry, data);
+  const enrol = (proof: ShownProof) =>
+    authority({
+      kind: 'certificate',
+      proof,
+      request: requestOf({ subject: 'fd00:1:2:3:e::1' }),
+      source: '::1',
+    });
+  const [first] = await enrol({ code: codeHash(codes[0]!.code)! });
+  await enrol({ certificate: first! });
+  const issued = await run('pki-issued', { ...PAGE, ca: id });
+  await run('pki-issued', { limit: 1 });
+  await run('code-list', { limit: 1 });
+  const [renewal, original] = issued.rows;
+  await run('pki-revoke', { id, serial: renewal!.serial, reason: 'lost' });
+  await run('pki-revoke', { id, serial: renewal!.serial, reason: 'lost', lineage: true });
+  await run('pki-issued', { ...PAGE, address: original!.address });
+  await run('code-list', PAGE);
+  const open = (await run('code-list', PAGE)).rows.find(({ state }) => state === 'open')!;
+  await run('code-withdraw', { id: open.id });
+  await run('code-list', PAGE);
+  await run('pki-remove', { id });
 });
 
 test('handshakes, numbers and the audit trail are answered as described', async () => {

@@ -148,6 +148,12 @@ function attempt(remote: Remote, name: string): Promise<string> {
     'pki-crl': { id: 999_999, crl: 'MAA=' },
     'pki-crl-from': { id: 999_999, url: 'https://crl.example.org/ca.crl' },
     'pki-revoke': { id: 999_999, serial: '01', reason: 'x' },
+    'pki-create': { name: 'x', networks: ['fd00:9::/64'] },
+    'pki-renew': { id: 999_999 },
+    'pki-issued': { limit: 10 },
+    'code-add': { network: 'fd00:9::/64' },
+    'code-list': { limit: 10 },
+    'code-withdraw': { id: 999_999 },
     'root-keys-drop': { number: 1, xtt: '00', tls: '00' },
   };
   return remoteClient(remote)(name as OperationName, (inputs[name] ?? { limit: 1 }) as never).then(

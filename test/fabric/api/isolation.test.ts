@@ -97,7 +97,7 @@ test('no answer to one owner has anything of another in it', async () => {
 test('numbers of one owner are its own', async () => {
   const { one, ask, tokenFor } = await servedOwners();
   const answer = await ask(await tokenFor(one), 'GET', '/overview');
-  expect(answer).toContain('"networks":1,"groups":2,"devices":{"total":2');
+  expect(answer).toContain('"networks":1,"groups":2,"devices":{"total":3');
   expect(answer).toContain('"audit":null');
   expect(await ask(await tokenFor(one), 'GET', '/me')).toContain(
     '"owner":"acme","owners":[],"severalOwners":false,"whole":false',

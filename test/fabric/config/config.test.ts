@@ -31,6 +31,7 @@ test('every key can be given', () => {
     identity = { listen = "192.0.2.1:4440", processes = 4, max-connections = 100 }
     tunnel = { listen = "[2001:db8::1]:4430", threads = 16, decommission = false }
     host = { tun = "none", services = ["tcp/22", "udp/8000-8010", "icmp"] }
+    est = { listen = "[::]:9443" }
     dns = { serve = true }
     places = { database = "none" }
     hooks = { mail-file = "/etc/enf/mail", private = true }
@@ -57,6 +58,7 @@ test('every key can be given', () => {
   expect(config).toEqual({
     identity: { listen: { host: '192.0.2.1', port: 4_440 }, processes: 4, maxConnections: 100 },
     tunnel: { listen: { host: '2001:db8::1', port: 4_430 }, threads: 16, decommission: false },
+    est: { listen: { host: '::', port: 9_443 } },
     host: {
       tun: 'none',
       services: {
@@ -101,6 +103,8 @@ test.each([
   ['identity', 'max-connections = 1000001'],
   ['tunnel', 'threads = 17'],
   ['tunnel', 'decommission = "no"'],
+  ['est', 'listen = "localhost:9443"'],
+  ['est', 'listen = 9443'],
   ['host', 'tun = "a/b"'],
   ['host', 'services = ["tcp/0"]'],
   ['host', 'services = "tcp/22"'],

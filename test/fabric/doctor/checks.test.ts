@@ -30,7 +30,14 @@ const databases = (days: number) => ({
 const OVERDUE = { issued: isoTime(NOW - 9 * DAY_MS), next: isoTime(NOW - DAY_MS) };
 /** A CA with a list that is due tomorrow. */
 const ca = (change: Partial<AnchorView>): AnchorView => ({
-  ...{ id: 7, name: 'plant CA', owner: 'default', fingerprint: '', subject: 'CN=x', notAfter: '' },
+  ...{
+    id: 7,
+    name: 'plant CA',
+    owner: 'default',
+    fingerprint: '',
+    subject: 'CN=x',
+    notAfter: isoTime(NOW + 900 * DAY_MS),
+  },
   ...{
     admits: 'listed',
     networks: [],
@@ -40,6 +47,7 @@ const ca = (change: Partial<AnchorView>): AnchorView => ({
     revoked: 0,
     created: '',
     crl: null,
+    issueDays: null,
   },
   lists: [{ issued: isoTime(NOW), next: isoTime(NOW + DAY_MS) }],
   ...change,
@@ -77,6 +85,9 @@ const healthy: Probes = {
     { file: 'router.pem', fromMs: 0, toMs: NOW + 400 * DAY_MS },
   ],
 };
+const ending = (days: number, issueDays: number | null): Partial<Probes> => ({
+  cas: async () => [ca({ id: 3, name: 'plant', notAfter: isoTime(NOW + days * DAY_MS), issueDays })],
+});
 const certificate = (fromDays: number, toDays: number): Partial<Probes> => ({
   certificates: async () => [
     { file: 'router.pem', fromMs: NOW + fromDays * DAY_MS, toMs: NOW + toDays * DAY_MS },
@@ -91,6 +102,23 @@ const silent: Partial<Probes> = {
 
 /** Each check: what is different from a healthy fabric, its outcome, and its message. */
 const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
+  cas: [
+    [{ cas: async () => [] }, 'skipped', /no owner/],
+    [ending(31, null), 'ok', /^1 CA, all valid$/],
+    [ending(29, null), 'warning', /CA 3 \(plant\) expires in 29 days, on 2030-01-30/],
+    [ending(91, 90), 'ok', /all valid/],
+    [ending(89, 90), 'warning', /expires in 89 days/],
+    [ending(-2, 90), 'failed', /has expired on 2029-12-30/],
+    [
+      {
+        cas: async () => {
+          throw new Failure('registry.unusable', 'operator', 'no registry', { action: 'Restore it.' });
+        },
+      },
+      'failed',
+      /no registry/,
+    ],
+  ],
   certificates: [
     [{}, 'ok', /^valid for 400 days$/],
     [certificate(-9, 29), 'warning', /router\.pem expires in 29 days, on 2030-01-30/],

@@ -1,3 +1,4 @@
+import type { CertificateFacts } from '../../../crypto/certificates.ts';
 import { scopeOf } from '../../../fabric/access/scope.ts';
 import { openJobs } from '../../../fabric/jobs/jobs.ts';
 import type { Actor, Presence } from '../../../fabric/operations/contract/operation.ts';
@@ -24,7 +25,9 @@ export interface Named {
   readonly person: string;
   readonly personId: string;
   readonly invite: string;
-  readonly ids: Readonly<Record<'alarm' | 'hook' | 'token' | 'job' | 'delivery' | 'rule' | 'ca', number>>;
+  readonly ids: Readonly<
+    Record<'alarm' | 'hook' | 'token' | 'job' | 'delivery' | 'rule' | 'ca' | 'code', number>
+  >;
 }
 
 /** An owner, with one of each. */
@@ -69,6 +72,7 @@ export const ABSENT: Named = {
     delivery: 909_095,
     rule: 909_096,
     ca: 909_097,
+    code: 909_098,
   },
 };
 
@@ -189,8 +193,25 @@ async function plant(
       notAfter: NOW + 1e9,
       admits: 'listed',
       networks: [prefix],
+      issueDays: 90,
     },
   });
+  const codes = [hash.with(1, 100 + number), hash.with(2, 100 + number)];
+  const expires = NOW + 1e8;
+  const [code] = await own.addCodes(
+    actor.name,
+    codes.map((each) => ({ hash: each, network: prefix, expires })),
+  );
+  await registry.issue({ proof: { code: codes[1]! }, spki: hash, source }, ({ serial, until }) => ({
+    certificate: hash,
+    facts: {
+      serial,
+      spki: hash,
+      subject: `CN=${name}`,
+      notBefore: 1,
+      notAfter: until / 1_000,
+    } as CertificateFacts,
+  }));
   const job = await perform('device-bulk', actor, on, { change: 'evict', gid: toHex(group.gid) });
   await registry.signedIn(personId, { via: 'password', from: source });
   return {
@@ -211,6 +232,7 @@ async function plant(
       token: token.id,
       delivery,
       ca: ca.id,
+      code: code!.id,
       job: (job!.view as { id: number }).id,
     },
     secrets: [
@@ -249,6 +271,8 @@ export async function stateOf(registry: WholeRegistry, owner: number): Promise<u
     alarms: await own.alarms(page, true),
     hooks: await own.hooks(),
     cas: await own.anchors(),
+    codes: await own.codes(page),
+    issued: await own.issued(page),
     tokens: await own.tokens(page),
     people: await own.people(page),
     invites: await own.invites(page),
@@ -396,6 +420,18 @@ export const NAMING: Readonly<Record<string, readonly ((of: Named) => Record<str
   'pki-crl': [({ ids }) => ({ id: ids.ca, crl: 'MAA=' })],
   'pki-crl-from': [({ ids }) => ({ id: ids.ca, url: 'https://crl.example.org/ca.crl' })],
   'pki-revoke': [({ ids }) => ({ id: ids.ca, serial: '1', reason: 'mine' })],
+  'pki-create': [
+    ({ prefix }) => ({ name: 'mine', networks: [prefix] }),
+    ({ network }) => ({ name: 'mine', networks: [network] }),
+  ],
+  'pki-renew': [({ ids }) => ({ id: ids.ca }), ({ ids, prefix }) => ({ id: ids.ca, networks: [prefix] })],
+  'pki-issued': [({ ids }) => ({ limit: 9, ca: ids.ca }), ({ address }) => ({ limit: 9, address })],
+  'code-add': [
+    ({ prefix }) => ({ network: prefix }),
+    ({ network }) => ({ network }),
+    ({ address }) => ({ network: OWN_PREFIX, address }),
+  ],
+  'code-withdraw': [({ ids }) => ({ id: ids.code })],
   'token-revoke': [({ ids }) => ({ id: ids.token })],
   'invite-withdraw': [({ invite }) => ({ id: invite })],
   'person-role': [

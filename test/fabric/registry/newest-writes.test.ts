@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { newestWrites } from '../../../fabric/registry/newest-writes.ts';
+import { newestWrites } from '../../../fabric/registry/tunnels/newest-writes.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());

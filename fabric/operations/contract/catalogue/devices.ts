@@ -130,4 +130,43 @@ export const DEVICES: Readonly<Record<string, Entry>> = {
     path: '/cas/{id}/revocations',
     summary: 'Revokes a certificate by its serial number',
   },
+  'pki-create': {
+    permission: 'pki.write',
+    method: 'POST',
+    path: '/issuing-cas',
+    summary: 'Makes a CA whose key the fabric has: it issues certificates of devices',
+    fresh: true,
+  },
+  'pki-renew': {
+    permission: 'pki.write',
+    method: 'POST',
+    path: '/issuing-cas/{id}/renew',
+    summary: 'Makes another certificate for the key of an issuing CA, also for further networks',
+    fresh: true,
+  },
+  'pki-issued': {
+    permission: 'pki.read',
+    method: 'GET',
+    path: '/issued-certificates',
+    summary: 'Certificates that the fabric has issued, newest first',
+  },
+  'code-add': {
+    permission: 'pki.enrol',
+    method: 'POST',
+    path: '/enrolment-codes',
+    summary: 'Makes codes, for each of which one machine gets its first certificate',
+    fresh: true,
+  },
+  'code-list': {
+    permission: 'pki.read',
+    method: 'GET',
+    path: '/enrolment-codes',
+    summary: 'Codes for enrolment, newest first',
+  },
+  'code-withdraw': {
+    permission: 'pki.enrol',
+    method: 'DELETE',
+    path: '/enrolment-codes/{id}',
+    summary: 'Withdraws a code: nobody gets a certificate for it any more',
+  },
 };

@@ -4,10 +4,16 @@ import type { Migration } from './migration.ts';
 import { MIGRATIONS_1 } from './migrations-1.ts';
 import { MIGRATIONS_2 } from './migrations-2.ts';
 import { MIGRATIONS_3 } from './migrations-3.ts';
+import { MIGRATIONS_4 } from './migrations-4.ts';
 import { prepare } from './statements.ts';
 
 /** All steps, in order: a registry's version is the number of those that it has seen. */
-export const MIGRATIONS: readonly Migration[] = [...MIGRATIONS_1, ...MIGRATIONS_2, ...MIGRATIONS_3];
+export const MIGRATIONS: readonly Migration[] = [
+  ...MIGRATIONS_1,
+  ...MIGRATIONS_2,
+  ...MIGRATIONS_3,
+  ...MIGRATIONS_4,
+];
 
 /**
  * Brings the schema up to date, each step in a transaction of its own together with its row in `migration`.

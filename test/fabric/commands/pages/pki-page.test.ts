@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
-import { parseListed } from '../../../../fabric/commands/pki.ts';
+import { parseListed } from '../../../../fabric/commands/pki/cas.ts';
 import type { AnchorView } from '../../../../fabric/operations/views/pki.ts';
 import { caFolder } from '../../openssl-ca.ts';
 import { scratch } from '../../place.ts';
@@ -27,6 +27,7 @@ test('every command in docs/pki.md does what the page says', async () => {
   const data = join(scratch(), 'fabric');
   await fabric.json('init', '--data', data);
   await fabric.json('network', 'add', 'fd00:8f80:8000:1::/64', '--name', 'plant', '--data', data);
+  await fabric.json('network', 'add', 'fd00:8f80:8000:2::/64', '--name', 'depot', '--data', data);
   await fabric.serve(data);
   const root = files.ca({ subject: '/CN=root' });
   const leaf = files.leaf({ subject: '/CN=pump', by: root, addresses: [] });
@@ -38,7 +39,7 @@ test('every command in docs/pki.md does what the page says', async () => {
   const key = new X509Certificate(leaf.pem).publicKey.export({ type: 'spki', format: 'pem' });
   writeFileSync(join(files.folder, 'machine.pub'), key);
   writeFileSync(join(files.folder, 'devices.csv'), CSV.replace('5f0c…64 hex digits', spki));
-  expect(lines.length).toBe(10);
+  expect(lines.length).toBe(15);
   for (const line of lines) {
     const [program, ...words] = wordsOf(line);
     expect(program).toBe('enf-fabric');
@@ -49,22 +50,15 @@ test('every command in docs/pki.md does what the page says', async () => {
     expect([line, code, code === 0 ? '' : err]).toEqual([line, 0, '']);
     if (words[1] === 'show')
       expect(out).toMatch(/fetched: {3}not yet from http:\/\/crl\.example\.org\/ca\.crl/);
-    if (words[1] === 'list')
+    if (line === 'enf-fabric pki list')
       expect(out).toMatch(/1 {2}plant CA: listed, fd00:8f80:8000:1::\/64; 3 listed, 0 came/);
   }
   const { rows } = await fabric
     .json('audit', '--limit', '20', '--data', data)
     .then((said) => ({ rows: JSON.stringify(said) }));
-  for (const action of [
-    'pki.add',
-    'pki.import',
-    'pki.crl',
-    'pki.crl-from',
-    'pki.revoke',
-    'pki.remove',
-    'device.register',
-  ])
-    expect(rows).toContain(action);
+  for (const action of ['add', 'import', 'crl', 'crl-from', 'revoke', 'remove', 'create', 'code', 'renew'])
+    expect(rows).toContain(`"pki.${action}"`);
+  expect(rows).toContain('device.register');
 });
 
 test('what is no public key of P-256 is not registered', async () => {

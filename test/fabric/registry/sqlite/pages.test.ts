@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import { EVERYTHING, scopeOf } from '../../../../fabric/access/scope.ts';
 import { listDevices } from '../../../../fabric/registry/sqlite/device-list.ts';
-import { endOpenTunnels } from '../../../../fabric/registry/sqlite/devices.ts';
 import { openDatabase } from '../../../../fabric/registry/sqlite/file/database.ts';
 import { prepare } from '../../../../fabric/registry/sqlite/file/statements.ts';
-import { groupNamed, listGroups } from '../../../../fabric/registry/sqlite/groups.ts';
-import { listHandshakes } from '../../../../fabric/registry/sqlite/handshakes.ts';
-import { listNetworks } from '../../../../fabric/registry/sqlite/networks.ts';
+import { endOpenTunnels } from '../../../../fabric/registry/sqlite/inventory/devices.ts';
+import { groupNamed, listGroups } from '../../../../fabric/registry/sqlite/inventory/groups.ts';
+import { listHandshakes } from '../../../../fabric/registry/sqlite/inventory/handshakes.ts';
+import { listNetworks } from '../../../../fabric/registry/sqlite/inventory/networks.ts';
 import { lastTwins, listAudit } from '../../../../fabric/registry/sqlite/trail/audit.ts';
 import { changesSince } from '../../../../fabric/registry/sqlite/trail/changes.ts';
 import { parsePrefix } from '../../../../protocol/ipv6.ts';

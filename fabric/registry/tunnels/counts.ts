@@ -1,4 +1,4 @@
-import { toHex } from '../../protocol/bytes.ts';
+import { toHex } from '../../../protocol/bytes.ts';
 
 /** Tunnels by device. A newer tunnel replaces an older one: a device is connected as long as one of them is up. */
 export interface TunnelCounts {

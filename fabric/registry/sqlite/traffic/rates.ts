@@ -1,8 +1,8 @@
 import type { Database } from 'better-sqlite3';
-import { Failure } from '../../../protocol/failure.ts';
-import { formatPrefix, matches, type Prefix } from '../../../protocol/ipv6.ts';
-import type { Scope } from '../../access/scope.ts';
-import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
+import { Failure } from '../../../../protocol/failure.ts';
+import { formatPrefix, matches, type Prefix } from '../../../../protocol/ipv6.ts';
+import type { Scope } from '../../../access/scope.ts';
+import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
 import {
   changedRates,
   isBoundless,
@@ -12,17 +12,17 @@ import {
   type RateLimit,
   type RateParty,
   type Rates,
-} from '../rates.ts';
-import type { Act, Device } from '../records.ts';
-import { findDevice } from './devices.ts';
-import { bytes } from './file/database.ts';
-import { inScope } from './file/owned.ts';
-import { prepare } from './file/statements.ts';
-import { findGroup } from './groups.ts';
-import { requireNetwork } from './networks.ts';
+} from '../../rates.ts';
+import type { Act, Device } from '../../records.ts';
+import { bytes } from '../file/database.ts';
+import { inScope } from '../file/owned.ts';
+import { prepare } from '../file/statements.ts';
+import { findDevice } from '../inventory/devices.ts';
+import { findGroup } from '../inventory/groups.ts';
+import { requireNetwork } from '../inventory/networks.ts';
+import { appendAudit } from '../trail/audit.ts';
+import { recordChange } from '../trail/changes.ts';
 import { textOf } from './rules.ts';
-import { appendAudit } from './trail/audit.ts';
-import { recordChange } from './trail/changes.ts';
 
 /** As the table has them: those of more devices come first. */
 const KINDS = ['max', 'any', 'group', 'device'] as const;

@@ -1,4 +1,4 @@
-import { type Rate, tokenBuckets } from '../../os/service/token-buckets.ts';
+import { type Rate, tokenBuckets } from '../../../os/service/token-buckets.ts';
 
 /**
  * Writes of which only the newest one of each key counts: at once while the key has tokens, else as soon as it has one again, and only the

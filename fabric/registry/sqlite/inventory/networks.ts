@@ -1,18 +1,25 @@
 import { randomBytes } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
-import { concat } from '../../../protocol/bytes.ts';
-import { Failure } from '../../../protocol/failure.ts';
-import { formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
-import { DEFAULT_OWNER, HOST, type Scope } from '../../access/scope.ts';
-import { fittingPage, LOOKED_AT, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
-import { type Act, type Network, parseNetwork, type TextFilter, textKey, writingsOf } from '../records.ts';
-import { bytes } from './file/database.ts';
-import { inScope } from './file/owned.ts';
-import { prepare } from './file/statements.ts';
+import { concat } from '../../../../protocol/bytes.ts';
+import { Failure } from '../../../../protocol/failure.ts';
+import { formatPrefix, type Prefix } from '../../../../protocol/ipv6.ts';
+import { DEFAULT_OWNER, HOST, type Scope } from '../../../access/scope.ts';
+import {
+  fittingPage,
+  LOOKED_AT,
+  type Page,
+  type PageRequest,
+  pageOf,
+  parseNumberCursor,
+} from '../../pages.ts';
+import { type Act, type Network, parseNetwork, type TextFilter, textKey, writingsOf } from '../../records.ts';
+import { bytes } from '../file/database.ts';
+import { inScope } from '../file/owned.ts';
+import { prepare } from '../file/statements.ts';
+import { requireActive, requireLent } from '../people/owners.ts';
+import { appendAudit } from '../trail/audit.ts';
+import { recordChange } from '../trail/changes.ts';
 import { unknownNetwork } from './groups.ts';
-import { requireActive, requireLent } from './people/owners.ts';
-import { appendAudit } from './trail/audit.ts';
-import { recordChange } from './trail/changes.ts';
 
 /** What people call a network, and have noted of it. */
 export interface Named {

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Database } from 'better-sqlite3';
-import { Failure } from '../../../protocol/failure.ts';
-import { HOST, type Scope } from '../../access/scope.ts';
-import type { Attempt, Delivery, DueDelivery, Hook } from '../alarms.ts';
-import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
-import type { Act } from '../records.ts';
-import { inScope } from './file/owned.ts';
-import { prepare } from './file/statements.ts';
-import { appendAudit } from './trail/audit.ts';
+import { Failure } from '../../../../protocol/failure.ts';
+import { HOST, type Scope } from '../../../access/scope.ts';
+import type { Attempt, Delivery, DueDelivery, Hook } from '../../alarms.ts';
+import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
+import type { Act } from '../../records.ts';
+import { inScope } from '../file/owned.ts';
+import { prepare } from '../file/statements.ts';
+import { appendAudit } from '../trail/audit.ts';
 
 /** Of one owner, and of the host. */
 const MOST_HOOKS = 20;

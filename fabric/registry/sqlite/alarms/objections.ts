@@ -1,10 +1,10 @@
 import type { Database } from 'better-sqlite3';
-import { secretsEqual } from '../../../crypto/secrets.ts';
-import { toHex } from '../../../protocol/bytes.ts';
-import { HOST, type Scope } from '../../access/scope.ts';
-import type { NewGroup } from '../registry.ts';
+import { secretsEqual } from '../../../../crypto/secrets.ts';
+import { toHex } from '../../../../protocol/bytes.ts';
+import { HOST, type Scope } from '../../../access/scope.ts';
+import type { NewGroup } from '../../registry.ts';
+import { prepare } from '../file/statements.ts';
 import { recordFindings } from './alarms.ts';
-import { prepare } from './file/statements.ts';
 
 /**
  * Raises alarms if somebody tries to claim another owner's group and holds its label: with that owner, who is not told of whom, and with the host.

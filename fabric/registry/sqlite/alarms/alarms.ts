@@ -1,14 +1,14 @@
 import type { Database } from 'better-sqlite3';
-import { Failure } from '../../../protocol/failure.ts';
-import { HOST, type Scope } from '../../access/scope.ts';
-import type { Alarm, AlarmKind, Finding } from '../alarms.ts';
-import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
-import type { Act } from '../records.ts';
-import { FABRIC } from '../registry.ts';
-import { inScope, ownerShown } from './file/owned.ts';
-import { prepare } from './file/statements.ts';
+import { Failure } from '../../../../protocol/failure.ts';
+import { HOST, type Scope } from '../../../access/scope.ts';
+import type { Alarm, AlarmKind, Finding } from '../../alarms.ts';
+import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
+import type { Act } from '../../records.ts';
+import { FABRIC } from '../../registry.ts';
+import { inScope, ownerShown } from '../file/owned.ts';
+import { prepare } from '../file/statements.ts';
+import { appendAudit, TWINS } from '../trail/audit.ts';
 import { announce } from './hooks.ts';
-import { appendAudit, TWINS } from './trail/audit.ts';
 
 /** Open alarms of one kind at most for one owner: what anybody can cause must not fill the disk. */
 const MOST_OF_KIND = 50;
@@ -248,5 +248,26 @@ export function tokensEnding(db: Database, at: number, until: number): Finding[]
     owner,
     subject: `token ${id}`,
     detail: { name, role, expires: iso(expires) },
+  }));
+}
+
+export function casEnding(db: Database, at: number, days: number): Finding[] {
+  const rows = prepare(
+    db,
+    `SELECT id, owner, name, not_after, issue_days FROM
+       (SELECT *, row_number() OVER (PARTITION BY owner ORDER BY not_after) AS n FROM anchor
+        WHERE removed IS NULL AND not_after <= ? + max(?, coalesce(issue_days, 0)) * 86400000) WHERE n <= ${MOST_OF_KIND}`,
+  ).all(at, days) as {
+    id: number;
+    owner: number;
+    name: string;
+    not_after: number;
+    issue_days: number | null;
+  }[];
+  return rows.map(({ id, owner, name, not_after: ends, issue_days: issues }) => ({
+    kind: 'ca.expiring',
+    owner,
+    subject: `CA ${id}`,
+    detail: { name, ends: iso(ends), issuing: issues !== null },
   }));
 }

@@ -1,17 +1,17 @@
 import { createPublicKey } from 'node:crypto';
-import type { Command, Invocation } from '../../cli/program.ts';
-import { readBounded } from '../../os/files/read.ts';
-import { Failure } from '../../protocol/failure.ts';
-import { encodeBase64 } from '../../protocol/identity/base64.ts';
-import { revocationListIn } from '../../protocol/identity/revocation-list.ts';
-import { counted } from '../../protocol/words.ts';
+import type { Command, Invocation } from '../../../cli/program.ts';
+import { readBounded } from '../../../os/files/read.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import { encodeBase64 } from '../../../protocol/identity/base64.ts';
+import { revocationListIn } from '../../../protocol/identity/revocation-list.ts';
+import { counted } from '../../../protocol/words.ts';
 import {
   certificatesIn,
   LISTED_AT_ONCE,
   type ListedRow,
   readListed,
   type WrongLine,
-} from '../operations/contract/ca-files.ts';
+} from '../../operations/contract/ca-files.ts';
 import {
   addAnchor,
   fetchCrlFrom,
@@ -20,12 +20,12 @@ import {
   removeAnchor,
   revokeCertificate,
   takeCrl,
-} from '../operations/pki/cas.ts';
-import { registerKey } from '../operations/pki/keys.ts';
-import type { AnchorView } from '../operations/views/pki.ts';
-import { ADMITS } from '../registry/pki.ts';
-import { type Fabric, OWNED, withFabric } from './common/context.ts';
-import { when } from './common/list.ts';
+} from '../../operations/pki/cas.ts';
+import { registerKey } from '../../operations/pki/keys.ts';
+import type { AnchorView } from '../../operations/views/pki.ts';
+import { ADMITS } from '../../registry/pki.ts';
+import { type Fabric, OWNED, withFabric } from '../common/context.ts';
+import { when } from '../common/list.ts';
 
 /** A list of devices may have some 100,000 rows. */
 const LARGEST_FILE = 16 * 1024 * 1024;
@@ -87,7 +87,7 @@ const pkiList: Command = {
         : view.rows
             .map(
               (each) =>
-                `${each.id}  ${each.name}: ${each.admits}, ${each.networks.join(', ')}; ${each.listed} listed, ${each.devices} came, ${each.revoked} revoked; until ${when(each.notAfter)}\n   ${each.subject}, SHA-256 ${each.fingerprint}`,
+                `${each.id}  ${each.name}: ${each.issueDays === null ? each.admits : `issues certificates for ${counted(each.issueDays, 'day')}`}, ${each.networks.join(', ')}; ${each.listed} listed, ${each.devices} came, ${each.revoked} revoked; until ${when(each.notAfter)}\n   ${each.subject}, SHA-256 ${each.fingerprint}`,
             )
             .join('\n'),
     );
@@ -241,16 +241,35 @@ const pkiRevoke: Command = {
   name: 'pki revoke',
   summary: 'Revokes a certificate by its serial number; its device is cut.',
   arguments: '<id> <serial>',
-  options: [{ name: 'reason', value: 'TEXT', help: 'why; stands in the audit trail' }, ...OWNED],
-  examples: ['enf-fabric pki revoke 1 4f:02:9a --reason "stolen from the depot"'],
+  options: [
+    { name: 'reason', value: 'TEXT', help: 'why; stands in the audit trail' },
+    {
+      name: 'lineage',
+      help: 'of a certificate that the fabric has issued: also those that renew it, and that it renews',
+    },
+    ...OWNED,
+  ],
+  examples: [
+    'enf-fabric pki revoke 1 4f:02:9a --reason "stolen from the depot"',
+    'enf-fabric pki revoke 3 6b1f…c2 --reason "stolen from the depot" --lineage',
+  ],
   async run(invocation) {
     const id = idOf(invocation);
-    const input = { id, serial: invocation.positionals[1]!, reason: invocation.required('reason') };
+    const input = {
+      ...{ id, serial: invocation.positionals[1]!, reason: invocation.required('reason') },
+      lineage: invocation.flag('lineage'),
+    };
     const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(revokeCertificate, input));
     invocation.print(view, () =>
-      view.changed
-        ? `The certificate ${input.serial} of CA ${id} is revoked (${effect}).`
-        : `The certificate ${input.serial} of CA ${id} was revoked already.`,
+      [
+        view.changed
+          ? `The certificate ${input.serial} of CA ${id} is revoked (${effect}).`
+          : `The certificate ${input.serial} of CA ${id} was revoked already.`,
+        ...view.revoked.map((serial) => `Revoked with it: ${serial}`),
+        ...view.valid.map(
+          (serial) => `Still valid, of the same lineage: ${serial} (--lineage revokes it, too)`,
+        ),
+      ].join('\n'),
     );
     return undefined;
   },

@@ -1,9 +1,9 @@
 import type { Database } from 'better-sqlite3';
-import { concat, toHex } from '../../../protocol/bytes.ts';
-import { Failure } from '../../../protocol/failure.ts';
-import { formatIpv6 } from '../../../protocol/ipv6.ts';
-import type { Report } from '../../../protocol/tunnel/report.ts';
-import type { Scope } from '../../access/scope.ts';
+import { concat, toHex } from '../../../../protocol/bytes.ts';
+import { Failure } from '../../../../protocol/failure.ts';
+import { formatIpv6 } from '../../../../protocol/ipv6.ts';
+import type { Report } from '../../../../protocol/tunnel/report.ts';
+import type { Scope } from '../../../access/scope.ts';
 import type {
   Act,
   AgentReport,
@@ -12,14 +12,14 @@ import type {
   DeviceStanding,
   GroupStatus,
   StandingChange,
-} from '../records.ts';
-import type { DeviceNames } from '../registry.ts';
-import { type CityRow, cityOf } from './counts/cities.ts';
-import { bytes } from './file/database.ts';
-import { inScope } from './file/owned.ts';
-import { prepare } from './file/statements.ts';
-import { appendAudit } from './trail/audit.ts';
-import { recordChange } from './trail/changes.ts';
+} from '../../records.ts';
+import type { DeviceNames } from '../../registry.ts';
+import { type CityRow, cityOf } from '../counts/cities.ts';
+import { bytes } from '../file/database.ts';
+import { inScope } from '../file/owned.ts';
+import { prepare } from '../file/statements.ts';
+import { appendAudit } from '../trail/audit.ts';
+import { recordChange } from '../trail/changes.ts';
 
 const SELECT = `
   SELECT device.*, grp.name AS group_name, grp.status AS group_status, owner.name AS owner_name, grp.anchor AS anchor, grp.keys AS keys,
@@ -230,7 +230,7 @@ export function nameDevice(
 const ownerOf = (db: Database, address: Uint8Array): number =>
   prepare(db, 'SELECT owner FROM device WHERE address = ?').pluck().get(address) as number;
 
-function nameExists(name: string, address: Uint8Array): Failure {
+export function nameExists(name: string, address: Uint8Array): Failure {
   return new Failure(
     'fabric.name-exists',
     'operator',

@@ -1,5 +1,5 @@
-import { toHex } from '../../protocol/bytes.ts';
-import type { Report } from '../../protocol/tunnel/report.ts';
+import { toHex } from '../../../protocol/bytes.ts';
+import type { Report } from '../../../protocol/tunnel/report.ts';
 import { type NewestWrites, newestWrites } from './newest-writes.ts';
 
 /** What is noted of a device's newest tunnel: that it began, that it ended, or both. */

@@ -1,9 +1,9 @@
 import type { Database } from 'better-sqlite3';
-import { fromHex, toHex } from '../../../protocol/bytes.ts';
-import { Failure } from '../../../protocol/failure.ts';
-import { formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
-import { EVERYTHING, type Scope } from '../../access/scope.ts';
-import { fittingPage, LOOKED_AT, type Page, type PageRequest, pageOf, parseCursor } from '../pages.ts';
+import { fromHex, toHex } from '../../../../protocol/bytes.ts';
+import { Failure } from '../../../../protocol/failure.ts';
+import { formatPrefix, type Prefix } from '../../../../protocol/ipv6.ts';
+import { EVERYTHING, type Scope } from '../../../access/scope.ts';
+import { fittingPage, LOOKED_AT, type Page, type PageRequest, pageOf, parseCursor } from '../../pages.ts';
 import {
   type Act,
   type CountedGroup,
@@ -13,15 +13,15 @@ import {
   type TextFilter,
   textKey,
   writingsOf,
-} from '../records.ts';
-import type { GroupChange, NewGroup } from '../registry.ts';
-import { standingCounts } from './counts/tallies.ts';
-import { bytes } from './file/database.ts';
-import { inScope } from './file/owned.ts';
-import { prepare } from './file/statements.ts';
-import { requireActive } from './people/owners.ts';
-import { appendAudit } from './trail/audit.ts';
-import { recordChange } from './trail/changes.ts';
+} from '../../records.ts';
+import type { GroupChange, NewGroup } from '../../registry.ts';
+import { standingCounts } from '../counts/tallies.ts';
+import { bytes } from '../file/database.ts';
+import { inScope } from '../file/owned.ts';
+import { prepare } from '../file/statements.ts';
+import { requireActive } from '../people/owners.ts';
+import { appendAudit } from '../trail/audit.ts';
+import { recordChange } from '../trail/changes.ts';
 
 const SELECT = `
   SELECT gid, gpk, basename, grp.name, network.prefix, grp.owner, owner.name AS owner_name, grp.status, claim_hash, grp.created,

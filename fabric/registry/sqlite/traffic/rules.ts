@@ -1,10 +1,10 @@
 import type { Database } from 'better-sqlite3';
-import { toHex } from '../../../protocol/bytes.ts';
-import { Failure } from '../../../protocol/failure.ts';
-import { formatIpv6, formatPrefix, matches, type Prefix } from '../../../protocol/ipv6.ts';
-import { EVERYTHING, type Scope } from '../../access/scope.ts';
-import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
-import type { Act } from '../records.ts';
+import { toHex } from '../../../../protocol/bytes.ts';
+import { Failure } from '../../../../protocol/failure.ts';
+import { formatIpv6, formatPrefix, matches, type Prefix } from '../../../../protocol/ipv6.ts';
+import { EVERYTHING, type Scope } from '../../../access/scope.ts';
+import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
+import type { Act } from '../../records.ts';
 import {
   MOST_RULES,
   MOST_RULES_OF_OWNER,
@@ -15,15 +15,15 @@ import {
   type RuleDirection,
   type RuleOther,
   type RuleProtocol,
-} from '../rules.ts';
-import { findDevice } from './devices.ts';
-import { bytes } from './file/database.ts';
-import { inScope } from './file/owned.ts';
-import { prepare } from './file/statements.ts';
-import { findGroup } from './groups.ts';
-import { requireNetwork } from './networks.ts';
-import { appendAudit } from './trail/audit.ts';
-import { recordChange } from './trail/changes.ts';
+} from '../../rules.ts';
+import { bytes } from '../file/database.ts';
+import { inScope } from '../file/owned.ts';
+import { prepare } from '../file/statements.ts';
+import { findDevice } from '../inventory/devices.ts';
+import { findGroup } from '../inventory/groups.ts';
+import { requireNetwork } from '../inventory/networks.ts';
+import { appendAudit } from '../trail/audit.ts';
+import { recordChange } from '../trail/changes.ts';
 
 const SELECT = `
   SELECT rule.*, network.prefix, network.owner,

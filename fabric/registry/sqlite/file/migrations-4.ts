@@ -1,0 +1,141 @@
+import type { Migration } from './migration.ts';
+
+export const MIGRATIONS_4: readonly Migration[] = [
+  {
+    name: 'privacy by owner',
+    sql: `
+      -- what was chosen for all is the host's choice: it holds for owners who have none of their own
+      UPDATE setting SET owner = 0 WHERE name = 'privacy' AND owner = 1;
+    `,
+  },
+  {
+    name: 'notes of networks',
+    sql: 'ALTER TABLE network ADD COLUMN note TEXT;',
+  },
+  {
+    name: 'registered keys',
+    sql: `
+      -- 1: its devices have keys that their owner has registered
+      ALTER TABLE grp ADD COLUMN keys INTEGER NOT NULL DEFAULT 0;
+    `,
+  },
+  {
+    name: 'rate limits',
+    sql: `
+      -- packets and bytes in a second. kind: 0 the most that the host allows, 1 of each device, 2 of a group, 3 of a device, whose id or address the key is;
+      -- 0: any number; NULL: as the kind before says
+      CREATE TABLE rate_limit (
+        id           INTEGER PRIMARY KEY AUTOINCREMENT,
+        network      INTEGER NOT NULL REFERENCES network (id),
+        kind         INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 3),
+        key          BLOB NOT NULL,
+        packets_in   INTEGER,
+        bytes_in     INTEGER,
+        packets_out  INTEGER,
+        bytes_out    INTEGER,
+        changed      INTEGER NOT NULL,
+        UNIQUE (network, kind, key)
+      ) STRICT;
+      CREATE INDEX rate_limit_for ON rate_limit (key) WHERE kind = 2;
+    `,
+  },
+  {
+    name: 'resident keys',
+    sql: `
+      -- 1: devices come in only if their roster says that their chips keep their keys
+      ALTER TABLE network ADD COLUMN resident INTEGER NOT NULL DEFAULT 0;
+    `,
+  },
+  {
+    name: 'keys of makers',
+    sql: `
+      -- PEM; NULL: it began before it was kept
+      ALTER TABLE roster ADD COLUMN maker_key TEXT;
+      -- whose rosters have come in force at an owner
+      CREATE TABLE maker_key (
+        id     INTEGER PRIMARY KEY AUTOINCREMENT,
+        owner  INTEGER NOT NULL REFERENCES owner (id),
+        maker  BLOB NOT NULL CHECK (length(maker) = 32),
+        key    TEXT NOT NULL,
+        UNIQUE (owner, maker)
+      ) STRICT;
+    `,
+  },
+  {
+    name: 'banned and evicted',
+    sql: `
+      -- how many devices of a group are both; kept by the trigger
+      ALTER TABLE group_size ADD COLUMN both INTEGER NOT NULL DEFAULT 0;
+      -- a chip that took over an address of another group left its eviction counted there
+      UPDATE group_size SET evicted = 0;
+      UPDATE group_size SET evicted = n, both = twice FROM
+        (SELECT gid AS of_group, count(*) AS n, sum(banned) AS twice FROM device WHERE evicted = 1 GROUP BY gid) WHERE gid = of_group;
+      CREATE TRIGGER device_is_both AFTER UPDATE OF banned, evicted ON device WHEN OLD.banned * OLD.evicted <> NEW.banned * NEW.evicted
+        BEGIN UPDATE group_size SET both = both + NEW.banned * NEW.evicted - OLD.banned * OLD.evicted WHERE gid = NEW.gid; END;
+    `,
+  },
+  {
+    name: 'fetched CRLs',
+    sql: `
+      -- where the list of revoked certificates of a CA is fetched, when next, and what became of it
+      CREATE TABLE list_source (
+        anchor    INTEGER PRIMARY KEY REFERENCES anchor (id),
+        url       TEXT NOT NULL,
+        due       INTEGER NOT NULL,
+        fetched   INTEGER,
+        failures  INTEGER NOT NULL DEFAULT 0,
+        error     TEXT
+      ) STRICT;
+      CREATE INDEX list_source_by_due ON list_source (due);
+    `,
+  },
+  {
+    name: 'issuing CAs',
+    sql: `
+      -- for how many days its certificates hold, of a CA whose key the fabric has; NULL: of one that its owner has
+      ALTER TABLE anchor ADD COLUMN issue_days INTEGER;
+
+      -- SHA-256 of a code, for which a machine of the network gets one certificate: that with the serial number
+      CREATE TABLE enrolment_code (
+        id          INTEGER PRIMARY KEY AUTOINCREMENT,
+        owner       INTEGER NOT NULL REFERENCES owner (id),
+        network     BLOB NOT NULL CHECK (length(network) = 16),
+        hash        BLOB NOT NULL UNIQUE CHECK (length(hash) = 32),
+        name        TEXT,
+        address     BLOB CHECK (length(address) = 16),
+        created_by  TEXT NOT NULL,
+        created     INTEGER NOT NULL,
+        expires     INTEGER NOT NULL,
+        used        INTEGER,
+        serial      BLOB,
+        withdrawn   INTEGER
+      ) STRICT;
+      CREATE INDEX code_of_owner ON enrolment_code (owner, id);
+      CREATE INDEX code_by_end ON enrolment_code (expires);
+      CREATE INDEX code_by_name ON enrolment_code (owner, name) WHERE name IS NOT NULL;
+      CREATE INDEX code_by_address ON enrolment_code (address) WHERE address IS NOT NULL;
+
+      -- lineage: the serial number of the certificate with which the renewals began
+      CREATE TABLE issued (
+        id             INTEGER PRIMARY KEY AUTOINCREMENT,
+        owner          INTEGER NOT NULL REFERENCES owner (id),
+        anchor         INTEGER NOT NULL REFERENCES anchor (id),
+        address        BLOB NOT NULL CHECK (length(address) = 16),
+        serial         BLOB NOT NULL UNIQUE,
+        parent_serial  BLOB,
+        lineage        BLOB NOT NULL,
+        code           INTEGER,
+        spki           BLOB NOT NULL CHECK (length(spki) = 32),
+        certificate    BLOB NOT NULL,
+        created        INTEGER NOT NULL,
+        not_after      INTEGER NOT NULL
+      ) STRICT;
+      CREATE INDEX issued_of_owner ON issued (owner, id);
+      CREATE INDEX issued_of_anchor ON issued (anchor, id);
+      CREATE INDEX issued_by_address ON issued (address, id);
+      CREATE INDEX issued_by_parent ON issued (parent_serial, spki) WHERE parent_serial IS NOT NULL;
+      CREATE INDEX issued_by_lineage ON issued (lineage, not_after);
+      CREATE INDEX issued_by_end ON issued (not_after);
+    `,
+  },
+];

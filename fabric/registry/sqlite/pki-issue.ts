@@ -1,0 +1,424 @@
+import { randomBytes } from 'node:crypto';
+import type { Database } from 'better-sqlite3';
+import { concat, equal, toHex } from '../../../protocol/bytes.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import { formatIpv6 } from '../../../protocol/ipv6.ts';
+import { EVERYTHING, type Scope } from '../../access/scope.ts';
+import { type Identifier, isReserved } from '../address.ts';
+import {
+  type Grant,
+  type IssuedCertificate,
+  type IssuedFilter,
+  type IssueRequest,
+  type IssuingCa,
+  MOST_VALID,
+  type Proof,
+  type RevokedLineage,
+  type SignGrant,
+} from '../issuing.ts';
+import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
+import { MOST_ANCHORS } from '../pki.ts';
+import type { Act } from '../records.ts';
+import { bytes } from './file/database.ts';
+import { inScope } from './file/owned.ts';
+import { prepare } from './file/statements.ts';
+import { deviceBanned, findDevice, nameExists, requireInUse } from './inventory/devices.ts';
+import { requireActive } from './people/owners.ts';
+import { caOf, ISSUES, type IssuerRow, issuerFor, issuingCa } from './pki-anchors.ts';
+import { admitVouched, otherKind, type VouchedParts, vouches } from './pki-arrivals.ts';
+import { type CodeRow, findCode, markCodeUsed } from './pki-codes.ts';
+import { revokeSerial } from './pki-lists.ts';
+import { appendAudit } from './trail/audit.ts';
+import { recordChange } from './trail/changes.ts';
+
+/** Certificates that the fabric issues. Each is recorded in the transaction that takes its device in: none is given away that is not known here. */
+
+interface IssuedRow {
+  id: number;
+  owner: number;
+  anchor: number;
+  address: Uint8Array;
+  serial: Uint8Array;
+  parent_serial: Uint8Array | null;
+  lineage: Uint8Array;
+  code: number | null;
+  spki: Uint8Array;
+  certificate: Uint8Array;
+  created: number;
+  not_after: number;
+}
+
+/** What somebody may have: the first certificate by a code, or the next one after a certificate. */
+interface Right {
+  readonly ca: IssuerRow;
+  readonly code?: CodeRow;
+  readonly parent?: IssuedRow;
+}
+
+const networkOf = (address: Uint8Array): Uint8Array => concat(address.subarray(0, 8), new Uint8Array(8));
+
+/** @throws Failure see `Issuing.entitled` */
+export function rightOf(db: Database, now: number, proof: Proof, anchor?: number): Right {
+  if ('code' in proof) {
+    const code = findCode(db, proof.code, now);
+    if (code === undefined) throw badCode();
+    requireActive(db, code.owner);
+    return { code, ca: ownIssuer(db, now, code.owner, code.network, anchor) };
+  }
+  const parent = issuedAs(db, proof);
+  requireActive(db, parent.owner);
+  requireValid(db, now, parent);
+  requireRenewable(db, parent.address);
+  return { parent, ca: ownIssuer(db, now, parent.owner, networkOf(parent.address), anchor) };
+}
+
+/** @throws Failure `pki.not-issued` */
+function issuedAs(
+  db: Database,
+  { certificate, serial }: { readonly certificate: Uint8Array; readonly serial: Uint8Array },
+): IssuedRow {
+  const row = prepare(db, 'SELECT * FROM issued WHERE serial = ?').get(serial) as IssuedRow | undefined;
+  if (row === undefined || !equal(bytes(row.certificate), certificate)) throw notIssued();
+  return row;
+}
+
+/** A network that has become another owner's is none of this one's any more. @throws Failure `pki.no-issuer` */
+function ownIssuer(
+  db: Database,
+  now: number,
+  owner: number,
+  network: Uint8Array,
+  anchor?: number,
+): IssuerRow {
+  const ca = issuerFor(db, now, network, anchor);
+  if (ca.owner !== owner) throw badCode();
+  if (ca.status !== 'active') throw suspended(ca.name);
+  return ca;
+}
+
+/** @throws Failure `pki.revoked` */
+function requireValid(db: Database, now: number, { anchor, serial, not_after: end }: IssuedRow): void {
+  const stands = vouches(db, { anchor, names: [{ serial, issuerHash: new Uint8Array(0) }] });
+  if (stands && end > now) return;
+  throw new Failure('pki.revoked', 'operator', `the certificate ${stands ? 'has expired' : 'was revoked'}`, {
+    action: 'Enrol the machine anew, with a code of "enf-fabric code add".',
+  });
+}
+
+/** @throws Failure `fabric.device-banned`, `fabric.device-retired`, `pki.evicted`, `fabric.group-suspended`, `fabric.unknown-device` */
+function requireRenewable(db: Database, address: Uint8Array): void {
+  const device = findDevice(db, EVERYTHING, bytes(address));
+  if (device === undefined) throw notIssued();
+  requireUsable(device);
+  if (device.standing === 'evicted') {
+    throw new Failure('pki.evicted', 'operator', `the device ${formatIpv6(device.address)} was evicted`, {
+      action: 'Enrol it anew, with a code for its address: "enf-fabric code add --address".',
+    });
+  }
+}
+
+type Found = NonNullable<ReturnType<typeof findDevice>>;
+
+function requireUsable(device: Found): void {
+  if (device.kind !== 'pki') throw otherKind(device.address);
+  requireInUse(device);
+  if (device.standing === 'banned') throw deviceBanned(device);
+  if (device.groupStatus !== 'active') throw suspended(device.groupName);
+}
+
+const suspended = (group: string): Failure =>
+  new Failure('fabric.group-suspended', 'operator', `the group "${group}" is suspended`, {
+    action: 'End the suspension with "enf-fabric group resume".',
+  });
+
+const badCode = (): Failure =>
+  new Failure('pki.bad-code', 'operator', 'the code is unknown, was used or withdrawn, or has expired', {
+    action: 'Make a new one with "enf-fabric code add".',
+  });
+
+const notIssued = (): Failure =>
+  new Failure('pki.not-issued', 'operator', 'this fabric has not issued the certificate', {
+    action: 'Enrol the machine with a code of "enf-fabric code add".',
+  });
+
+export const entitled = (
+  db: Database,
+  now: number,
+  { proof, anchor }: Pick<IssueRequest, 'proof' | 'anchor'>,
+): { readonly ca: IssuingCa; readonly renews?: Uint8Array } => {
+  const { ca, parent } = rightOf(db, now, proof, anchor);
+  return { ca: caOf(db, ca), ...(parent !== undefined && { renews: bytes(parent.address) }) };
+};
+
+export interface IssueParts extends VouchedParts {
+  readonly identifier: Identifier;
+  readonly sign: SignGrant;
+}
+
+/** Clocks differ by some minutes. */
+const BACKDATED_MS = 300_000;
+const DAY_MS = 86_400_000;
+
+/** See `Issuing.issue`; returns whose address it is, if a device is new, too. */
+export function issue(
+  db: Database,
+  act: Act,
+  { proof, anchor, spki, source }: IssueRequest,
+  parts: IssueParts,
+): { readonly certificate: Uint8Array; readonly admitted?: Uint8Array } {
+  const right = rightOf(db, act.at, proof, anchor);
+  const { ca, code, parent } = right;
+  const before = issuedBefore(db, right, spki);
+  if (before !== undefined && isValid(db, act.at, before)) return { certificate: bytes(before.certificate) };
+  if (code !== undefined && code.used !== null) throw badCode();
+  const address = bytes(
+    parent?.address ?? code?.address ?? freeAddress(db, bytes(code!.network), parts.identifier),
+  );
+  const known = findDevice(db, EVERYTHING, address);
+  if (known !== undefined) requireUsable(known);
+  if (code === undefined) requireFew(db, act.at, address);
+  else supersede(db, act, address, code.id);
+  const grant: Grant = {
+    ...{ ca: caOf(db, ca), address, serial: newSerial(), from: act.at - BACKDATED_MS },
+    until: Math.floor(Math.min(act.at + ca.issue_days * DAY_MS, ca.not_after) / 1_000) * 1_000,
+  };
+  const { certificate, facts } = parts.sign(grant);
+  record(db, act, right, { ...grant, spki, certificate });
+  const gid = bytes(ca.gid);
+  const shown = { anchor: ca.id, names: [], address, gid, facts, source };
+  admitVouched(db, act, shown, parts, code !== undefined);
+  if (code !== undefined) enrolled(db, act, code, grant);
+  return { certificate, ...(known === undefined && { admitted: address }) };
+}
+
+/** 128 bits, the first byte of which is none that DER leaves out. */
+function newSerial(): Uint8Array {
+  for (;;) {
+    const serial = bytes(randomBytes(16));
+    if (serial[0] !== 0) return serial;
+  }
+}
+
+/** What the same proof has got for the same key. */
+function issuedBefore(db: Database, { code, parent }: Right, spki: Uint8Array): IssuedRow | undefined {
+  if (parent !== undefined) {
+    return prepare(
+      db,
+      'SELECT * FROM issued WHERE parent_serial = ? AND spki = ? ORDER BY id DESC LIMIT 1',
+    ).get(parent.serial, spki) as IssuedRow | undefined;
+  }
+  if (code?.serial == null) return undefined;
+  const row = prepare(db, 'SELECT * FROM issued WHERE serial = ?').get(code.serial) as IssuedRow | undefined;
+  return row !== undefined && equal(bytes(row.spki), spki) ? row : undefined;
+}
+
+const isValid = (db: Database, now: number, { anchor, serial, not_after: end }: IssuedRow): boolean =>
+  end > now && vouches(db, { anchor, names: [{ serial, issuerHash: new Uint8Array(0) }] });
+
+/** More than may be at once. */
+const MOST_FOUND = 2 * MOST_VALID;
+
+function validOf(db: Database, now: number, where: 'address' | 'lineage', value: Uint8Array): IssuedRow[] {
+  return prepare(
+    db,
+    `SELECT issued.* FROM issued JOIN anchor ON anchor.id = issued.anchor
+     WHERE issued.${where} = ? AND issued.not_after > ? AND removed IS NULL AND NOT EXISTS
+       (SELECT 1 FROM revoked_certificate AS r WHERE r.anchor = issued.anchor AND r.issuer = x'' AND r.serial = issued.serial)
+     ORDER BY issued.id DESC LIMIT ?`,
+  ).all(value, now, MOST_FOUND) as IssuedRow[];
+}
+
+/** @throws Failure `pki.too-many-valid` */
+function requireFew(db: Database, now: number, address: Uint8Array): void {
+  if (validOf(db, now, 'address', address).length < MOST_VALID) return;
+  throw new Failure(
+    'pki.too-many-valid',
+    'operator',
+    `${formatIpv6(address)} has ${MOST_VALID} certificates that are valid`,
+    { action: 'Revoke those that are not in use, see "enf-fabric pki issued --address".' },
+  );
+}
+
+/** More collisions in a row than this do not happen by chance in a /64. */
+const MAX_COUNTER = 1_000;
+
+/** An address that no device has, as those of chips are chosen; the seed is one that none of them has. */
+function freeAddress(db: Database, network: Uint8Array, identifier: Identifier): Uint8Array {
+  const key = bytes(
+    prepare(db, 'SELECT key FROM network WHERE prefix = ?').pluck().get(network) as Uint8Array,
+  );
+  const seed = bytes(randomBytes(32));
+  const taken = prepare(
+    db,
+    `SELECT EXISTS (SELECT 1 FROM device WHERE address = @address) OR EXISTS (SELECT 1 FROM enrolment_code WHERE address = @address)`,
+  ).pluck();
+  for (let counter = 0; counter < MAX_COUNTER; counter++) {
+    const id = identifier(key, seed, counter);
+    const address = concat(network.subarray(0, 8), id);
+    if (!isReserved(id) && taken.get({ address }) === 0) return address;
+  }
+  throw new Failure('fabric.network-full', 'operator', `no free address after ${MAX_COUNTER} attempts`, {
+    action: 'Verify the registry with "enf-fabric audit"; this does not happen by chance in a /64.',
+  });
+}
+
+/** A code is a new beginning: whoever has a certificate for the address of before is out. */
+function supersede(db: Database, act: Act, address: Uint8Array, code: number): void {
+  const former = validOf(db, act.at, 'address', address);
+  for (const { anchor, serial } of former)
+    revokeSerial(db, EVERYTHING, act, anchor, { serial, reason: `superseded by code ${code}` });
+}
+
+/** How long those that have expired are still listed, and how many that are older go with each that comes. */
+const KEPT_MS = 365 * DAY_MS;
+const REMOVED = 4;
+
+function record(
+  db: Database,
+  act: Act,
+  { ca, code, parent }: Right,
+  {
+    address,
+    serial,
+    spki,
+    certificate,
+    until,
+  }: Grant & { readonly spki: Uint8Array; readonly certificate: Uint8Array },
+): void {
+  prepare(
+    db,
+    'DELETE FROM issued WHERE id IN (SELECT id FROM issued WHERE not_after < ? ORDER BY not_after LIMIT ?)',
+  ).run(act.at - KEPT_MS, REMOVED);
+  prepare(
+    db,
+    `INSERT INTO issued (owner, anchor, address, serial, parent_serial, lineage, code, spki, certificate, created, not_after)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  ).run(
+    ...[ca.owner, ca.id, address, serial, parent?.serial ?? null, parent?.lineage ?? serial],
+    ...[code?.id ?? null, spki, certificate, act.at, until],
+  );
+}
+
+/** @throws Failure `fabric.name-exists` */
+function enrolled(db: Database, act: Act, code: CodeRow, { ca, address, serial }: Grant): void {
+  const { id, owner, name } = code;
+  markCodeUsed(db, act.at, id, serial);
+  if (name !== null) {
+    const other = prepare(db, 'SELECT address FROM device WHERE name = ? AND owner = ? AND address <> ?')
+      .pluck()
+      .get(name, owner, address) as Uint8Array | undefined;
+    if (other !== undefined) throw nameExists(name, bytes(other));
+    prepare(db, 'UPDATE device SET name = ? WHERE address = ?').run(name, address);
+    recordChange(db, 'device', address);
+  }
+  appendAudit(db, {
+    ...act,
+    owner,
+    action: 'pki.enrol',
+    subject: formatIpv6(address),
+    detail: { ca: ca.anchor, serial: toHex(serial), code: id, ...(name !== null && { name }) },
+  });
+}
+
+interface ListedRow extends IssuedRow {
+  owner_name: string;
+  revoked_at: number | null;
+  reason: string | null;
+}
+
+const LISTED = `SELECT issued.*, owner.name AS owner_name, revoked_certificate.at AS revoked_at, reason
+  FROM issued JOIN owner ON owner.id = issued.owner LEFT JOIN revoked_certificate
+    ON revoked_certificate.anchor = issued.anchor AND issuer = x'' AND revoked_certificate.serial = issued.serial`;
+
+export function listIssued(
+  db: Database,
+  scope: Scope,
+  page: PageRequest,
+  { anchor, address }: IssuedFilter = {},
+): Page<IssuedCertificate> {
+  const before = parseNumberCursor('issued', page.after) ?? Number.MAX_SAFE_INTEGER;
+  const own = inScope(scope, 'issued.owner');
+  const narrowed = [
+    ...(anchor === undefined ? [] : [{ sql: 'issued.anchor = ?', value: anchor }]),
+    ...(address === undefined ? [] : [{ sql: 'issued.address = ?', value: address }]),
+  ];
+  const where = ['issued.id < ?', own.sql, ...narrowed.map(({ sql }) => sql)].join(' AND ');
+  const rows = prepare(db, `${LISTED} WHERE ${where} ORDER BY issued.id DESC LIMIT ?`).all(
+    before,
+    ...own.values,
+    ...narrowed.map(({ value }) => value),
+    page.limit + 1,
+  ) as ListedRow[];
+  const { rows: shown, next } = pageOf('issued', page, rows, ({ id }) => id);
+  return { rows: shown.map(issuedOf), next };
+}
+
+const issuedOf = (row: ListedRow): IssuedCertificate => ({
+  serial: bytes(row.serial),
+  ...(row.parent_serial !== null && { parent: bytes(row.parent_serial) }),
+  anchor: row.anchor,
+  owner: row.owner_name,
+  address: bytes(row.address),
+  ...(row.code !== null && { code: row.code }),
+  spki: bytes(row.spki),
+  created: row.created,
+  notAfter: row.not_after,
+  ...(row.revoked_at !== null && { revoked: { at: row.revoked_at, reason: row.reason! } }),
+});
+
+/** @throws Failure `pki.unknown-ca` */
+export function revokeLineage(
+  db: Database,
+  scope: Scope,
+  act: Act,
+  anchor: number,
+  {
+    serial,
+    reason,
+    lineage,
+  }: { readonly serial: Uint8Array; readonly reason: string; readonly lineage: boolean },
+): RevokedLineage {
+  const changed = revokeSerial(db, scope, act, anchor, { serial, reason });
+  const row = prepare(db, 'SELECT lineage FROM issued WHERE serial = ? AND anchor = ?').get(serial, anchor) as
+    | Pick<IssuedRow, 'lineage'>
+    | undefined;
+  const valid = row === undefined ? [] : validOf(db, act.at, 'lineage', row.lineage);
+  if (lineage)
+    for (const each of valid) revokeSerial(db, scope, act, each.anchor, { serial: each.serial, reason });
+  const serials = valid.map((each) => bytes(each.serial));
+  return { changed, revoked: lineage ? serials : [], valid: lineage ? [] : serials };
+}
+
+/** @throws Failure see `Issuing.issuers` */
+export function issuersAsked(
+  db: Database,
+  now: number,
+  { proof, anchor }: { readonly proof?: Proof; readonly anchor?: number },
+): readonly Uint8Array[] {
+  if (anchor !== undefined) return [issuingCa(db, EVERYTHING, anchor).certificate];
+  if (proof !== undefined && 'code' in proof) {
+    const code = findCode(db, proof.code, now);
+    if (code === undefined) throw badCode();
+    return certificatesOf(db, code.owner);
+  }
+  if (proof !== undefined) return certificatesOf(db, issuedAs(db, proof).owner);
+  const owners = prepare(db, `SELECT DISTINCT owner FROM anchor WHERE ${ISSUES} LIMIT 2`)
+    .pluck()
+    .all() as number[];
+  if (owners.length === 1) return certificatesOf(db, owners[0]!);
+  throw new Failure(
+    'pki.which-ca',
+    'operator',
+    owners.length === 0
+      ? 'no CA of this fabric issues certificates'
+      : 'CAs of several owners issue certificates here',
+    { action: 'Send the code as HTTP Basic, or ask for one by its number: /.well-known/est/NUMBER/cacerts.' },
+  );
+}
+
+const certificatesOf = (db: Database, owner: number): readonly Uint8Array[] =>
+  (
+    prepare(db, `SELECT certificate FROM anchor WHERE owner = ? AND ${ISSUES} ORDER BY id DESC LIMIT ?`)
+      .pluck()
+      .all(owner, MOST_ANCHORS) as Uint8Array[]
+  ).map(bytes);
