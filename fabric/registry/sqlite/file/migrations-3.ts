@@ -1,6 +1,6 @@
 import type { Migration } from './migration.ts';
 
-/** From version 14 on. A new step is added at the end. */
+/** From version 14 on. */
 export const MIGRATIONS_3: readonly Migration[] = [
   {
     name: 'accounts that were removed',

@@ -1,5 +1,6 @@
 import type { Migration } from './migration.ts';
 
+/** From version 24 on. A new step is added at the end. */
 export const MIGRATIONS_4: readonly Migration[] = [
   {
     name: 'privacy by owner',
