@@ -152,7 +152,11 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       ...authority.router,
       roots: authority,
       admission: registry,
-      networks: { ...registry, networks: registry.of(EVERYTHING).networks },
+      networks: {
+        ...registry,
+        networks: registry.of(EVERYTHING).networks,
+        pool: registry.of(EVERYTHING).pool,
+      },
       rules: { ...registry, rules: registry.of(EVERYTHING).rules },
       rates: { ...registry, rateLimits: registry.of(EVERYTHING).rateLimits },
       ...(tun === undefined ? {} : { tun }),

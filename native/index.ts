@@ -5,6 +5,7 @@ import type { AcceptorFace } from './acceptor/acceptor.ts';
 import type { DataplaneFace } from './client/client.ts';
 import type { CurvesFace } from './crypto/curves.ts';
 import type { EcdaaFace } from './ecdaa/ecdaa.ts';
+import type { Icmp6Face } from './net/icmp6.ts';
 import type { NetFace } from './net/net.ts';
 import type { NetlinkFace } from './net/netlink.ts';
 import type { PkiFace } from './pki/pki.ts';
@@ -16,6 +17,7 @@ export type Addon = TssFace &
   NetFace &
   AcceptorFace &
   NetlinkFace &
+  Icmp6Face &
   DataplaneFace &
   RouterFace &
   PkiFace &

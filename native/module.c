@@ -32,6 +32,7 @@ NAPI_MODULE_INIT() {
   register_socket(env, exports);
   register_notify(env, exports);
   register_dataplane(env, exports);
+  register_icmp6(env, exports);
   register_netlink(env, exports);
   register_router(env, exports);
   register_listener(env, exports);

@@ -89,6 +89,16 @@ export function matches(prefix: Prefix, address: Uint8Array): boolean {
   return masked.every((byte, i) => byte === own[i]);
 }
 
+/** Whether all addresses of the prefix are global or unique local unicast. */
+export const isInUnicast = (prefix: Prefix): boolean =>
+  UNICAST.some((range) => prefix.length >= range.length && matches(range, prefix.address));
+
+/** 2000::/3 and fc00::/7. */
+const UNICAST: readonly Prefix[] = [
+  { address: Uint8Array.of(0x20, ...new Uint8Array(15)), length: 3 },
+  { address: Uint8Array.of(0xfc, ...new Uint8Array(15)), length: 7 },
+];
+
 function mask(address: Uint8Array, length: number): Uint8Array {
   return address.map((byte, i) => byte & (0xff00 >> Math.min(8, Math.max(0, length - 8 * i))) & 0xff);
 }

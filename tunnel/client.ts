@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs';
 import type { DataplaneCounters, DataplaneEventName, Offload } from '../native/client/client.ts';
 import { addon } from '../native/index.ts';
 import { Failure } from '../protocol/failure.ts';
+import type { Prefix } from '../protocol/ipv6.ts';
 import { type Verdict, verdictOf } from '../protocol/tunnel/verdict.ts';
 import { MAX_PACKET, WIRES, type Wire, type WireChoice } from '../protocol/tunnel/wire.ts';
 import { checkTunName, lostFailure, openFailure } from './tun-failure.ts';
@@ -72,6 +73,8 @@ export interface Dataplane {
   probe(): void;
   /** Sends the packet of a control message, at most 71 bytes, if the router has `asked` on the present connection. */
   sendControl(packet: Uint8Array): void;
+  /** From now on packets from and to this /64 pass, too; undefined: of none. */
+  allow(prefix: Prefix | undefined): void;
   /** Writes a packet to the TUN, as if it had come through the tunnel. False if the kernel refused it. */
   deliver(packet: Uint8Array): boolean;
   /** Once closed, the last values. */
@@ -206,6 +209,10 @@ export function startDataplane(
     },
     sendControl(packet) {
       if (current !== undefined) native.dataplaneSendControl(handle, current.id, packet);
+    },
+    allow: (prefix) => {
+      if (final === undefined)
+        native.dataplaneSetPrefix(handle, prefix?.address.subarray(0, 8) ?? new Uint8Array(0));
     },
     deliver: (packet) => native.dataplaneDeliver(handle, packet),
     counters: () => final ?? native.dataplaneCounters(handle),

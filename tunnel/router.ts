@@ -6,6 +6,7 @@ import type {
   RouterSettings,
   RulesHandle,
 } from '../native/router/router.ts';
+import { concat, u32 } from '../protocol/bytes.ts';
 import type { Prefix } from '../protocol/ipv6.ts';
 import { openBarriers } from './barriers.ts';
 
@@ -32,8 +33,10 @@ export interface RouterThreads {
   forget(address: Uint8Array): void;
   /** True when every thread has done what it was told so far: connections that were ended are cut. False if one has not within `withinMs`. */
   settled(withinMs: number): Promise<boolean>;
-  /** Tells the threads the fabric's networks, /64s; the number of the one at place i is i + 1. */
-  setNetworks(prefixes: readonly Prefix[]): void;
+  /** Tells the threads the fabric's networks, /64s; the number of the one at place i is i + 1. And the pools out of which their devices get /64s. */
+  setNetworks(prefixes: readonly Prefix[], pools: readonly NumberedPool[]): void;
+  /** Gives an admitted peer a /64 beside its address, in place of the one that it had; undefined: none. */
+  delegate(peer: PeerHandle, prefix: Prefix | undefined): void;
   /** Gives the threads the rules of a network, encoded as native/router/rules/rules.h says; none if `rules` is empty. */
   setRules(network: number, rules: Uint8Array): RulesHandle | undefined;
   /** What each of those rules has decided on so far. */
@@ -53,6 +56,12 @@ export interface RouterThreads {
   counters(): readonly RouterCounters[];
   /** Resolves when nothing is open any more. Any number of times. */
   close(): Promise<void>;
+}
+
+/** A prefix of at most 64 bits, and the number of the network whose devices get /64s of it. */
+export interface NumberedPool {
+  readonly prefix: Prefix;
+  readonly network: number;
 }
 
 /** Packets that a rule has decided on, and their bytes. */
@@ -105,7 +114,9 @@ export function startRouterThreads(
     answer: (thread, address, whose) => native.routerAnswer(handle, thread, address, ANSWERS[whose]),
     forget: (address) => native.routerForget(handle, address),
     settled: (withinMs) => barriers.begin(withinMs, (number) => native.routerBarrier(handle, number)),
-    setNetworks: (prefixes) => native.routerNetworks(handle, packed(prefixes)),
+    setNetworks: (prefixes, pools) =>
+      native.routerNetworks(handle, packed(prefixes), concat(...pools.map(packedPool))),
+    delegate: (peer, prefix) => native.routerDelegate(handle, peer, packed(prefix ? [prefix] : [])),
     setRules: (network, rules) => native.routerRules(handle, network, rules),
     ruleCounts(rules) {
       const { buffer } = native.routerRuleCounts(rules);
@@ -131,6 +142,9 @@ export function startRouterThreads(
     },
   };
 }
+
+const packedPool = ({ prefix, network }: NumberedPool): Uint8Array =>
+  concat(packed([prefix]), u32(network), Uint8Array.of(prefix.length));
 
 /** The first eight bytes of each. */
 function packed(prefixes: readonly Prefix[]): Uint8Array {

@@ -8,6 +8,7 @@ import { WIRE_CHOICES } from '../../protocol/tunnel/wire.ts';
 import { estUrl } from './est-url.ts';
 import { readHost } from './host.ts';
 import { proxyUrl } from './proxy-url.ts';
+import { formatService, readService } from './service.ts';
 
 /**
  * The agent's configuration: one table has each key's section, name, type, bounds, default and meaning.
@@ -217,6 +218,25 @@ export const SCHEMA = {
       },
       orEmpty((value) => (ZONE.test(value) ? undefined : 'a domain such as "plant.internal"')),
     ),
+  },
+  delegation: {
+    interface: text(
+      {
+        default: '""',
+        doc: 'LAN interface that gets the /64 which the fabric delegates to this device (prefix.md); empty: none.',
+      },
+      orEmpty((value) =>
+        /^[A-Za-z0-9._-]{1,15}$/.test(value) ? undefined : 'an interface name of at most 15 characters',
+      ),
+    ),
+    open: list('services such as "tcp/22", "udp/5000-5010" or "icmp"', 0, readService, formatService, {
+      default: '[]',
+      doc: 'What others may begin with the machines on the LAN; without it only the answers to what these have begun come in.',
+    }),
+    table: whole(256, 8_000, {
+      default: '2096',
+      doc: 'Routing table for what comes from and goes to the delegated prefix; its number times four is the first of its two rule priorities.',
+    }),
   },
   state: {
     directory: text(

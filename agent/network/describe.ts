@@ -9,6 +9,7 @@ export function describeChange(change: Change): string {
     case 'rename':
       return `name of ${change.to}, which was ${change.from}`;
     case 'address':
+    case 'remove-address':
       return `address ${change.address}`;
     case 'group':
       return `group of ${change.name}`;

@@ -210,7 +210,7 @@ export const missing = <T>(wanted: readonly T[], there: readonly T[]): readonly 
   wanted.filter((each) => !there.some((other) => same(each, other)));
 
 /** What is there and not wanted, and what is there twice. */
-const surplus = <T>(wanted: readonly T[], there: readonly T[]): readonly T[] =>
+export const surplus = <T>(wanted: readonly T[], there: readonly T[]): readonly T[] =>
   there.filter(
     (each, i) =>
       !wanted.some((other) => same(each, other)) || there.findIndex((other) => same(each, other)) < i,

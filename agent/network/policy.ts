@@ -70,8 +70,8 @@ export function isInside({ remote, route }: Pick<Config, 'remote' | 'route'>): b
 }
 
 /** The configuration's part on interface, routes and filter. */
-export function policyOf(config: Pick<Config, 'remote' | 'tunnel' | 'route'>): Policy {
-  const { tunnel, route } = config;
+export function policyOf(config: Pick<Config, 'remote' | 'tunnel' | 'route' | 'delegation'>): Policy {
+  const { tunnel, route, delegation } = config;
   const bypass = route.mode === 'split' && isInside(config);
   return {
     ...(bypass && { bypass }),
@@ -83,6 +83,10 @@ export function policyOf(config: Pick<Config, 'remote' | 'tunnel' | 'route'>): P
     table: route.table,
     mark: bypass && tunnel.fwmark === 0 ? LOCKDOWN_MARK : markOf(route.mode, tunnel.fwmark),
     allowIpv4: route.allowIpv4,
-    trusted: route.trustedInterfaces,
+    // In lockdown machines on the LAN would not even find this host.
+    trusted:
+      delegation.interface === ''
+        ? route.trustedInterfaces
+        : [...route.trustedInterfaces, delegation.interface],
   };
 }

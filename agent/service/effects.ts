@@ -14,6 +14,7 @@ import { namedIdentity } from '../identity/named-certificate.ts';
 import { type CertificateView, identitySession } from '../identity/session.ts';
 import type { CredentialEnd, Goal } from '../lifecycle/situation.ts';
 import { type Clocks, clockCheck } from '../lifecycle/wall-clock.ts';
+import { openDelegatedLan } from '../network/delegated-lan.ts';
 import { openNames } from '../network/names.ts';
 import { policyOf } from '../network/policy.ts';
 import { openReconciler } from '../network/reconciler.ts';
@@ -23,6 +24,7 @@ import type { DeviceRecord } from '../state/state.ts';
 import type { Facts } from '../status/facts.ts';
 import type { TunnelEvent } from '../tunnel/session.ts';
 import { type TunnelPlatform, tlsSession } from '../tunnel/tls-session.ts';
+import { delegation } from './delegation.ts';
 import { departure } from './departure.ts';
 import { keepSelfReport } from './self-report.ts';
 
@@ -68,6 +70,7 @@ export interface Platform extends TunnelPlatform {
   readonly openReconciler: typeof openReconciler;
   /** That of the machine unless given. */
   readonly resolved?: Resolved;
+  readonly openDelegatedLan: typeof openDelegatedLan;
 }
 
 /** Clocks and resolver of the agent; a test brings its own. */
@@ -81,7 +84,7 @@ export interface Environment {
 export function openEffects(
   config: Config,
   log: Log,
-  platform: Platform = { openTun: openTunDevice, openReconciler, sourceTowards },
+  platform: Platform = { openTun: openTunDevice, openReconciler, openDelegatedLan, sourceTowards },
   { clocks, resolver: given }: Environment = { clocks: systemClocks },
 ): Effects {
   const policy = policyOf(config);
@@ -109,9 +112,22 @@ export function openEffects(
   const enrolled = isEnrolled(config) ? enrolledIdentity(options) : undefined;
   const identity =
     enrolled ?? (config.identity.mode === 'pki' ? namedIdentity({ config }) : identitySession(options));
+  const { interface: lan, open, table } = config.delegation;
+  const { device, mtu } = config.tunnel;
+  const prefixes = delegation({
+    ...{ config, store, log, note: self.note },
+    lan:
+      lan === '' ? undefined : platform.openDelegatedLan({ lan, device, mtu, table, open }, log, self.note),
+    allow: (prefix) => tunnel.allow(prefix),
+  });
   const leaving = departure({ config, store, opened: state.opened, wallMs });
   let tell: (event: ConnectionEvent) => void = () => {};
   const receive = async (packet: Uint8Array): Promise<Uint8Array | undefined> => {
+    const learned = prefixes.receive(packet);
+    if (learned !== undefined) {
+      await learned;
+      return undefined;
+    }
     const refusal = leaving.receive(packet);
     if (refusal === undefined) return identity.receive(packet);
     const failure = await refusal;
@@ -136,10 +152,16 @@ export function openEffects(
       report(retired && leaving.asks() ? { kind: 'left', told: true } : event);
     });
   };
+  /** Another address is another device, which has no prefix of this one. */
+  const tlsIdentity: typeof identity.tls = async () => {
+    const found = await identity.tls();
+    await prefixes.begin(found.address);
+    return found;
+  };
   const tunnel = tlsSession({
     config,
     platform,
-    identity: identity.tls,
+    identity: tlsIdentity,
     lookup,
     proxy,
     mark,
@@ -158,7 +180,10 @@ export function openEffects(
     async prepare() {
       await reconciler.start();
       const end = decommissionedOf((await store()).record);
-      return end === undefined ? tracked(identity.prepare()) : { kind: 'erase', told: end.told };
+      if (end !== undefined) return { kind: 'erase', told: end.told };
+      const goal = await tracked(identity.prepare());
+      if (goal.kind === 'connect') await prefixes.begin(goal.address);
+      return goal;
     },
 
     provision(address) {
@@ -182,6 +207,7 @@ export function openEffects(
 
     async erase(told) {
       await underWay;
+      await prefixes.end();
       tunnel.stop();
       tunnel.close();
       await state.tunnelDown();
@@ -204,6 +230,9 @@ export function openEffects(
       self.close();
       await state.tunnelDown();
       await names.stop();
+      await prefixes
+        .close()
+        .catch((error: unknown) => log('warning', `the LAN keeps its prefix: ${String(error)}`));
       tunnel.close();
       await reconciler
         .stop(config.route.persistLockdown)
@@ -221,6 +250,7 @@ export function openEffects(
       certificate: identity.certificate(),
       roots: shownRoots(state.opened()?.record ?? {}),
       ...outOfService(state.opened()?.record ?? {}),
+      delegation: prefixes.facts(),
       traffic: tunnel.traffic(),
       counters: tunnel.counters(),
       silentMs: tunnel.silentMs(),

@@ -29,10 +29,26 @@ export interface Facts {
     | undefined;
   /** When the key is replaced next; undefined if that is off, or there is none. */
   readonly rotation?: RotationFacts | undefined;
+  /** The prefix that the fabric has delegated; undefined if none. */
+  readonly delegation?: DelegationFacts | undefined;
   readonly traffic: Traffic | undefined;
   readonly counters: Counters | undefined;
   /** Milliseconds since anything came from a router that does not answer; absent unless it is silent. */
   readonly silentMs?: number | undefined;
+}
+
+/** A delegated prefix. */
+export interface DelegationFacts {
+  /** A /64. */
+  readonly prefix: string;
+  /** The LAN interface that has it; null: none is configured. */
+  readonly lan: string | null;
+  /** Why it is not announced there; null: it is, or there is no such interface. */
+  readonly failure: {
+    readonly code: string;
+    readonly message: string;
+    readonly action: string | null;
+  } | null;
 }
 
 /** The next rotation of the key. */

@@ -4,7 +4,7 @@ import type { Config } from '../config/config.ts';
 import type { CertificateView } from '../identity/session.ts';
 import { duration } from '../lifecycle/duration.ts';
 import type { CredentialEnd, Situation } from '../lifecycle/situation.ts';
-import type { Facts, Peer } from './facts.ts';
+import type { DelegationFacts, Facts, Peer } from './facts.ts';
 
 /** A view of the running agent, read-only. Times are ISO 8601 by the wall clock of the device. */
 export interface Status {
@@ -60,6 +60,8 @@ export interface Status {
     readonly told: boolean;
     readonly credential: CredentialEnd | null;
   } | null;
+  /** The /64 that the fabric has delegated to this device, for the machines behind it, and the LAN that has it; null if none. */
+  readonly delegation: DelegationFacts | null;
   readonly traffic: Facts['traffic'] | null;
   readonly state: { readonly generation: number | null; readonly quarantined: readonly string[] };
 }
@@ -112,6 +114,7 @@ export function statusOf(snapshot: Snapshot): Status {
     certificate: facts.certificate ?? null,
     rotation: facts.rotation ? { next: facts.rotation.next, failure: facts.rotation.failure ?? null } : null,
     decommission: decommissionOf(facts),
+    delegation: facts.delegation ?? null,
     traffic: facts.traffic ?? null,
     state: { generation: facts.stateGeneration ?? null, quarantined: facts.quarantined },
   };
@@ -178,6 +181,13 @@ function decommissionText({ step, since, told, credential }: NonNullable<Status[
   return `no more since ${since}, ${fabric}${rest[credential ?? 'unfinished']}`;
 }
 
+function delegationText({ prefix, lan, failure }: DelegationFacts): string {
+  if (lan === null) return `${prefix}; delegation.interface names no LAN that has it`;
+  return failure === null
+    ? `${prefix} on ${lan}`
+    : `${prefix}, not announced on ${lan}: ${failure.message} [${failure.code}]`;
+}
+
 /** The status for people. */
 export function describeStatus(status: Status, wallMs: number): string {
   const ago = (time: string): string => duration(Math.max(0, wallMs - Date.parse(time)));
@@ -186,6 +196,7 @@ export function describeStatus(status: Status, wallMs: number): string {
     ['address', status.address ?? 'none yet'],
     ['interface', status.device],
   ];
+  if (status.delegation) rows.push(['prefix', delegationText(status.delegation)]);
   if (status.lastHandshake !== null)
     rows.push(['handshake', `${ago(status.lastHandshake)} ago (${status.lastHandshake})`]);
   if (status.resident !== null) rows.push(['resident', residentText(status.resident, status.mode)]);

@@ -1,4 +1,5 @@
 import type { Failure } from '../../protocol/failure.ts';
+import type { Prefix } from '../../protocol/ipv6.ts';
 import type { Report } from '../../protocol/tunnel/report.ts';
 import type { Dataplane, DataplaneEvent } from '../../tunnel/client.ts';
 
@@ -51,6 +52,8 @@ export interface TunnelSession {
   sendReport(): void;
   /** The same with the device's request, if it has one. */
   sendRequest(): void;
+  /** Packets from and to this /64 pass, too, also on later connections; undefined: of none. */
+  allow(prefix: Prefix | undefined): void;
   /** The interface is of no use any more: it is removed, and a connection is `down` with the failure. */
   lose(failure: Failure): void;
   /** Ends the connection; the interface stays. */

@@ -1,6 +1,6 @@
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
-import { parseIpv6 } from '../../protocol/ipv6.ts';
+import { type Prefix, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { TunDevice } from '../../tunnel/client.ts';
 import type { Config } from '../config/config.ts';
 import type { TlsIdentity } from '../identity/session.ts';
@@ -50,6 +50,7 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
   let raised: Raised | undefined;
   let raising: { readonly address: string; readonly tunnel: Promise<Tunnel> } | undefined;
   let path: Path | undefined;
+  let prefix: Prefix | undefined;
   /** Of the connection that there is, or is being made. */
   let tell: ((event: TunnelEvent) => void) | undefined;
 
@@ -68,6 +69,7 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
     if (raised?.address === address && raised.tunnel.usable) return raised.tunnel;
     close();
     raised = await raiseInterface(options, address);
+    raised.tunnel.allow(prefix);
     return raised.tunnel;
   };
 
@@ -104,6 +106,11 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
         { hosts, port, mark, timeoutMs, ca, names, certificate, key, proxy, wire, lookup },
         (event) => tell?.(event),
       );
+    },
+
+    allow(given) {
+      prefix = given;
+      raised?.tunnel.allow(given);
     },
 
     lose(failure) {

@@ -2,6 +2,7 @@ import { dialDescriptor } from '../../os/net/dial.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
 import { Failure } from '../../protocol/failure.ts';
+import type { Prefix } from '../../protocol/ipv6.ts';
 import { encodeReport } from '../../protocol/tunnel/report.ts';
 import type { WireChoice } from '../../protocol/tunnel/wire.ts';
 import { closeDescriptor, type DataplaneRules, startDataplane, type TunDevice } from '../../tunnel/client.ts';
@@ -45,6 +46,8 @@ export interface Tunnel {
   sendReport(): void;
   /** Sends the device's request to a router that has asked for a report, if there is one. */
   sendRequest(): void;
+  /** Packets from and to this /64 pass, too; undefined: of none. */
+  allow(prefix: Prefix | undefined): void;
   /** Ends the connection; what the host sends meanwhile is dropped. */
   stop(): void;
   /** Writes a packet to the interface, as if it had come from the link. */
@@ -150,6 +153,7 @@ export function openTunnel(
     probe: () => dataplane.probe(),
     sendReport,
     sendRequest,
+    allow: dataplane.allow,
     stop,
     deliver: (packet) => void dataplane.deliver(packet),
     traffic: () => trafficOf(dataplane.counters()),

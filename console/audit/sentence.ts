@@ -93,6 +93,18 @@ const WORDS: Readonly<Record<string, Words>> = {
     detail.required === true
       ? `${who} let ${subject} take only devices whose chips keep their keys`
       : `${who} let ${subject} take devices whatever keeps their keys`,
+  'network.pool': ({ who, subject, detail }) =>
+    detail.pool === null
+      ? `${who} took the prefixes for devices of ${subject} away`
+      : `${who} gave the devices of ${subject} prefixes out of ${field(detail, 'pool')}`,
+  'group.delegate': ({ who, subject }) =>
+    `${who} granted each device of the batch ${short(subject)} a prefix`,
+  'group.withdraw': ({ who, subject }) => `${who} withdrew the prefixes of the batch ${short(subject)}`,
+  'device.delegate': ({ who, subject, detail }) =>
+    detail.gid === undefined
+      ? `${who} granted ${subject} the prefix ${field(detail, 'prefix')}`
+      : `${subject} got the prefix ${field(detail, 'prefix')}, as its batch may`,
+  'device.withdraw': ({ who, subject }) => `${who} withdrew the prefix of ${subject}`,
   'network.remove': ({ who, subject }) => `${who} removed the network ${subject}`,
   'rule.add': ({ who, subject, detail }) =>
     `${who} added ${subject} to ${field(detail, 'network')}: ${ruleText(detail)}`,

@@ -70,6 +70,7 @@ export function DevicePage({ address }: { readonly address: string }) {
             : []),
           ['Note', data.note ?? <span class="quiet">none</span>],
           ['Network', data.network],
+          ...(data.delegated === null ? [] : [['Prefix behind it', data.delegated] as const]),
           ...limitRows(data.limits),
           ['Batch id', <code key="i">{shortGid(data.gid)}</code>],
           ['Admitted', <When key="w" at={data.created} />],

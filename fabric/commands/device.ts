@@ -3,6 +3,7 @@ import { table } from '../../cli/table.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import { listDevices, nameDevice, setStanding, showDevice } from '../operations/devices.ts';
 import { replaceDevice, retireDevice } from '../operations/endings.ts';
+import { delegateToDevice } from '../operations/networks.ts';
 import type { AgentView, DeviceDetails, DeviceView, StandingView } from '../operations/views/devices.ts';
 import { type StandingChange, shortGid } from '../registry/records.ts';
 import { DEVICE_FILTERS, narrowed } from './bulk.ts';
@@ -113,6 +114,7 @@ function deviceText(device: DeviceDetails): string {
       ? []
       : [`Serial    ${device.serial}${device.box === null ? '' : `, box ${device.box}`}`]),
     ...(device.resident === false ? ["Resident  no: its chip does not keep the member's key"] : []),
+    ...(device.delegated === null ? [] : [`Prefix    ${device.delegated}, for the machines behind it`]),
     ...(device.note === null ? [] : [`Note      ${device.note}`]),
     `Standing  ${device.standing}${device.movedTo === undefined ? '' : `; its former chip has ${device.movedTo} now`}`,
     `Tunnel    ${tunnelText(device)}`,
@@ -285,6 +287,29 @@ const deviceNote: Command = {
   },
 };
 
+function delegationCommand(granted: boolean): Command {
+  return {
+    name: granted ? 'device delegate' : 'device withdraw',
+    summary: granted
+      ? 'Grants a device a /64 for the machines behind it.'
+      : 'Withdraws the prefix of a device at once; it is kept for the device.',
+    arguments: '<address>',
+    options: [...OWNED],
+    examples: [`enf-fabric device ${granted ? 'delegate' : 'withdraw'} gateway-3`],
+    async run(invocation) {
+      const input = { address: invocation.positionals[0]!, granted };
+      const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(delegateToDevice, input));
+      const name = namedText(input.address, view.address);
+      invocation.print(view, () => {
+        const has = view.delegated === null ? 'has no prefix' : `has ${view.delegated}`;
+        const byGroup = !granted && view.delegated !== null ? ' still, by its group' : '';
+        return `${name} ${has}${byGroup} (${view.changed ? effect : 'as before'}).`;
+      });
+      return undefined;
+    },
+  };
+}
+
 export const deviceCommands: readonly Command[] = [
   deviceList,
   deviceShow,
@@ -293,6 +318,8 @@ export const deviceCommands: readonly Command[] = [
   standingCommand('evict', 'Disconnects a device; it has to provision again and then keeps its address.'),
   standingCommand('ban', 'Disconnects a device and refuses it until it is unbanned.'),
   standingCommand('unban', 'Admits a banned device again.'),
+  delegationCommand(true),
+  delegationCommand(false),
   deviceRetire,
   deviceReplace,
 ];

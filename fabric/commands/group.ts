@@ -10,6 +10,7 @@ import { counted } from '../../protocol/words.ts';
 import { removeGroup } from '../operations/endings.ts';
 import { admitGroup, changeGroup, listGroups, setGroupStatus } from '../operations/groups.ts';
 import { readLabel } from '../operations/labels.ts';
+import { delegateToGroup } from '../operations/networks.ts';
 import type { GroupView, LabelView } from '../operations/views/groups.ts';
 import { type GroupStatus, shortGid } from '../registry/records.ts';
 import { requireYes, YES } from './common/confirm.ts';
@@ -354,6 +355,29 @@ function numberOf(text: string): number {
   );
 }
 
+function delegationCommand(granted: boolean): Command {
+  return {
+    name: granted ? 'group delegate' : 'group withdraw',
+    summary: granted
+      ? 'Grants each device of a group a /64 for the machines behind it.'
+      : 'Withdraws the prefixes of the devices of a group at once; each is kept for its device.',
+    arguments: '<group>',
+    options: [...OWNED],
+    examples: [`enf-fabric group ${granted ? 'delegate' : 'withdraw'} 3f0c9a52`],
+    async run(invocation) {
+      const input = { gid: invocation.positionals[0]!, granted };
+      const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(delegateToGroup, input));
+      invocation.print(view, () => {
+        if (!view.changed) return `That was so already of "${view.name}".`;
+        return granted
+          ? `Each device of "${view.name}" gets a prefix, those without a tunnel when they connect (${effect}).`
+          : `The devices of "${view.name}" have no prefixes any more, but those that one is granted to by name (${effect}).`;
+      });
+      return undefined;
+    },
+  };
+}
+
 export const groupCommands: readonly Command[] = [
   labelRead,
   groupAdd,
@@ -362,6 +386,8 @@ export const groupCommands: readonly Command[] = [
   groupAnnounce,
   groupLimit,
   groupCountries,
+  delegationCommand(true),
+  delegationCommand(false),
   groupRemove,
   statusCommand(
     'suspend',

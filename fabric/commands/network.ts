@@ -4,7 +4,15 @@ import { Failure } from '../../protocol/failure.ts';
 import { zoneFileHead, zoneRecord } from '../dns/zone-file.ts';
 import { listDevices } from '../operations/devices.ts';
 import { removeNetwork } from '../operations/endings.ts';
-import { addNetwork, listNetworks, renameNetwork, setResidentOnly, setZone } from '../operations/networks.ts';
+import {
+  addNetwork,
+  listDelegations,
+  listNetworks,
+  renameNetwork,
+  setPool,
+  setResidentOnly,
+  setZone,
+} from '../operations/networks.ts';
 import type { NetworkView } from '../operations/views/groups.ts';
 import { eachPage } from '../registry/pages.ts';
 import { requireYes, YES } from './common/confirm.ts';
@@ -181,6 +189,60 @@ async function writeRecords(fabric: Fabric, network: string): Promise<void> {
   }
 }
 
+/** Prefixes for the machines behind devices (docs/prefix.md). */
+
+const networkDelegate: Command = {
+  name: 'network delegate',
+  summary: 'Gives a network the prefix out of which its devices get a /64 each for the machines behind them.',
+  arguments: '<network> <prefix>',
+  options: [...OWNED],
+  examples: [
+    'enf-fabric network delegate plant fd00:8f80:9000::/48',
+    'enf-fabric network delegate plant none',
+  ],
+  async run(invocation) {
+    const [prefix, pool] = invocation.positionals as [string, string];
+    const input = { prefix, pool: pool === 'none' ? '' : pool };
+    const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(setPool, input));
+    invocation.print(view, () =>
+      view.pool === null
+        ? `The devices of ${namedText(prefix, view.prefix)} get no prefixes (${effect}).`
+        : `The prefixes of devices of ${namedText(prefix, view.prefix)} come out of ${view.pool} (${effect}); next: enf-fabric group delegate, or device delegate`,
+    );
+    return undefined;
+  },
+};
+
+const networkDelegations: Command = {
+  name: 'network delegations',
+  summary: 'Lists the prefixes of the devices of a network.',
+  arguments: '<network>',
+  options: [LIMIT, AFTER, ALL, CSV, ...OWNED],
+  examples: ['enf-fabric network delegations plant'],
+  async run(invocation) {
+    await withFabric(invocation, (fabric) =>
+      printList(
+        invocation,
+        fabric,
+        listDelegations,
+        {
+          header: ['PREFIX', 'DEVICE', 'NAME', 'GRANTED'],
+          cells: ({ prefix, address, name, inForce }) => [
+            prefix,
+            address,
+            name ?? '-',
+            inForce ? 'yes' : 'no, but kept for it',
+          ],
+          things: ['prefix', 'prefixes'],
+          none: 'No device has a prefix; grant one with "enf-fabric device delegate".',
+        },
+        { prefix: invocation.positionals[0]! },
+      ),
+    );
+    return undefined;
+  },
+};
+
 const networkRemove: Command = {
   name: 'network remove',
   summary: 'Removes a network that has no groups.',
@@ -203,5 +265,7 @@ export const networkCommands: readonly Command[] = [
   networkZone,
   networkResident,
   networkNames,
+  networkDelegate,
+  networkDelegations,
   networkRemove,
 ];

@@ -1,4 +1,4 @@
-import { configureInterface, routeThrough, unconfigure } from '../../os/linux/iproute.ts';
+import { configureInterface, routeThrough, unconfigure, unroute } from '../../os/linux/iproute.ts';
 import { type KernelChange, watchKernel } from '../../os/linux/netlink.ts';
 import { type Kernel, kernel, MAIN_TABLE } from '../../os/linux/network-config.ts';
 import { repairSchedule, turns } from '../../os/linux/repair-schedule.ts';
@@ -24,33 +24,40 @@ export interface HostRoutes {
   close(): void;
 }
 
+/** What the host should have for a network: its address and the route, and the route to the prefixes of devices. */
+export interface Wanted {
+  readonly network: Prefix;
+  readonly pool: Prefix | undefined;
+}
+
 /**
- * Gives the host its address `<prefix>::1` and a route in every network, also in those added later; takes them from one that is removed. What other
- * programs take away is restored within two seconds.
+ * Gives the host its address `<prefix>::1` and a route in every network, also in those added later, and a route to the prefixes of its devices; takes them
+ * from one that is removed. What other programs take away is restored within two seconds.
  */
 export function installHostRoutes(tun: string, registry: Registry, log: Log): HostRoutes {
   const inTurn = turns();
   const restored = repeatedLine(log, 'warning', { each: 1, periodMs: LINE_EVERY_MS });
   /** What this host should have, by the text of the prefix. */
-  const wanted = new Map<string, Prefix>();
+  const wanted = new Map<string, Wanted>();
   let index: number | undefined;
 
-  const install = async (prefixes: readonly Prefix[]): Promise<void> => {
+  const install = async (networks: readonly Wanted[]): Promise<void> => {
+    const prefixes = networks.map(({ network }) => network);
     await requireOurs(prefixes, tun);
     await configureInterface(tun, TUN_MTU, prefixes.map(ownAddress));
-    for (const prefix of prefixes) await routeThrough(formatPrefix(prefix), tun);
+    for (const prefix of networks.flatMap(routesOf)) await routeThrough(formatPrefix(prefix), tun);
   };
   const installAll = async (): Promise<void> => {
-    for await (const { prefix } of eachRow((page) => registry.of(EVERYTHING).networks(page)))
-      wanted.set(formatPrefix(prefix), prefix);
+    for await (const { prefix, pool } of eachRow((page) => registry.of(EVERYTHING).networks(page)))
+      wanted.set(formatPrefix(prefix), { network: prefix, pool });
     await install([...wanted.values()]);
   };
   const reconcile = async (): Promise<void> => {
     schedule.started();
     const found = await missing(tun, [...wanted.values()], kernel);
     index = found.index;
-    if (!found.link && found.prefixes.length === 0) return;
-    await install(found.prefixes);
+    if (!found.link && found.networks.length === 0) return;
+    await install(found.networks);
     restored('', `${found.text} was changed by another program, and is restored`);
   };
   const schedule = repairSchedule(
@@ -61,9 +68,14 @@ export function installHostRoutes(tun: string, registry: Registry, log: Log): Ho
   );
   const follow = async ({ prefix }: { readonly prefix: Prefix }): Promise<void> => {
     const name = formatPrefix(prefix);
+    const former = wanted.get(name)?.pool;
+    const pool = await registry.of(EVERYTHING).pool(prefix);
+    if (former !== undefined && (pool === undefined || formatPrefix(pool) !== formatPrefix(former)))
+      await unroute(tun, formatPrefix(former));
     if (registry.hasNetwork(prefix.address)) {
-      wanted.set(name, prefix);
-      await install([prefix]);
+      const now = { network: prefix, pool };
+      wanted.set(name, now);
+      await install([now]);
       log('info', `network ${name} is reachable through ${tun}`);
     } else {
       wanted.delete(name);
@@ -94,6 +106,9 @@ export function installHostRoutes(tun: string, registry: Registry, log: Log): Ho
   };
 }
 
+const routesOf = ({ network, pool }: Wanted): readonly Prefix[] =>
+  pool === undefined ? [network] : [network, pool];
+
 const ownAddress = ({ address }: Prefix): string => `${formatIpv6(hostAddress(address))}/128`;
 
 /** Of a change that may have lost its interface, all that is known is that it may be ours. */
@@ -119,8 +134,8 @@ export interface Missing {
   readonly index: number;
   /** It is down, or has another MTU. */
   readonly link: boolean;
-  /** Networks without address or route. */
-  readonly prefixes: readonly Prefix[];
+  /** Those that lack their address or a route. */
+  readonly networks: readonly Wanted[];
   /** In words: "the address fd00::1/128 of enf-fabric0". */
   readonly text: string;
 }
@@ -128,7 +143,7 @@ export interface Missing {
 /** Compares an interface with what it should have. @throws Failure `fabric.tun-gone`, and as `Kernel` */
 export async function missing(
   tun: string,
-  networks: readonly Prefix[],
+  wanted: readonly Wanted[],
   machine: Pick<Kernel, 'interfaces' | 'routes'>,
 ): Promise<Missing> {
   const found = (await machine.interfaces()).find(({ name }) => name === tun);
@@ -139,17 +154,19 @@ export async function missing(
   }
   const routes = new Set((await machine.routes(6, MAIN_TABLE, tun)).map(({ destination }) => destination));
   const link = !found.up || found.mtu !== TUN_MTU;
-  const prefixes: Prefix[] = [];
+  const networks: Wanted[] = [];
   const words: string[] = link ? [`the state of ${tun}`] : [];
-  for (const prefix of networks) {
-    const lacksAddress = !found.addresses.includes(ownAddress(prefix));
-    const lacksRoute = !routes.has(formatPrefix(prefix));
-    if (lacksAddress || lacksRoute) prefixes.push(prefix);
-    if (lacksAddress) words.push(`the address ${ownAddress(prefix)} of ${tun}`);
-    else if (lacksRoute) words.push(`the route to ${formatPrefix(prefix)}`);
+  for (const each of wanted) {
+    const lacksAddress = !found.addresses.includes(ownAddress(each.network));
+    const lost = routesOf(each)
+      .map(formatPrefix)
+      .find((route) => !routes.has(route));
+    if (lacksAddress || lost !== undefined) networks.push(each);
+    if (lacksAddress) words.push(`the address ${ownAddress(each.network)} of ${tun}`);
+    else if (lost !== undefined) words.push(`the route to ${lost}`);
   }
   const more = words.length > 1 ? ` (and ${words.length - 1} more)` : '';
-  return { index: found.index, link, prefixes, text: `${words[0] ?? 'nothing'}${more}` };
+  return { index: found.index, link, networks, text: `${words[0] ?? 'nothing'}${more}` };
 }
 
 /** The host's address in a network is on another interface: a second fabric serves it. @throws Failure `fabric.network-elsewhere` */

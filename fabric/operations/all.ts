@@ -18,9 +18,13 @@ import { cancelJob, listJobs, showJob } from './jobs.ts';
 import { readLabel } from './labels.ts';
 import {
   addNetwork,
+  delegateToDevice,
+  delegateToGroup,
+  listDelegations,
   listNetworks,
   listPrefixes,
   renameNetwork,
+  setPool,
   setResidentOnly,
   setZone,
 } from './networks.ts';
@@ -76,6 +80,8 @@ const ALL = {
   'network-rename': renameNetwork,
   'network-zone': setZone,
   'network-takes': setResidentOnly,
+  'network-pool': setPool,
+  'delegation-list': listDelegations,
   'network-remove': removeNetwork,
   'rule-list': listRules,
   'rule-add': addRule,
@@ -94,6 +100,7 @@ const ALL = {
   'group-remove': removeGroup,
   'group-arrivals': groupArrivals,
   'group-status': setGroupStatus,
+  'group-delegate': delegateToGroup,
   'roster-begin': beginRoster,
   'roster-part': addRosterPart,
   'roster-index': indexRoster,
@@ -112,6 +119,7 @@ const ALL = {
   'device-retire': retireDevice,
   'device-replace': replaceDevice,
   'device-register': registerKey,
+  'device-delegate': delegateToDevice,
   'audit-list': listAudit,
   'audit-verify': verifyAudit,
   'audit-accept-loss': acceptLoss,

@@ -4,6 +4,7 @@ import type { OperationName } from './all.ts';
 import { changedTo, listOf, pageOf } from './contract/output.ts';
 import { AcknowledgedView, AlarmView, DeliveryView, HooksView, IdView, NewHookView } from './views/alarms.ts';
 import { CertificatesView, DroppedKeysView, RotationView } from './views/certificates.ts';
+import { DelegationView, DeviceGrantView, GroupGrantView, PoolView } from './views/delegations.ts';
 import {
   CountView,
   DeviceDetails,
@@ -76,6 +77,8 @@ export const ANSWERS = {
   'network-rename': changedTo(RenamedNetworkView),
   'network-zone': changedTo(ZoneView),
   'network-takes': changedTo(ResidentView),
+  'network-pool': changedTo(PoolView),
+  'delegation-list': pageOf(DelegationView),
   'network-remove': changedTo(RemovedNetworkView),
   'rule-list': pageOf(RuleRow),
   'rule-add': changedTo(RuleView),
@@ -94,6 +97,7 @@ export const ANSWERS = {
   'group-remove': changedTo(RemovedGroupView),
   'group-arrivals': ArrivalsView,
   'group-status': changedTo(GroupStatusView),
+  'group-delegate': changedTo(GroupGrantView),
   'roster-begin': RosterProgressView,
   'roster-part': RosterProgressView,
   'roster-index': changedTo(RosterStatusView),
@@ -112,6 +116,7 @@ export const ANSWERS = {
   'device-retire': changedTo(StandingView),
   'device-replace': changedTo(ReplacedView),
   'device-register': changedTo(RegisteredView),
+  'device-delegate': changedTo(DeviceGrantView),
   'audit-list': pageOf(AuditView),
   'audit-verify': VerifiedView,
   'audit-accept-loss': AcceptedView,

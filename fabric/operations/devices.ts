@@ -113,6 +113,7 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
       serial: listed?.serial ?? null,
       box: listed?.box ?? null,
       resident: listed?.resident ?? null,
+      delegated: await delegatedTo(registry, device),
       city: device.city === undefined ? null : cityView(device.city),
       limits: {
         in: rateView(rates.in),
@@ -136,6 +137,12 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
     };
   },
 );
+
+/** The prefix that a device has now, if it has one. */
+export async function delegatedTo(registry: OwnedReader, device: Device): Promise<string | null> {
+  const delegated = await registry.delegated(device);
+  return delegated === undefined ? null : formatPrefix(delegated);
+}
 
 /** Evicts, bans or unbans a device. @throws Failure `fabric.unknown-device`, `ipv6.bad-address` */
 export const setStanding = operation<{ address: string; change: StandingChange }, Changed<StandingView>>(

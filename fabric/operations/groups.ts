@@ -138,6 +138,7 @@ export const showGroup = operation<{ gid: string }, GroupDetails, ReadContext>(
       ...(await registry.groupNumbers(group.gid)),
       lastArrival: last === undefined ? null : isoTime(last.at),
       ...rosterFields(await registry.roster(group.gid)),
+      delegates: await registry.isGroupGranted(group.gid),
       refusals: refusals.rows.slice(0, REFUSALS_SHOWN).map((row) => handshakeView(row, countryOf)),
       beyondLimits: await knockingOf(beyond),
     };

@@ -21,6 +21,11 @@ export interface Endpoint {
   readonly outdated?: true;
   /** Devices reach each other within one network only. */
   readonly network: Prefix;
+  /**
+   * The /64 that it has for the machines behind it, too; `awaited`: one is granted, and `delegate` gives it; `none`: it has none, and may have had one. Absent:
+   * no device of its network ever had one.
+   */
+  readonly delegated?: Prefix | 'awaited' | 'none';
 }
 
 /** A device that is shut out asks again after so many seconds, so that it is back within a minute when it is readmitted. */
@@ -51,6 +56,8 @@ export interface Admission extends PkiAdmission {
    * change, however many devices the group has. Returns a function that ends the subscription.
    */
   onChange(ofDevice: Listener<Uint8Array>, ofGroup?: Listener<Uint8Array>): () => void;
+  /** Gives a device the prefix that is granted to it, if it has none yet. @throws Failure `fabric.pool-full` */
+  delegate(address: Uint8Array): Promise<void>;
   /** A tunnel of the device began; `from` is the outer address and port. */
   connected(address: Uint8Array, from: string): void;
   /** That tunnel ended, also when a newer one of the same device follows at once. */

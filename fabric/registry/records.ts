@@ -1,6 +1,6 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { formatPrefix, matches, type Prefix, parsePrefix } from '../../protocol/ipv6.ts';
+import { formatPrefix, isInUnicast, type Prefix, parsePrefix } from '../../protocol/ipv6.ts';
 import type { Standing } from './admission.ts';
 
 /** A /64 from which devices get their addresses. */
@@ -15,6 +15,8 @@ export interface Network {
   readonly zone?: string;
   /** Devices come in only if the roster of their group says that their chips keep their keys. */
   readonly residentOnly: boolean;
+  /** The prefix of 48 to 64 bits out of which /64s are delegated to its devices. */
+  readonly pool?: Prefix;
   /** Milliseconds since 1970, as all times here. */
   readonly created: number;
 }
@@ -303,12 +305,6 @@ export function standingOf(device: Device): Standing {
 export function shortGid(gid: Uint8Array): string {
   return toHex(gid).slice(0, 20).match(/.{4}/g)!.join(' ');
 }
-
-/** Whether all addresses of the prefix are global or unique local unicast. */
-export const isInUnicast = (prefix: Prefix): boolean =>
-  UNICAST.some((range) => prefix.length >= range.length && matches(range, prefix.address));
-
-const UNICAST: readonly Prefix[] = [parsePrefix('2000::/3'), parsePrefix('fc00::/7')];
 
 /** A text as texts are searched: the same letters, however composed and whether large or small, of whatever alphabet. */
 export const textKey = (text: string): string => text.normalize('NFC').toLowerCase();

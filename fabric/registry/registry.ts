@@ -5,6 +5,7 @@ import type { Identifier } from './address.ts';
 import type { Admission, Listener } from './admission.ts';
 import type { AlarmReader, Alarms, OwnAlarms } from './alarms.ts';
 import type { Credentials } from './credentials.ts';
+import type { DelegationReader, OwnDelegations } from './delegations.ts';
 import type { Issuing, IssuingReader, OwnIssuing } from './issuing.ts';
 import type { News } from './news.ts';
 import type { Lent, Owners, OwnersReader } from './owners.ts';
@@ -67,6 +68,7 @@ export interface OwnedReader
     PrivacyReader,
     RosterReader,
     PkiReader,
+    DelegationReader,
     IssuingReader {
   readonly scope: Scope;
   /** Oldest first. @throws Failure `fabric.bad-cursor`, as all pages */
@@ -130,8 +132,9 @@ export interface OwnedRegistry
     OwnRosters,
     OwnPki,
     OwnPrivacy,
+    OwnDelegations,
     OwnIssuing {
-  /** @throws Failure `fabric.network-exists`, `fabric.prefix-not-lent`, `fabric.unknown-owner` */
+  /** @throws Failure `fabric.network-exists`, `fabric.prefix-not-lent`, `fabric.prefix-in-use`, `fabric.unknown-owner` */
   addNetwork(actor: string, prefix: Prefix, name: string, note?: string): Promise<Network>;
 
   /**

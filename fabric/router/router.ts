@@ -12,7 +12,7 @@ import {
   startRouterThreads,
   type Whose,
 } from '../../tunnel/router.ts';
-import type { Admission } from '../registry/admission.ts';
+import type { Admission, Endpoint } from '../registry/admission.ts';
 import type { Learned } from '../registry/records.ts';
 import { ownTurn } from '../registry/turns.ts';
 import { type Arrivals, receiveArrivals } from './arrivals.ts';
@@ -261,6 +261,8 @@ function start(options: RouterOptions, numbered: Numbered): Router {
         ? verdictOn(endpoint, provenKey, questions.absence)
         : verdictOnVouched(questions, endpoint, vouched);
     if (verdict !== undefined) sessions.cut(session, verdict, `the registry says ${verdict.kind}`);
+    // Without a verdict the registry has answered, and there is the device.
+    else sessions.update(session, endpoint as Endpoint);
   };
   const reviewGroup = async (gid: Uint8Array): Promise<void> => {
     arrivals.casChanged();

@@ -9,6 +9,7 @@ import type { PeerHandle, RouterThreads } from '../../tunnel/router.ts';
 import type { Admission, Endpoint } from '../registry/admission.ts';
 import { sessionsByGroup } from './by-group.ts';
 import { cloneDetector } from './clones.ts';
+import { delegations } from './delegations.ts';
 import { departures } from './departures.ts';
 import { expiries } from './expiries.ts';
 import type { NetworkTable } from './networks.ts';
@@ -22,6 +23,8 @@ import { connectionTotals, type Totals } from './totals.ts';
 export interface SessionTable {
   /** Begins the session of an authorized device; an older one of the same device is cut. */
   admit(arrival: Arrival, endpoint: Endpoint, provenKey: Uint8Array, vouched?: VouchedSession): void;
+  /** What the registry knows of the device has perhaps changed; it is admitted still. */
+  update(session: Session, endpoint: Endpoint): void;
   /** Ends a session at once; how depends on the verdict and the kind of peer (docs/wire.md). */
   cut(session: Session, verdict: Verdict | undefined, reason: string): void;
   /** A connection has ended, perhaps of a peer that was never admitted. */
@@ -74,6 +77,7 @@ export function sessionTable(
   const order = orderedKeys();
   const totals = connectionTotals<Session>(({ peer }) => threads.counted(peer));
   const detector = cloneDetector();
+  const prefixes = delegations(threads, admission, log);
   const leaving = departures({ threads, admission, ...leave, log });
   let clones = 0;
   let agents = 0;
@@ -147,14 +151,17 @@ export function sessionTable(
       const network = networks.numberOf(endpoint.network);
       threads.admit(session.peer, session.address, network, numbered.numberOf(session.gid));
       roots.admitted(session);
+      prefixes.apply(session, endpoint);
       if (vouched !== undefined) endings.add(session, vouched.until);
     },
+    update: prefixes.apply,
     cut,
     end(id, reason) {
       const session = connected.get(id);
       if (session === undefined) return;
       connected.delete(id);
       roots.ended(session);
+      prefixes.ended(session);
       totals.end(session);
       if (sessions.get(toHex(session.address)) === session) remove(session, reason);
     },
@@ -180,7 +187,8 @@ export function sessionTable(
     },
     close() {
       endings.close();
-      for (const line of [logBegin, logEnd, logClones, logReport, logFailure, leaving]) line.close();
+      for (const line of [logBegin, logEnd, logClones, logReport, logFailure, leaving, prefixes])
+        line.close();
     },
   };
 }

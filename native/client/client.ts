@@ -18,7 +18,7 @@ export type Offload = 0 | 1 | 2;
  * - `up`: the peer has answered; text: its address and port; number: 2 on the wire enf/2, 1 on enf/1, 0 on enftun's own
  * - `verdict`: the router's verdict; verdict: its kind (docs/wire.md), number: seconds
  * - `asked`: the router asks for a report (`dataplaneSendControl`), perhaps before `up`
- * - `control`: `packet` is a message about roots, perhaps before `up`; 32 of a connection at most
+ * - `control`: `packet` is a message about roots or a prefix, perhaps before `up`; 32 of a connection at most
  * - `tun-lost`: the TUN was removed and any connection closed; text: an errno's name. Of no connection (0)
  * - `bad-root`, `bad-credentials`: of no use for TLS; text: OpenSSL's reason
  * - `untrusted`, `clock`: the server's certificate is not valid, because of its dates in the second case; text: why
@@ -152,6 +152,8 @@ export interface DataplaneFace {
   /** Sends a control message of 1 to 71 bytes over connection `id`, if that is still the present one and the router has `asked` there. Of
    * several reports in quick succession only the last may be sent, and so of several others. */
   dataplaneSendControl(datadataplane: DataplaneHandle, id: number, packet: Uint8Array): void;
+  /** From now on also the addresses of this /64 (8 bytes) are the device's, as its own; none: 0 bytes. */
+  dataplaneSetPrefix(dataplane: DataplaneHandle, prefix: Uint8Array): void;
   /** Ends the connection with close_notify, without an event. */
   dataplaneDisconnect(datadataplane: DataplaneHandle): void;
   /** Sends a heartbeat at once and waits for the answer for five seconds at most. Does nothing before the handshake is done. */

@@ -292,6 +292,19 @@ static napi_value dataplane_send_control(napi_env env, napi_callback_info info) 
   return NULL;
 }
 
+static napi_value dataplane_set_prefix(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  size_t count = 2, length = 0;
+  uint8_t *prefix = NULL;
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  struct dataplane *dataplane = dataplane_of(env, arguments[0]);
+  if (dataplane == NULL) return NULL;
+  if (!addon_bytes(env, arguments[1], &prefix, &length) || (length != 0 && length != 8))
+    return addon_bad(env, "dataplaneSetPrefix(dataplane, prefix): expected a Uint8Array of 0 or 8 bytes");
+  if (!dataplane->stopped) dp_thread_set_prefix(dataplane->thread, length == 0 ? NULL : prefix);
+  return NULL;
+}
+
 // dataplaneSilence(dataplane, graceMs): undefined, or milliseconds since something was received.
 static napi_value dataplane_silence(napi_env env, napi_callback_info info) {
   napi_value arguments[2], result;
@@ -359,6 +372,7 @@ void register_dataplane(napi_env env, napi_value exports) {
   addon_function(env, exports, "dataplaneProbe", dataplane_probe);
   addon_function(env, exports, "dataplaneSendControl", dataplane_send_control);
   addon_function(env, exports, "dataplaneDeliver", dataplane_deliver);
+  addon_function(env, exports, "dataplaneSetPrefix", dataplane_set_prefix);
   addon_function(env, exports, "dataplaneCounters", dataplane_counters);
   addon_function(env, exports, "dataplaneSilence", dataplane_silence);
   addon_function(env, exports, "dataplaneClose", dataplane_close);

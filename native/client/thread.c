@@ -29,6 +29,8 @@ struct dp_thread {
   pthread_mutex_t lock;   // of the members below
   struct dp_connect_options *options;
   bool disconnect, probe, quit;
+  bool has_prefix;
+  uint8_t prefix[8];
   struct outgoing outgoing[KINDS];
 };
 
@@ -54,6 +56,8 @@ static bool take_commands(void *owner, struct dp_client *client) {
   bool disconnect = thread->disconnect, probe = thread->probe, quit = thread->quit;
   struct outgoing outgoing[KINDS];
   memcpy(outgoing, thread->outgoing, sizeof outgoing);
+  client->rules.filter.has_prefix = thread->has_prefix;
+  memcpy(client->rules.filter.prefix, thread->prefix, sizeof thread->prefix);
   thread->options = NULL;
   thread->disconnect = thread->probe = false;
   for (int i = 0; i < KINDS; i++) thread->outgoing[i].length = 0;
@@ -143,6 +147,14 @@ void dp_thread_disconnect(struct dp_thread *thread) {
 void dp_thread_probe(struct dp_thread *thread) {
   pthread_mutex_lock(&thread->lock);
   thread->probe = true;
+  pthread_mutex_unlock(&thread->lock);
+  wake(thread);
+}
+
+void dp_thread_set_prefix(struct dp_thread *thread, const uint8_t *prefix) {
+  pthread_mutex_lock(&thread->lock);
+  thread->has_prefix = prefix != NULL;
+  if (prefix != NULL) memcpy(thread->prefix, prefix, sizeof thread->prefix);
   pthread_mutex_unlock(&thread->lock);
   wake(thread);
 }

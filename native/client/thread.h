@@ -23,6 +23,8 @@ void dp_thread_connect(struct dp_thread *thread, struct dp_connect_options *opti
 void dp_thread_disconnect(struct dp_thread *thread);
 // Sends a control message of at most DP_MAX_CONTROL bytes over connection `id`, if that is still the present one and its router has asked for a report.
 void dp_thread_send_control(struct dp_thread *thread, uint32_t id, const uint8_t *packet, uint32_t length);
+// From now on also the addresses of this /64 (8 bytes) are the device's; NULL: of none.
+void dp_thread_set_prefix(struct dp_thread *thread, const uint8_t *prefix);
 // Checks with a heartbeat whether the connection still works.
 void dp_thread_probe(struct dp_thread *thread);
 // Writes a packet to the TUN, as if it had come through the tunnel. False if the kernel refused it.

@@ -7,7 +7,7 @@
 static enum dp_verdict judge(const struct dp_filter *filter, const uint8_t *packet, uint32_t length, size_t address) {
   if (length >= DP_IPV6_HEADER && packet[0] >> 4 == 6) {
     if (dp_get16(packet + 4) != length - DP_IPV6_HEADER) return DP_MALFORMED;
-    return filter->any || memcmp(packet + address, filter->own, 16) == 0 ? DP_PASS : DP_FOREIGN;
+    return filter->any || dp_is_own(filter, packet + address) ? DP_PASS : DP_FOREIGN;
   }
   if (length >= DP_IPV4_HEADER && packet[0] >> 4 == 4) {
     uint32_t header = 4u * (packet[0] & 15);
@@ -86,7 +86,7 @@ static enum dp_verdict check_source(const struct dp_filter *filter, const uint8_
   uint8_t type;
   enum dp_verdict verdict = check_type(packet, length, &type);
   if (verdict != DP_PASS) return verdict;
-  if (memcmp(packet + 8, filter->own, 16) == 0) return DP_FOREIGN;
+  if (dp_is_own(filter, packet + 8)) return DP_FOREIGN;
   if (memcmp(packet + 8, WIRE_ROUTER_ADDRESS, 16) == 0 && type == WIRE_ECHO_REPLY) return DP_PASS;
   return is_no_source6(packet + 8) ? DP_FOREIGN : DP_PASS;
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
   DP_IPV4_HEADER = 20,
@@ -27,14 +28,21 @@ struct dp_headers {
 struct dp_filter {
   bool any;  // every well-formed packet may pass
   bool ipv4;
-  uint8_t own[16];
+  bool has_prefix;  // also the addresses of `prefix`, a /64, are this end's
+  uint8_t own[16], prefix[8];
 };
+
+// Whether the address is this end's: its own, or one of its prefix.
+static inline bool dp_is_own(const struct dp_filter *filter, const uint8_t *address) {
+  return memcmp(address, filter->own, sizeof filter->own) == 0 ||
+         (filter->has_prefix && memcmp(address, filter->prefix, sizeof filter->prefix) == 0);
+}
 
 enum dp_verdict { DP_PASS, DP_MALFORMED, DP_FOREIGN };
 
-// Out of this device: IPv6 from the own address, IPv4 if allowed; the packet's own length field must be its size.
+// Out of this device: IPv6 from an address of its own, IPv4 if allowed; the packet's own length field must be its size.
 enum dp_verdict dp_egress(const struct dp_filter *filter, const uint8_t *packet, uint32_t length);
-// Into this device: IPv6 to the own address, IPv4 if allowed; not from a link-local, multicast, loopback, unspecified or the own address,
+// Into this device: IPv6 to an address of its own, IPv4 if allowed; not from a link-local, multicast, loopback, unspecified or such an address,
 // and no neighbour or router discovery (ICMPv6 133 to 137, also behind extension headers). With `any` only what is malformed is refused.
 enum dp_verdict dp_ingress(const struct dp_filter *filter, const uint8_t *packet, uint32_t length);
 // An IPv6 packet that comes from another link: DP_FOREIGN if its source is link-local, multicast, loopback, unspecified or IPv4's, or if it

@@ -82,3 +82,12 @@ enum {
   WIRE_DECOMMISSION_FORBIDDEN = 1,
   WIRE_DECOMMISSION_TOO_MANY = 2,
 };
+
+// "Prefix": the router tells a device which /64 is delegated to it, or that none is
+enum {
+  WIRE_PREFIX_TYPE = 0xf6,
+  WIRE_PREFIX_NONE = 1,
+  WIRE_PREFIX_DELEGATED = 2,
+  WIRE_PREFIX_NONE_LENGTH = 2,
+  WIRE_PREFIX_DELEGATED_LENGTH = 10,
+};

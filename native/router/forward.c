@@ -256,14 +256,20 @@ void router_forward_from_rings(struct router_thread *thread, uint64_t now) {
   }
 }
 
+static struct router_route *own_route(const struct router_thread *thread, const struct router_peer *peer) {
+  return (struct router_route *)(void *)router_addresstable_find(&thread->routes, peer->address);
+}
+
 void router_add_route(struct router_thread *thread, const struct router_command *command, uint64_t now) {
-  struct router_route *route = router_route_to(thread, command->peer->address);
+  struct router_route *route = own_route(thread, command->peer);
   if (route == NULL) {
     route = calloc(1, sizeof *route);
     if (route == NULL) return;
     memcpy(route->entry.address, command->peer->address, sizeof route->entry.address);
     router_addresstable_add(&thread->routes, &route->entry);
   } else {
+    // A thread is told twice of a peer of its own: when it admits it, and like the others.
+    if (route->peer != command->peer) router_end_delegation(thread, route);
     router_peer_release(route->peer);
   }
   route->peer = router_peer_keep(command->peer);
@@ -273,8 +279,9 @@ void router_add_route(struct router_thread *thread, const struct router_command 
 }
 
 void router_remove_route(struct router_thread *thread, const struct router_command *command) {
-  struct router_route *route = router_route_to(thread, command->peer->address);
+  struct router_route *route = own_route(thread, command->peer);
   if (route == NULL || route->peer != command->peer) return;
+  router_end_delegation(thread, route);
   router_addresstable_remove(&thread->routes, &route->entry);
   router_peer_release(route->peer);
   free(route);

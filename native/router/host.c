@@ -58,6 +58,11 @@ static void look_up(struct router_connection *from, struct dp_frame *frame, uint
 
 void router_to_host(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
   struct router_thread *thread = from->thread;
+  // What is delegated, or may be, is behind a device, which is not connected.
+  if (thread->networks != NULL && router_networks_delegate(thread->networks, frame->packet + 24)) {
+    dp_add(&from->peer->drops.offline, 1);
+    return;
+  }
   // Before JavaScript has told the networks any address may be a device's.
   bool may_be_device = thread->networks == NULL || router_network_of(thread, frame->packet + 24) != 0;
   if (may_be_device) look_up(from, frame, now);

@@ -37,13 +37,26 @@ static const uint8_t *address_of_other(const struct packet *packet) {
   return packet->frame->packet + (packet->direction == ROUTER_OUT ? 24 : 8);
 }
 
+// Which machine behind the device has the address: its last eight bytes; 0: the device itself.
+static uint64_t behind(const struct router_connection *device, const uint8_t *own) {
+  uint64_t machine;
+  if (!device->own.has_prefix || memcmp(own, device->own.own, sizeof device->own.own) == 0) return 0;
+  memcpy(&machine, own + ROUTER_PREFIX, sizeof machine);
+  return machine;
+}
+
+static uint64_t machine_of(const struct packet *packet) {
+  return behind(packet->device, packet->frame->packet + (packet->direction == ROUTER_OUT ? 8 : 24));
+}
+
 static enum router_zone zone_of(uint32_t own, uint32_t network) { return network == own ? ROUTER_ZONE_OWN : ROUTER_ZONE_FOREIGN; }
 
 static struct router_end other_end(const struct router_connection *device, const uint8_t *address) {
   const struct router_thread *thread = device->thread;
   const struct router_route *route = router_route_to(thread, address);
+  // What is behind a device is that device.
   if (route != NULL)
-    return (struct router_end){address, route->group, route->network, zone_of(device->network, route->network)};
+    return (struct router_end){route->peer->address, route->group, route->network, zone_of(device->network, route->network)};
   uint32_t network = thread->networks == NULL ? 0 : router_networks_find(thread->networks, address);
   bool is_host = network != 0 && !router_networks_have_device(thread->networks, address);
   enum router_zone zone = network == 0 ? ROUTER_ZONE_OUTSIDE : is_host ? ROUTER_ZONE_HOST : zone_of(device->network, network);
@@ -123,6 +136,7 @@ static void expect_fragments(const struct packet *packet, struct router_rule_cou
   struct router_flow_key key;
   if (!packet->tuple.fragment || packet->tuple.hidden) return;
   router_flow_fragments(&packet->tuple, address_of_other(packet), &key);
+  key.behind = machine_of(packet);
   if (find_flow(packet, &key) == NULL) add_flow(packet, &key, counted);
 }
 
@@ -141,8 +155,10 @@ static bool is_about_flow(const struct packet *packet) {
   struct router_flow_key key;
   struct dp_tuple quoted;
   if (packet->tuple.protocol != WIRE_ICMPV6 || !dp_tuple_quoted(frame->packet, frame->length, &quoted, &source, &destination)) return false;
-  if (memcmp(way == ROUTER_OUT ? source : destination, packet->device->own.own, 16) != 0) return false;
+  const uint8_t *own = way == ROUTER_OUT ? source : destination;
+  if (!dp_is_own(&packet->device->own, own)) return false;
   if (!router_flow_key(&quoted, way, way == ROUTER_OUT ? destination : source, &key)) return false;
+  key.behind = behind(packet->device, own);
   struct router_flow *flow = find_flow(packet, &key);
   return flow != NULL && !flow->refused;
 }
@@ -154,6 +170,7 @@ static bool judge(const struct packet *packet) {
   struct router_flow *flow = NULL;
   bool is_flow = router_flow_key(tuple, packet->direction, address, &key);
   if (!is_flow && tuple->fragment) router_flow_fragments(tuple, address, &key);
+  key.behind = machine_of(packet);
   if (is_flow || tuple->fragment) flow = find_flow(packet, &key);
   if (flow != NULL && !flow->refused) return pass_with(packet, flow);
   if (!is_flow && is_about_flow(packet)) return true;
@@ -180,6 +197,7 @@ static bool passes_at_once(struct router_connection *device, enum router_directi
   const uint8_t *packet = frame->packet;
   struct router_flow_key key;
   if (!router_flow_plain(packet, frame->length, direction, &key)) return false;
+  key.behind = behind(device, packet + (direction == ROUTER_OUT ? 8 : 24));
   struct router_flow *flow = router_flow_recent(&device->thread->flows, &device->flows, direction, &key);
   if (flow == NULL || flow->generation != device->tenant->generation || flow->refused || now > flow->last + RECENT) return false;
   router_flow_touch(flow, direction, now);

@@ -17,6 +17,7 @@ enum router_command_kind {
   ROUTER_DISCONNECT,  // end the peer's connection: verdict, reset
   ROUTER_ROUTE,       // add a route to the peer's address; network
   ROUTER_UNROUTE,     // remove it, unless a newer peer has it
+  ROUTER_DELEGATE,    // from now on the peer has the /64 of address, too, if delegated is set; else none
   ROUTER_ANSWER,      // answer to ROUTER_ASKS: whose address it is
   ROUTER_FORGET,      // forget the last answer on address
   ROUTER_BARRIER,     // report ROUTER_REACHED with number: what was commanded before has been done
@@ -54,6 +55,7 @@ struct router_command {
   bool reset;    // a peer without control messages gets a TCP reset
   bool excused;  // the peer's source is not charged for the refusal
   bool hard;
+  bool delegated;
 };
 
 struct router_mailbox {

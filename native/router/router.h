@@ -9,6 +9,7 @@
 //   lookup/       whose an address is, asked of JavaScript
 //   napi/         its functions for JavaScript
 //   forward.c      where a packet goes
+//   delegations.c  which device has a /64 behind it
 //   control.c     control messages
 //   host.c        what goes to the host
 //   judge.c       whether rules let a packet pass
@@ -111,11 +112,12 @@ struct router_tenant {
   struct router_sent sent;
 };
 
-// A route: which peer has an address.
+// A route: which peer has an address, or a /64, whose other bytes are 0.
 struct router_route {
   struct router_addresstable_entry entry;
   struct router_peer *peer;
   uint32_t network, group;
+  struct router_route *delegated;  // of an address: the /64 that its peer has, too, or NULL
 };
 
 struct router_thread {
@@ -129,7 +131,7 @@ struct router_thread {
   _Atomic bool sleeping;
 
   struct dp_workspace workspace;
-  struct router_addresstable routes;
+  struct router_addresstable routes, delegations;
   struct router_networks *networks;  // NULL until JavaScript has told them
   struct router_tenant **tenants;  // by network
   size_t tenants_room;
@@ -248,11 +250,19 @@ void router_forward_from_tun(struct router_thread *thread, uint64_t now);
 void router_forward_from_rings(struct router_thread *thread, uint64_t now);
 // Forwards a packet that host.c held to the device that it is for.
 void router_forward_held(struct router_peer *sender, struct dp_frame *frame, uint64_t now);
+// delegations.c: to the device in whose /64 the address lies.
+struct router_route *router_delegated_route_to(const struct router_thread *thread, const uint8_t *address);
+// To the device that has the address, or behind which it is.
 static inline struct router_route *router_route_to(const struct router_thread *thread, const uint8_t *address) {
-  return (struct router_route *)(void *)router_addresstable_find(&thread->routes, address);
+  struct router_route *route = (struct router_route *)(void *)router_addresstable_find(&thread->routes, address);
+  return route != NULL || thread->delegations.count == 0 ? route : router_delegated_route_to(thread, address);
 }
 void router_add_route(struct router_thread *thread, const struct router_command *command, uint64_t now);
 void router_remove_route(struct router_thread *thread, const struct router_command *command);
+// delegations.c: the peer has the /64 of the command, or none any more, if it still has the route to its address.
+void router_delegate(struct router_thread *thread, const struct router_command *command);
+// Takes the /64 from the peer of this route, if it has one.
+void router_end_delegation(struct router_thread *thread, struct router_route *route);
 // judge.c: whether the rules of a device's network let a packet pass out of it or into it, to or from a connected device of `network`, or
 // anything else if that is 0. What does not pass is counted at the device.
 bool router_may_leave(struct router_connection *from, uint32_t network, const struct dp_frame *frame, uint64_t now);

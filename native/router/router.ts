@@ -152,9 +152,15 @@ export interface RouterFace {
   routerBarrier(router: RouterHandle, number: number): void;
   /**
    * The fabric's networks from now on, eight bytes (a /64) for each; the number of the one at place i is i + 1. Until this is called for
-   * the first time any address may be a device's.
+   * the first time any address may be a device's. `pools`, 13 bytes for each: the first eight of its prefix, the number of the network to whose devices
+   * /64s of it are delegated, and the length of the prefix; what is in none of these devices' /64s is dropped.
    */
-  routerNetworks(router: RouterHandle, prefixes: Uint8Array): void;
+  routerNetworks(router: RouterHandle, prefixes: Uint8Array, pools: Uint8Array): void;
+  /**
+   * The admitted peer has also the /64 that begins with these eight bytes, in place of the one that it had; none if there are no bytes. What another
+   * peer still has it does not get.
+   */
+  routerDelegate(router: RouterHandle, peer: PeerHandle, prefix: Uint8Array): void;
   /**
    * Gives all threads the rules of a network (by its number), which take the place of those before; none if `rules` is empty. Each has 56 bytes, at
    * most 1,000 (rules/rules.h). A network without rules is open inside and to the host, and closed to others.

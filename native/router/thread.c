@@ -46,7 +46,8 @@ int router_thread_init(struct router_thread *thread, struct router *router, uint
   thread->tls = router->tls;
   prepare_host(thread, &router->settings);
   bool memory = dp_workspace_init(&thread->workspace, QUEUED_BYTES);
-  memory &= router_addresstable_init(&thread->routes) && router_lookups_init(&thread->lookups);
+  memory &= router_addresstable_init(&thread->routes) && router_addresstable_init(&thread->delegations);
+  memory &= router_lookups_init(&thread->lookups);
   memory &= router_flows_init(&thread->flows, ROUTER_FLOWS, ROUTER_FLOWS_OF_DEVICE);
   memory &= (thread->spare = malloc(DP_EGRESS_ROOM)) != NULL;
   for (uint32_t i = 0; i < router->threads; i++) memory &= router_ring_init(&thread->rings[i]);
@@ -73,14 +74,19 @@ void router_close_queue(struct router_thread *thread) {
   thread->queue = -1;
 }
 
-void router_thread_free(struct router_thread *thread) {
-  if (thread->router == NULL) return;
-  for (struct router_addresstable_entry *entry; thread->routes.buckets != NULL && (entry = router_addresstable_take(&thread->routes)) != NULL;) {
+static void free_routes(struct router_addresstable *table) {
+  for (struct router_addresstable_entry *entry; table->buckets != NULL && (entry = router_addresstable_take(table)) != NULL;) {
     struct router_route *route = (struct router_route *)(void *)entry;
     router_peer_release(route->peer);
     free(route);
   }
-  router_addresstable_free(&thread->routes);
+  router_addresstable_free(table);
+}
+
+void router_thread_free(struct router_thread *thread) {
+  if (thread->router == NULL) return;
+  free_routes(&thread->delegations);
+  free_routes(&thread->routes);
   router_networks_release(thread->networks);
   router_lookups_free(&thread->lookups);
   router_flows_free(&thread->flows);
@@ -174,6 +180,7 @@ static void apply_command(struct router_thread *thread, struct router_command *c
       break;
     case ROUTER_ROUTE: router_add_route(thread, command, now); break;
     case ROUTER_UNROUTE: router_remove_route(thread, command); break;
+    case ROUTER_DELEGATE: router_delegate(thread, command); break;
     case ROUTER_ANSWER:
       router_host_answer(thread, command->address, command->answer, now);
       thread->answers_taken++;

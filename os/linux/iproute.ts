@@ -33,9 +33,11 @@ export async function routeThrough(prefix: string, device: string): Promise<void
 
 /** Removes an address (`addr/len`) and a route of a device; what is not there is gone already. */
 export async function unconfigure(device: string, address: string, prefix: string): Promise<void> {
-  for (const args of [
-    ['-6', 'route', 'flush', prefix, 'dev', device],
-    ['-6', 'addr', 'flush', 'dev', device, 'to', address],
-  ])
-    await ip(...args);
+  await unroute(device, prefix);
+  await ip('-6', 'addr', 'flush', 'dev', device, 'to', address);
+}
+
+/** Removes a route of a device; one that is not there is gone already. */
+export async function unroute(device: string, prefix: string): Promise<void> {
+  await ip('-6', 'route', 'flush', prefix, 'dev', device);
 }

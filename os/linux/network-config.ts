@@ -32,8 +32,10 @@ export interface Rule {
   readonly table: number;
   /** Only packets without this mark. */
   readonly unmarked?: number;
-  /** An address, or absent for any. */
+  /** An address, or a prefix of IPv6; absent for any. */
   readonly from?: string;
+  /** A prefix of IPv6, or absent for any. */
+  readonly to?: string;
   readonly udp?: { readonly sourcePort: number; readonly destinationPort: number };
   /** A route that the table yields is ignored if it leads through an interface of this group (suppress_ifgroup). */
   readonly suppressGroup?: number;
@@ -70,6 +72,8 @@ export interface Kernel {
   filter(name: string): Promise<readonly NftObject[] | undefined>;
   /** True if this host forwards IPv4 or IPv6. */
   forwards(): Promise<boolean>;
+  /** True if it forwards IPv6. */
+  forwardsIpv6?(): Promise<boolean>;
   /** Carries out one change. */
   change(change: Change): Promise<void>;
 }
@@ -78,7 +82,7 @@ export type Change =
   | { readonly kind: 'link'; readonly name: string; readonly mtu: number }
   | { readonly kind: 'rename'; readonly from: string; readonly to: string }
   | { readonly kind: 'group'; readonly name: string; readonly group: number }
-  | { readonly kind: 'address'; readonly name: string; readonly address: string }
+  | { readonly kind: 'address' | 'remove-address'; readonly name: string; readonly address: string }
   | { readonly kind: 'add-rule' | 'remove-rule'; readonly rule: Rule }
   | { readonly kind: 'add-route' | 'remove-route'; readonly route: Route }
   /** Replaces the whole table `inet name` in one transaction by what `objects` add; without objects removes it. */
@@ -118,11 +122,10 @@ export const kernel: Kernel = {
     return withoutHandles(objects(await nft(['-j', '-t', list], 'listing the table')));
   },
   async forwards() {
-    const switches = ['ipv4/ip_forward', 'ipv6/conf/all/forwarding'].map((name) =>
-      readFile(`/proc/sys/net/${name}`, 'latin1').catch(() => '0'),
-    );
-    return (await Promise.all(switches)).some((value) => value.trim() !== '0');
+    const switches = ['ipv4/ip_forward', FORWARDING6].map(isOn);
+    return (await Promise.all(switches)).includes(true);
   },
+  forwardsIpv6: () => isOn(FORWARDING6),
   async change(change) {
     if (change.kind === 'filter') await replaceFilter(change.name, change.objects);
     // Before Linux 6.2 an interface has to be down for it; what that takes away is restored like anything else.
@@ -131,6 +134,11 @@ export const kernel: Kernel = {
     else await ip(...changeArguments(change));
   },
 };
+
+const FORWARDING6 = 'ipv6/conf/all/forwarding';
+
+const isOn = async (name: string): Promise<boolean> =>
+  (await readFile(`/proc/sys/net/${name}`, 'latin1').catch(() => '0')).trim() !== '0';
 
 /** The arguments of `ip` that make a change. */
 export function changeArguments(change: Exclude<Change, { kind: 'filter' }>): readonly string[] {
@@ -143,6 +151,8 @@ export function changeArguments(change: Exclude<Change, { kind: 'filter' }>): re
       return ['link', 'set', 'dev', change.name, 'group', String(change.group)];
     case 'address':
       return ['-6', 'addr', 'replace', change.address, 'dev', change.name, 'nodad'];
+    case 'remove-address':
+      return ['-6', 'addr', 'del', change.address, 'dev', change.name];
     case 'add-rule':
       return [`-${change.rule.family}`, 'rule', 'add', ...ruleArguments(change.rule)];
     case 'remove-rule':
@@ -166,6 +176,7 @@ function ruleArguments(rule: Rule): readonly string[] {
     ...['priority', String(rule.priority)],
     ...(rule.unmarked === undefined ? [] : ['not']),
     ...['from', rule.from ?? 'all'],
+    ...(rule.to === undefined ? [] : ['to', rule.to]),
     ...(rule.unmarked === undefined ? [] : ['fwmark', String(rule.unmarked)]),
     ...(udp ? ['ipproto', '17', 'sport', String(udp.sourcePort), 'dport', String(udp.destinationPort)] : []),
     ...['table', String(rule.table)],
@@ -211,6 +222,9 @@ export function readRules(list: readonly NftObject[], family: Family): readonly 
     ({
       priority,
       src,
+      srclen,
+      dst,
+      dstlen,
       table,
       not,
       fwmark,
@@ -221,14 +235,23 @@ export function readRules(list: readonly NftObject[], family: Family): readonly 
       suppress_prefixlen,
       ...rest
     }) => {
-      const known = (not === undefined) === (fwmark === undefined) && Object.keys(rest).length === 0;
+      // Ours have prefixes in IPv6 only.
+      const selects = (address: unknown, length: unknown): boolean =>
+        length === undefined || (family === 6 && address !== undefined && address !== 'all');
+      const known =
+        (not === undefined) === (fwmark === undefined) &&
+        selects(src, srclen) &&
+        selects(dst, dstlen) &&
+        (dst === undefined || family === 6) &&
+        Object.keys(rest).length === 0;
       const ports = { sourcePort: Number(sport), destinationPort: Number(dport) };
       return {
         family,
         priority: Number(priority),
         table: known ? tableNumber(table) : UNREADABLE,
         ...(fwmark !== undefined && { unmarked: Number(fwmark) }),
-        ...(src !== 'all' && { from: String(src) }),
+        ...(src !== 'all' && { from: selector(src, srclen) }),
+        ...(dst !== undefined && { to: selector(dst, dstlen) }),
         ...(ipproto !== undefined && {
           udp: /^(ipproto-)?(17|udp)$/.test(String(ipproto)) ? ports : { ...ports, sourcePort: UNREADABLE },
         }),
@@ -240,6 +263,10 @@ export function readRules(list: readonly NftObject[], family: Family): readonly 
     },
   );
 }
+
+/** An address, or with its length a prefix. */
+const selector = (address: unknown, length: unknown): string =>
+  length === undefined ? String(address) : canonical(`${address}/${length}`);
 
 const TABLES: Readonly<Record<string, number>> = { local: 255, main: 254, default: 253 };
 const tableNumber = (table: unknown): number => TABLES[String(table)] ?? Number(table);

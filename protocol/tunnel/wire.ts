@@ -73,6 +73,13 @@ export const DECOMMISSION_REFUSED_LENGTH = 3;
 export const DECOMMISSION_FORBIDDEN = 1;
 export const DECOMMISSION_TOO_MANY = 2;
 
+/** "Prefix": the router tells a device which /64 is delegated to it, or that none is. */
+export const PREFIX_TYPE = 0xf6;
+export const PREFIX_NONE = 1;
+export const PREFIX_DELEGATED = 2;
+export const PREFIX_NONE_LENGTH = 2;
+export const PREFIX_DELEGATED_LENGTH = 10;
+
 /** What is offered to the router: the best that both know, or enftun's frames in any case. */
 export const WIRE_CHOICES = ['auto', 'legacy'] as const;
 export type WireChoice = (typeof WIRE_CHOICES)[number];

@@ -77,6 +77,8 @@ export function boot(place: {
   const raised: string[] = [];
   /** What the resolver of the machine was told. */
   const told: string[] = [];
+  /** What the LAN was given, and 'closed'. */
+  const lans: string[] = [];
   /** The source address that the kernel would choose. */
   const way: { source: string | undefined } = { source: '127.0.0.1' };
   const platform: Platform = {
@@ -92,6 +94,12 @@ export function boot(place: {
         );
       },
       stop: async () => {},
+    }),
+    openDelegatedLan: ({ lan }) => ({
+      set: async (prefix, routes) =>
+        void lans.push([lan, ...(prefix ? [prefix, ...routes] : []).map(formatPrefix)].join(' ')),
+      trouble: () => undefined,
+      close: async () => void lans.push('closed'),
     }),
     sourceTowards: () => way.source,
     resolved: {
@@ -115,5 +123,5 @@ export function boot(place: {
   const online = (): Promise<void> => until(() => expect(driver.situation().kind).toBe('online'));
   const trouble = (code: string): Promise<void> =>
     until(() => expect(driver.situation()).toMatchObject({ trouble: { code } }));
-  return { effects, driver, log, tuns, raised, told, way, until, online, trouble };
+  return { effects, driver, log, tuns, raised, told, lans, way, until, online, trouble };
 }

@@ -92,6 +92,7 @@ export function fakeProbes(change: Partial<Probes> = {}): Probes {
       certificate: null,
       rotation: null,
       decommission: null,
+      delegation: null,
       traffic: null,
       state: { generation: 3, quarantined: [] },
     }),

@@ -60,6 +60,7 @@ describe('the Debian package', () => {
       ...['api', 'config', 'dns', 'doctor', 'errors', 'operate', 'pki', 'routes', 'tpm'].map(
         (page) => `usr/share/doc/enf-agent/docs/${page}.md`,
       ),
+      'usr/share/doc/enf-agent/examples/gateway.conf',
       'usr/share/doc/enf-agent/examples/instance.toml',
       'usr/share/doc/enf-agent/sbom.spdx.json',
       'usr/share/lintian/overrides/enf-agent',

@@ -2,6 +2,7 @@ import type { Check } from '../check.ts';
 import { captivePortal } from './captive-portal.ts';
 import { clock } from './clock.ts';
 import { credential } from './credential.ts';
+import { delegation } from './delegation.ts';
 import { disk } from './disk.ts';
 import { dns } from './dns.ts';
 import { foreignManagers } from './foreign-managers.ts';
@@ -28,6 +29,7 @@ export const CHECKS: readonly Check[] = [
   tun,
   ipv6,
   forwarding,
+  delegation,
   foreignManagers,
   tpmDevice,
   tpmCapabilities,

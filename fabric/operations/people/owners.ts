@@ -1,9 +1,8 @@
 import { Failure } from '../../../protocol/failure.ts';
-import { formatPrefix, type Prefix, parsePrefix } from '../../../protocol/ipv6.ts';
+import { formatPrefix, isInUnicast, type Prefix, parsePrefix } from '../../../protocol/ipv6.ts';
 import { OWNER_ROLES, type Role } from '../../access/roles.ts';
 import { EVERYTHING } from '../../access/scope.ts';
 import type { Owner } from '../../registry/owners.ts';
-import { isInUnicast } from '../../registry/records.ts';
 import { badInput, oneOf, text } from '../contract/input.ts';
 import { type Context, isoTime, listOperation, operation, wholeOf } from '../contract/operation.ts';
 import type { OwnerView, PersonRoleView } from '../views/people.ts';

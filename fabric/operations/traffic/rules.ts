@@ -167,7 +167,9 @@ function trafficText({ protocol, ports }: Pick<NewRule, 'protocol' | 'ports'>): 
 /** An end of a packet: what is in no network that the caller sees is outside. */
 async function partyOf(registry: OwnedReader, given: string): Promise<End> {
   if (given === 'host' || given === 'outside') return { kind: given };
-  const address = await addressOf(registry, given);
+  const named = await addressOf(registry, given);
+  // What is behind a device is that device.
+  const address = (await registry.deviceBehind(named)) ?? named;
   const prefix = networkAround(address);
   if (given.includes(':') && !(await isKnown(registry, prefix))) return { kind: 'outside' };
   if (toHex(hostAddress(prefix.address)) === toHex(address)) return { kind: 'host' };

@@ -101,6 +101,11 @@ export const DeviceDetails = named('DeviceDetails', 'A device with its newest ha
   serial: orNull(words('Its serial number, as the roster of its group says; null: it does not.', 'GW-0001')),
   box: orNull(number('The number of the box that it came in, as the roster says; null: it does not.')),
   resident: orNull(RESIDENT),
+  delegated: orNull(
+    prefix(
+      'The /64 that it has for the machines behind it; null: none, or it gets one when it has a tunnel.',
+    ),
+  ),
   city: CITY,
   limits: DEVICE_LIMITS,
   twins: orNull(

@@ -17,6 +17,7 @@ import {
   wordOf,
   words,
 } from '../contract/output.ts';
+import { POOL } from './delegations.ts';
 import { STANDING_COUNTS, StandingView } from './devices.ts';
 import { COUNTRY, HandshakeView } from './handshakes.ts';
 import { GROUP_ROSTER } from './rosters.ts';
@@ -84,6 +85,7 @@ export const GroupDetails = named('GroupDetails', 'A group with what is known of
   connected: count('Devices with a tunnel.'),
   lastArrival: orNull(time('When the last new device came, to the minute; null: none has.')),
   ...GROUP_ROSTER,
+  delegates: whether('Does each of its devices get a prefix for the machines behind it?'),
   refusals: listOf(
     HandshakeView,
     'The newest refused handshakes that claim the group, among the last that are kept: ten at most.',
@@ -158,6 +160,7 @@ export const NetworkView = named('Network', 'A network.', {
   zone: ZONE,
   note: orNull(words('What somebody has noted of it; null: nothing.')),
   residentOnly: RESIDENT_ONLY,
+  pool: POOL,
   host: ipv6("The address of the fabric's host in it."),
   created: time('When it was added.'),
 });

@@ -8,6 +8,7 @@ import type { Act, Device } from '../records.ts';
 import { endAlarmsOfGroup } from './alarms/alarms.ts';
 import { cityId } from './counts/cities.ts';
 import { prepare } from './file/statements.ts';
+import { endDelegation, endGroupGrant, endPool } from './inventory/delegations.ts';
 import { deviceBanned, requireDevice, requireInUse, tunnelDown } from './inventory/devices.ts';
 import { requireGroup } from './inventory/groups.ts';
 import { groupOwner } from './inventory/handshakes.ts';
@@ -31,6 +32,7 @@ export function removeNetwork(db: Database, scope: Scope, act: Act, prefix: Pref
       { action: 'Remove its groups first, see "enf-fabric group list"; a group that has devices stays.' },
     );
   }
+  endPool(db, known.id);
   const rules = removeRulesOf(db, known.id) + removeRulesNaming(db, 'network', prefix.address);
   removeRatesOf(db, known.id);
   prepare(db, 'DELETE FROM network WHERE id = ?').run(known.id);
@@ -59,6 +61,7 @@ export function removeGroup(db: Database, scope: Scope, act: Act, gid: Uint8Arra
   removeRateOfGroup(db, gid);
   const roster = findRoster(db, gid);
   if (roster !== undefined) dropRoster(db, roster.id);
+  endGroupGrant(db, gid);
   prepare(db, 'DELETE FROM group_size WHERE gid = ?').run(gid);
   prepare(db, 'DELETE FROM grp WHERE gid = ?').run(gid);
   recordChange(db, 'group', gid);
@@ -106,6 +109,7 @@ const end = (db: Database, at: number, { address }: Device, movedTo: Uint8Array 
     db,
     'UPDATE device SET retired = ?, moved_to = ?, banned = 0, evicted = 0, name = NULL WHERE address = ?',
   ).run(at, movedTo ?? null, address);
+  endDelegation(db, address);
   recordChange(db, 'device', address);
 };
 

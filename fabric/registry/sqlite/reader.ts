@@ -18,6 +18,13 @@ import { listDevices, listFound, mostFound, placeIn } from './device-list.ts';
 import { guarded } from './file/database.ts';
 import { MIGRATIONS, schemaVersion } from './file/schema.ts';
 import { connect } from './file/statements.ts';
+import {
+  delegatedTo,
+  deviceBehind,
+  findPool,
+  isGroupGranted,
+  listDelegations,
+} from './inventory/delegations.ts';
 import { addressIn, deviceNamed, findDevice, requireDevice } from './inventory/devices.ts';
 import { groupNamed, listGroups } from './inventory/groups.ts';
 import { knocksOf, listHandshakes } from './inventory/handshakes.ts';
@@ -91,6 +98,11 @@ export function readingPart(
     invites: async (page) => read(() => listInvites(db, scope, page, now())),
     tokens: async (page) => read(() => listTokens(db, scope, page)),
     ...rosterReader(db, scope, read),
+    pool: async (network) => read(() => findPool(db, scope, network)),
+    delegations: async (network, page) => read(() => listDelegations(db, scope, network, page)),
+    isGroupGranted: async (gid) => read(() => isGroupGranted(db, gid)),
+    delegated: async (device) => read(() => delegatedTo(db, device)),
+    deviceBehind: async (address) => read(() => deviceBehind(db, scope, address)),
     anchors: async () => read(() => listAnchors(db, scope)),
     codes: async (page) => read(() => listCodes(db, scope, page)),
     issued: async (page, filter) => read(() => listIssued(db, scope, page, filter)),

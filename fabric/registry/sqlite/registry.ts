@@ -19,6 +19,7 @@ import { removeGroup, removeNetwork, replaceDevice, retireDevice } from './endin
 import { emptyDatabase, guarded, openDatabase } from './file/database.ts';
 import { type CommitQueue, commitQueue } from './file/group-commit.ts';
 import { follow } from './follow.ts';
+import { delegate, delegationOf, setGrant, setPool } from './inventory/delegations.ts';
 import {
   findDevice,
   keepReport,
@@ -135,7 +136,8 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     ...tunnels.part,
     ...pkiPart(db, parts, { ...vouched, anchors }),
     ...issuingPart(db, parts, { ...vouched, identifier }),
-    lookup: (address) => read(() => endpointOf(findDevice(db, EVERYTHING, address), restoredAt)),
+    lookup: (address) => read(() => endpointOf(db, findDevice(db, EVERYTHING, address), restoredAt)),
+    delegate: (address) => queue.submit(() => delegate(db, act(FABRIC), address)),
     excluded: () => read(() => excluded(db)),
     hasNetwork: (address) => read(() => hasNetwork(db, address)),
     onChange: (ofDevice, ofGroup) =>
@@ -217,6 +219,9 @@ function changingPart(db: Database, scope: Scope, queue: CommitQueue, act: (acto
       queue.submit(() => nameDevice(db, scope, act(actor), address, change)),
     removeNetwork: (actor, prefix) => queue.submit(() => removeNetwork(db, scope, act(actor), prefix)),
     removeGroup: (actor, gid) => queue.submit(() => removeGroup(db, scope, act(actor), gid)),
+    setPool: (actor, network, pool) => queue.submit(() => setPool(db, scope, act(actor), network, pool)),
+    setGrant: (actor, receiver, granted) =>
+      queue.submit(() => setGrant(db, scope, act(actor), receiver, granted)),
     addRule: (actor, network, rule, place) =>
       queue.submit(() => addRule(db, scope, act(actor), network, rule, place)),
     moveRule: (actor, id, place) => queue.submit(() => moveRule(db, scope, act(actor), id, place)),
@@ -352,13 +357,21 @@ function handshakePart(
   } satisfies Partial<Registry>;
 }
 
-function endpointOf(device: Device | undefined, restoredAt: number | undefined): Endpoint | undefined {
+function endpointOf(
+  db: Database,
+  device: Device | undefined,
+  restoredAt: number | undefined,
+): Endpoint | undefined {
   if (device === undefined) return undefined;
   const { address, longtermKey, gid, network, handshake } = device;
   const outdated = restoredAt !== undefined && handshake.at <= restoredAt;
   // The chip that has this identity has another one now, for which it has to come.
   const standing = device.movedTo === undefined ? standingOf(device) : 'evicted';
-  return { address, longtermKey, gid, network, standing, ...(outdated && { outdated }) };
+  return {
+    ...{ address, longtermKey, gid, network, standing },
+    ...(outdated && { outdated }),
+    ...delegationOf(db, device),
+  };
 }
 
 /** The content of a new registry file; its audit trail begins with the actor who made it. */

@@ -17,6 +17,7 @@ napi_value router_counters_call(napi_env env, napi_callback_info info);
 napi_value router_rules_call(napi_env env, napi_callback_info info);
 napi_value router_rule_counts_call(napi_env env, napi_callback_info info);
 napi_value router_rates_call(napi_env env, napi_callback_info info);
+napi_value router_delegate_call(napi_env env, napi_callback_info info);
 napi_value router_send_call(napi_env env, napi_callback_info info);
 napi_value router_identity_call(napi_env env, napi_callback_info info);
 napi_value router_vouched_call(napi_env env, napi_callback_info info);

@@ -97,16 +97,18 @@ napi_value router_barrier_call(napi_env env, napi_callback_info info) {
 }
 
 napi_value router_networks_call(napi_env env, napi_callback_info info) {
-  napi_value arguments[2];
-  size_t length;
-  uint8_t *prefixes;
-  struct router_handle *handle = router_handle_called(env, info, arguments, 2);
+  napi_value arguments[3];
+  size_t length, pools_length;
+  uint8_t *prefixes, *pools;
+  struct router_handle *handle = router_handle_called(env, info, arguments, 3);
   if (handle == NULL) return NULL;
-  if (!addon_bytes(env, arguments[1], &prefixes, &length) || length % ROUTER_PREFIX != 0 || length / ROUTER_PREFIX > UINT32_MAX)
-    return addon_bad(env, "routerNetworks(router, prefixes): expected eight bytes for each network");
+  if (!addon_bytes(env, arguments[1], &prefixes, &length) || length % ROUTER_PREFIX != 0 || length / ROUTER_PREFIX > UINT32_MAX ||
+      !addon_bytes(env, arguments[2], &pools, &pools_length) || pools_length % ROUTER_POOL != 0 || pools_length / ROUTER_POOL > UINT32_MAX)
+    return addon_bad(env, "routerNetworks(router, prefixes, pools): expected eight bytes for each network and 13 for each pool");
   if (handle->router == NULL) return NULL;
-  struct router_command command = {
-      .kind = ROUTER_NETWORKS, .networks = router_networks_new(prefixes, (uint32_t)(length / ROUTER_PREFIX))};
+  struct router_command command = {.kind = ROUTER_NETWORKS,
+                                   .networks = router_networks_new(prefixes, (uint32_t)(length / ROUTER_PREFIX), pools,
+                                                                   (uint32_t)(pools_length / ROUTER_POOL))};
   bool sent = command.networks != NULL && router_broadcast_command(handle->router, &command);
   router_networks_release(command.networks);
   return sent ? NULL : addon_errno(env, ENOMEM, "telling the networks");
@@ -129,6 +131,22 @@ napi_value router_rates_call(napi_env env, napi_callback_info info) {
   bool sent = handle->router == NULL || router_broadcast_command(handle->router, &command);
   router_rates_release(command.rates);
   return sent ? NULL : addon_errno(env, ENOMEM, doing);
+}
+
+napi_value router_delegate_call(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  size_t length;
+  uint8_t *prefix;
+  struct router_handle *handle = router_handle_called(env, info, arguments, 3);
+  struct router_peer *peer = handle == NULL ? NULL : router_peer_of(env, arguments[1]);
+  if (peer == NULL) return NULL;
+  if (!addon_bytes(env, arguments[2], &prefix, &length) || (length != 0 && length != ROUTER_PREFIX))
+    return addon_bad(env, "routerDelegate(router, peer, prefix): expected no bytes, or eight");
+  if (handle->router == NULL) return NULL;
+  struct router_command command = {.kind = ROUTER_DELEGATE, .peer = peer, .delegated = length > 0};
+  if (length > 0) memcpy(command.address, prefix, length);
+  if (!router_broadcast_command(handle->router, &command)) return addon_errno(env, ENOMEM, "delegating a prefix");
+  return NULL;
 }
 
 napi_value router_send_call(napi_env env, napi_callback_info info) {

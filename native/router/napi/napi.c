@@ -16,6 +16,7 @@ void register_router(napi_env env, napi_value exports) {
   addon_function(env, exports, "routerRules", router_rules_call);
   addon_function(env, exports, "routerRuleCounts", router_rule_counts_call);
   addon_function(env, exports, "routerRates", router_rates_call);
+  addon_function(env, exports, "routerDelegate", router_delegate_call);
   addon_function(env, exports, "routerSend", router_send_call);
   addon_function(env, exports, "routerIdentity", router_identity_call);
   addon_function(env, exports, "routerVouched", router_vouched_call);

@@ -52,12 +52,14 @@ bool router_flow_key(const struct dp_tuple *tuple, enum router_direction directi
   }
   memcpy(key->other, other, sizeof key->other);
   key->rest = rest_of(tuple->protocol, role, ports);
+  key->behind = 0;
   return true;
 }
 
 void router_flow_fragments(const struct dp_tuple *tuple, const uint8_t other[16], struct router_flow_key *key) {
   memcpy(key->other, other, sizeof key->other);
   key->rest = rest_of(FRAGMENTS, 0, tuple->identification);
+  key->behind = 0;
 }
 
 bool router_flow_tuple(const struct router_flow *flow, struct dp_tuple *tuple) {

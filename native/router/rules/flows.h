@@ -15,28 +15,29 @@ enum {
   ROUTER_FLOWS_OF_DEVICE = 1 << 14,  // so that a device that disconnects stops its thread for a millisecond at most
 };
 
-// What tells a flow from the others of its device. `rest`: protocol, own port and the other end's.
+// What tells a flow from the others of its device. `rest`: protocol, own port and the other end's. `behind`: the last bytes of the address of the
+// machine behind the device whose flow it is; 0: the device's own.
 struct router_flow_key {
-  uint64_t other[2], rest;
+  uint64_t other[2], rest, behind;
 };
 
 // What every packet of it needs is in one line of the cache.
 struct router_flow {
-  _Alignas(64) struct router_flow *next;
-  struct router_flow_key key;
+  _Alignas(64) struct router_flow_key key;
   struct router_flow_owner *owner;
   struct router_rule_count *count;  // of the rule that let it pass; NULL: none did
   uint64_t last;                    // when a packet of it was seen
   uint32_t generation;              // of the rules that were asked
   uint8_t direction;                // of its first packet
   bool answered, closing, refused;  // refused: newer rules do not let it pass any more
+  struct router_flow *next;         // in its bucket
   struct router_chain used;
   uint8_t ended;  // TCP: the directions, as bits, in which FIN was seen
 };
 
 struct router_flows {
   struct router_flow **buckets;
-  uint64_t factors[4];  // random, so that no attacker can choose flows that collide
+  uint64_t factors[5];  // random, so that no attacker can choose flows that collide
   uint32_t count, most, most_of_one;
   struct dp_ranking groups;
 };
@@ -69,12 +70,14 @@ static inline struct router_flow **router_flow_bucket(const struct router_flows 
                                                       const struct router_flow_key *key) {
   const uint64_t *factors = flows->factors;
   uint64_t hash = router_flow_mix(key->rest, factors[0]) + router_flow_mix(key->other[0], factors[1]) +
-                  router_flow_mix(key->other[1], factors[2]) + router_flow_mix((uintptr_t)owner, factors[3]);
+                  router_flow_mix(key->other[1], factors[2]) + router_flow_mix((uintptr_t)owner, factors[3]) +
+                  router_flow_mix(key->behind, factors[4]);
   return &flows->buckets[router_flow_mix(hash, 0xd6e8feb86659fd93u) & (ROUTER_FLOW_BUCKETS - 1)];
 }
 
 static inline bool router_flow_has(const struct router_flow *flow, const struct router_flow_key *key) {
-  return flow->key.rest == key->rest && flow->key.other[1] == key->other[1] && flow->key.other[0] == key->other[0];
+  return flow->key.rest == key->rest && flow->key.other[1] == key->other[1] && flow->key.other[0] == key->other[0] &&
+         flow->key.behind == key->behind;
 }
 
 static inline struct router_flow *router_flow_at(const struct router_flows *flows, const struct router_flow_owner *owner,
@@ -92,7 +95,7 @@ static inline struct router_flow *router_flow_recent(const struct router_flows *
   return owner->recent[direction] = router_flow_at(flows, owner, key);
 }
 
-// The key of a packet from or to a device whose other end is `other`; false if packets like it are no flow.
+// The key of a packet from or to a device itself whose other end is `other`; false if packets like it are no flow.
 bool router_flow_key(const struct dp_tuple *tuple, enum router_direction direction, const uint8_t other[16], struct router_flow_key *key);
 // The same of TCP without FIN and RST, or UDP, right behind an IPv6 header; false for everything else, also if it is malformed.
 static inline bool router_flow_plain(const uint8_t *packet, uint32_t length, enum router_direction direction, struct router_flow_key *key) {
@@ -107,6 +110,7 @@ static inline bool router_flow_plain(const uint8_t *packet, uint32_t length, enu
   uint32_t ports = dp_get32(packet + DP_IPV6_HEADER);
   memcpy(key->other, packet + (out ? 24 : 8), sizeof key->other);
   key->rest = (uint64_t)protocol << 40 | (out ? ports : ports << 16 | ports >> 16);
+  key->behind = 0;
   return true;
 }
 // The key of the fragments of a packet.

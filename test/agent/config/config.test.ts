@@ -61,6 +61,7 @@ test('only the hosts are required; everything else has its default', () => {
     },
     lan: { enabled: false, defaultRoute: false, advertisePeriod: 600_000 },
     dns: { zone: '' },
+    delegation: { interface: '', open: [], table: 2_096 },
     state: { directory: '/var/lib/enf-agent' },
     metrics: { listen: undefined },
     control: { socket: '/run/enf-agent/control.sock' },
@@ -102,6 +103,10 @@ test('every key can be set', () => {
     trusted-interfaces = ["lan0", "02:00:5e:00:00:0A"]
     table = 300
     persist-lockdown = true
+    [delegation]
+    interface = "eth1.7"
+    open = ["tcp/22", "udp/5000-5010", "icmp"]
+    table = 700
     [lan]
     enabled = true
     default-route = true
@@ -131,6 +136,15 @@ test('every key can be set', () => {
     trustedInterfaces: ['lan0', '02:00:5e:00:00:0A'],
     table: 300,
     persistLockdown: true,
+  });
+  expect(config.delegation).toEqual({
+    interface: 'eth1.7',
+    open: [
+      { protocol: 'tcp', first: 22, last: 22 },
+      { protocol: 'udp', first: 5_000, last: 5_010 },
+      { protocol: 'icmp' },
+    ],
+    table: 700,
   });
   expect(config.lan).toEqual({ enabled: true, defaultRoute: true, advertisePeriod: 30_000 });
 });
@@ -297,6 +311,17 @@ describe('bad values name the key, what was expected and what came', () => {
     'route.trusted-interfaces': ['"lan0"', '["an-overlong-name-"]', '["02:00:5e"]', '["a b"]', '[1]'],
     'route.table': ['254', '255', '8001', '"main"'],
     'route.persist-lockdown': ['1'],
+    'delegation.interface': ['"an-overlong-name-"', '"a b"', '"02:00:5e:00:00:0a"', '7'],
+    'delegation.open': [
+      '"tcp/22"',
+      '["tcp"]',
+      '["tcp/0"]',
+      '["tcp/65536"]',
+      '["udp/9-8"]',
+      '["sctp/1"]',
+      '["icmp/8"]',
+    ],
+    'delegation.table': ['255', '8001', '"main"'],
     'lan.enabled': ['"yes"'],
     'lan.default-route': ['0'],
     'lan.advertise-period': ['"3s"', '"31m"', '600'],

@@ -179,7 +179,13 @@ describe("the kernel's JSON", () => {
   });
   test('a rule with further conditions is not ours', () => {
     const ours = { priority: 8391, src: 'all', fwmark: '0x16b', table: '2097' };
-    for (const more of [{ iif: 'eth0' }, { fwmask: '0xff', not: null }, {}, { srclen: 24, not: null }]) {
+    for (const more of [
+      { iif: 'eth0' },
+      { fwmask: '0xff', not: null },
+      {},
+      { srclen: 24, not: null },
+      { not: null, dst: '10.0.0.0', dstlen: 8 },
+    ]) {
       expect(readRules([{ ...ours, ...more }], 4)[0]!.table).toBe(-1);
     }
   });

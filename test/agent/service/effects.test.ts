@@ -326,6 +326,9 @@ describe('what is in the way', () => {
         },
         stop: async () => {},
       }),
+      openDelegatedLan: () => {
+        throw new Error('no LAN is configured');
+      },
       sourceTowards: () => undefined,
     });
     await effects.prepare();

@@ -37,6 +37,7 @@ const STATUS: Status = {
   certificate: null,
   rotation: null,
   decommission: null,
+  delegation: null,
   traffic: null,
   state: { generation: 4, quarantined: ['state-0.bad-1'] },
 };

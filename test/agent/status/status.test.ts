@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { parseConfig } from '../../../agent/config/config.ts';
 import { STOPPED } from '../../../agent/lifecycle/lifecycle.ts';
 import type { Situation } from '../../../agent/lifecycle/situation.ts';
+import type { Facts } from '../../../agent/status/facts.ts';
 import { renderMetrics } from '../../../agent/status/metrics.ts';
 import { describeStatus, type Snapshot, statusLine, statusOf } from '../../../agent/status/status.ts';
 
@@ -118,6 +119,7 @@ test('online: address, router, traffic, times by the wall clock', () => {
     lastHandshake: '2029-12-31T12:00:00.000Z',
     rotation: null,
     decommission: null,
+    delegation: null,
     roots: { version: 2, learned: '2029-12-30T12:00:00.000Z' },
     certificate: null,
     traffic,
@@ -180,6 +182,21 @@ test('a certificate is shown with its end, and where its key is', () => {
   );
   const late = describeStatus(shown, NOON + 2 * 86_400_000);
   expect(late).toContain('EXPIRED since 2030-01-03T12:00:00.000Z');
+});
+
+test('a delegated prefix is shown with the LAN that has it, or why it is not announced', () => {
+  const shown = (delegation: Facts['delegation']): string =>
+    describeStatus(statusOf(snapshot(online, { facts: { ...snapshot(online).facts, delegation } })), NOON);
+  const given = { prefix: 'fd00:9::/64', lan: 'eth1', failure: null };
+  expect(shown(given)).toMatch(/^prefix +fd00:9::\/64 on eth1$/m);
+  expect(shown({ ...given, lan: null })).toMatch(
+    /^prefix +fd00:9::\/64; delegation\.interface names no LAN/m,
+  );
+  const failure = { code: 'delegation.no-forwarding', message: 'this host forwards no IPv6', action: null };
+  expect(shown({ ...given, failure })).toMatch(
+    /^prefix +fd00:9::\/64, not announced on eth1: this host forwards no IPv6 \[delegation\.no-forwarding\]$/m,
+  );
+  expect(shown(undefined)).not.toMatch(/^prefix/m);
 });
 
 test('the next key, and how a device goes out of service, are shown', () => {

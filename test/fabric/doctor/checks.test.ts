@@ -68,6 +68,7 @@ const healthy: Probes = {
         zone: null,
         note: null,
         residentOnly: false,
+        pool: null,
         created: '',
       };
   },

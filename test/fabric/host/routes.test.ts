@@ -3,7 +3,10 @@ import { missing } from '../../../fabric/host/routes.ts';
 import type { Interface, Route } from '../../../os/linux/network-config.ts';
 import { parsePrefix } from '../../../protocol/ipv6.ts';
 
-const NETWORKS = ['fd00:1::/64', 'fd00:2::/64'].map(parsePrefix);
+const NETWORKS = [
+  { network: parsePrefix('fd00:1::/64'), pool: undefined },
+  { network: parsePrefix('fd00:2::/64'), pool: parsePrefix('fd00:9::/48') },
+];
 const TUN: Interface = {
   index: 7,
   name: 'tun9',
@@ -21,7 +24,7 @@ const route = (destination: string): Route => ({
   device: 'tun9',
   metric: 1_024,
 });
-const ROUTES = ['fd00:1::/64', 'fd00:2::/64', 'fd00:1::1/128'].map(route);
+const ROUTES = ['fd00:1::/64', 'fd00:2::/64', 'fd00:1::1/128', 'fd00:9::/48'].map(route);
 
 const lacks = (tun: Partial<Interface> = {}, routes = ROUTES) =>
   missing('tun9', NETWORKS, {
@@ -33,22 +36,26 @@ const lacks = (tun: Partial<Interface> = {}, routes = ROUTES) =>
   });
 
 test('nothing is lacking where all is as it should be, whatever else is there', async () => {
-  expect(await lacks()).toEqual({ index: 7, link: false, prefixes: [], text: 'nothing' });
+  expect(await lacks()).toEqual({ index: 7, link: false, networks: [], text: 'nothing' });
 });
 
 test('a link that is down or has another MTU, an address, a route', async () => {
-  expect(await lacks({ up: false })).toMatchObject({ link: true, prefixes: [], text: 'the state of tun9' });
+  expect(await lacks({ up: false })).toMatchObject({ link: true, networks: [], text: 'the state of tun9' });
   expect(await lacks({ mtu: 1_500 })).toMatchObject({ link: true });
   expect(await lacks({ addresses: ['fd00:1::1/128'] })).toMatchObject({
-    prefixes: [NETWORKS[1]],
+    networks: [NETWORKS[1]],
     text: 'the address fd00:2::1/128 of tun9',
   });
   expect(await lacks({}, ROUTES.slice(1))).toMatchObject({
-    prefixes: [NETWORKS[0]],
+    networks: [NETWORKS[0]],
     text: 'the route to fd00:1::/64',
   });
+  expect(await lacks({}, ROUTES.slice(0, 3))).toMatchObject({
+    networks: [NETWORKS[1]],
+    text: 'the route to fd00:9::/48',
+  });
   expect(await lacks({ addresses: [] }, [])).toMatchObject({
-    prefixes: NETWORKS,
+    networks: NETWORKS,
     text: 'the address fd00:1::1/128 of tun9 (and 1 more)',
   });
 });

@@ -53,6 +53,7 @@ describe('an owner', () => {
       zone: null,
       note: null,
       residentOnly: false,
+      pool: null,
       host,
       created,
     };
@@ -186,6 +187,10 @@ describe('an input', () => {
     'network-rename': { prefix: NETWORK, name: 'n' },
     'network-zone': { prefix: NETWORK, zone: 'plant.internal' },
     'network-takes': { prefix: NETWORK, takes: 'resident' },
+    'network-pool': { prefix: NETWORK, pool: 'fd00:9::/48' },
+    'delegation-list': { prefix: NETWORK, limit: 1 },
+    'group-delegate': { gid: '00000000', granted: true },
+    'device-delegate': { address: 'fd00::1', granted: true },
     'label-read': { label: 'ENF1:X' },
     'group-show': { gid: '00000000' },
     'group-change': { gid: '00000000', name: 'n' },
@@ -298,7 +303,7 @@ describe('an input', () => {
         for (const value of [
           null,
           {},
-          true,
+          ...(typeof good[field] === 'boolean' ? ['true'] : [true]),
           'x'.repeat(5_000),
           'a\u0000b',
           '\ud800',

@@ -149,6 +149,9 @@ async function plant(
   registry.clones(devices[0]!.address, [source, `2001:db8::${number}`]);
   await registry.refused({ source, gid: group.gid, proven: false, result: 'xtt.bad-signature' }, 3);
   await registry.recordFindings(['group.over-announced'], await registry.overAnnounced(), 1);
+  const pool = parsePrefix(`fd00:8f80:${number}000:8000::/56`);
+  await own.setPool(actor.name, prefix, pool);
+  await own.setGrant(actor.name, { kind: 'device', address: devices[0]!.address }, true);
   const { id: rule } = await own.addRule(actor.name, prefix, {
     ...{
       action: 'deny',
@@ -265,6 +268,9 @@ export async function stateOf(registry: WholeRegistry, owner: number): Promise<u
     limits: await Promise.all(
       (await own.networks(page)).rows.map(({ prefix }) => own.rateLimits(prefix, page)),
     ),
+    delegations: await Promise.all(
+      (await own.networks(page)).rows.map(({ prefix }) => own.delegations(prefix, page)),
+    ),
     devices: (await own.devices(page)).rows.map(({ name, note, standing, gid, pseudonym }) => ({
       ...{ name, note, standing, gid, pseudonym },
     })),
@@ -297,6 +303,15 @@ export const NAMING: Readonly<Record<string, readonly ((of: Named) => Record<str
   'network-takes': [
     ({ prefix }) => ({ prefix, takes: 'resident' }),
     ({ network }) => ({ prefix: network, takes: 'resident' }),
+  ],
+  'network-pool': [
+    ({ prefix }) => ({ prefix, pool: 'fd00:8f80:1000:100::/56' }),
+    ({ network }) => ({ prefix: network, pool: '' }),
+    ({ prefix }) => ({ prefix: OWN_PREFIX, pool: prefix }),
+  ],
+  'delegation-list': [
+    ({ prefix }) => ({ limit: 9, prefix }),
+    ({ network }) => ({ limit: 9, prefix: network }),
   ],
   'network-remove': [({ prefix }) => ({ prefix }), ({ network }) => ({ prefix: network })],
   'rule-list': [({ prefix }) => ({ limit: 9, network: prefix }), ({ network }) => ({ limit: 9, network })],
@@ -360,6 +375,7 @@ export const NAMING: Readonly<Record<string, readonly ((of: Named) => Record<str
   'group-change': [({ gid }) => ({ gid, name: 'mine' }), ({ group }) => ({ gid: group, most: 1 })],
   'group-remove': [({ gid }) => ({ gid })],
   'group-arrivals': [({ gid }) => ({ gid })],
+  'group-delegate': [({ gid }) => ({ gid, granted: true }), ({ group }) => ({ gid: group, granted: false })],
   'group-status': [({ gid }) => ({ gid, status: 'suspended' })],
   'roster-begin': [({ gid }) => ({ gid, header: '{}' })],
   'roster-part': [({ gid }) => ({ gid, offset: 0, lines: 'e30K' })],
@@ -398,6 +414,10 @@ export const NAMING: Readonly<Record<string, readonly ((of: Named) => Record<str
     ({ device }) => ({ address: device, note: 'mine' }),
   ],
   'device-retire': [({ address }) => ({ address })],
+  'device-delegate': [
+    ({ address }) => ({ address, granted: true }),
+    ({ device }) => ({ address: device, granted: false }),
+  ],
   'device-replace': [({ address, second }) => ({ address, by: second })],
   'device-register': [
     ({ prefix }) => ({ network: prefix, key: KEY }),

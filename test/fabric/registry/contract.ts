@@ -3,6 +3,7 @@ import { admissionContract } from './contract/admission.ts';
 import { alarmsContract } from './contract/alarms.ts';
 import { changesContract } from './contract/changes.ts';
 import { citiesContract } from './contract/cities.ts';
+import { delegationsContract } from './contract/delegations.ts';
 import { endingsContract } from './contract/endings.ts';
 import { historyContract } from './contract/history.ts';
 import { keysContract } from './contract/keys.ts';
@@ -31,6 +32,7 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     rulesContract(openEmpty);
     keysContract(openEmpty);
     ratesContract(openEmpty);
+    delegationsContract(openEmpty);
     pagesContract(openEmpty);
     admissionContract(openEmpty);
     limitsContract(openEmpty);

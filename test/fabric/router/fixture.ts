@@ -42,7 +42,7 @@ export interface FakeAdmission extends Admission {
     device: Device,
     standing: Standing,
     network?: string,
-    more?: { gid?: Uint8Array; outdated?: true },
+    more?: { gid?: Uint8Array; outdated?: true; delegated?: string },
   ): void;
   /** Changes the standing of all devices of a group, and notifies the router once. */
   setGroup(gid: Uint8Array, standing: Standing): Promise<void>;
@@ -113,7 +113,10 @@ export function fakeAdmission(): FakeAdmission {
     clones(address, from) {
       history.push(`twins ${toHex(address)} ${from.join(' ')}`);
     },
-    set(device, standing, network = 'fd00:1::/64', { gid = GROUP, outdated } = {}) {
+    async delegate(address) {
+      history.push(`wants ${toHex(address)}`);
+    },
+    set(device, standing, network = 'fd00:1::/64', { gid = GROUP, outdated, delegated } = {}) {
       const { address, publicKey } = device;
       endpoints.set(toHex(address), {
         address,
@@ -122,6 +125,9 @@ export function fakeAdmission(): FakeAdmission {
         gid,
         network: parsePrefix(network),
         ...(outdated && { outdated }),
+        ...(delegated !== undefined && {
+          delegated: delegated === 'awaited' || delegated === 'none' ? delegated : parsePrefix(delegated),
+        }),
       });
       fire(address);
     },

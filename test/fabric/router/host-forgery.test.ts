@@ -27,6 +27,7 @@ function source(...prefixes: string[]): NetworkSource & { add(prefix: string): v
   const rows = prefixes.map((text) => ({ prefix: parsePrefix(text), name: '', created: 0 }));
   const listeners = new Set<(change: Change) => void>();
   return {
+    pool: async () => undefined,
     networks: async () => ({ rows }) as never,
     subscribe(listener) {
       listeners.add(listener);

@@ -40,6 +40,7 @@ function source(): NetworkSource &
   const listeners = new Set<(change: Change) => unknown>();
   return {
     networks: async () => ({ rows: [{ prefix: PLANT, name: '', owner: '', created: 0 }] }) as never,
+    pool: async () => undefined,
     broken: false,
     async rateLimits(network) {
       if (this.broken) throw new Error('the disk is full');

@@ -45,6 +45,7 @@ function source(): NetworkSource &
   return {
     networks: async () =>
       ({ rows: [PLANT, OFFICE].map((prefix) => ({ prefix, name: '', owner: '', created: 0 })) }) as never,
+    pool: async () => undefined,
     broken: false,
     async rules(network) {
       if (this.broken) throw new Error('the disk is full');

@@ -53,6 +53,7 @@ function networksOf(...texts: string[]): NetworkSource & { add(text: string): vo
     ...{ name: '', owner: 'default', residentOnly: false, created: 0 },
   }));
   return {
+    pool: async () => undefined,
     networks: async () => ({ rows, next: undefined }),
     subscribe(listener) {
       listeners.add(listener);

@@ -25,6 +25,32 @@ static enum dp_verdict verdict(uint8_t next, const uint8_t *chain, uint32_t leng
   return found;
 }
 
+// Of a /64 every address is the device's, as its own is: as a source, and as a destination; nothing comes from there to it.
+static void a_prefix_is_the_devices(void) {
+  struct dp_filter filter = FILTER;
+  uint8_t packet[40] = {0x60, [6] = 59, [7] = 64};
+  static const uint8_t prefix[8] = {0xfd, 0, 0, 8}, other[8] = {0xfd, 0, 0, 9};
+  memcpy(filter.prefix, prefix, sizeof prefix);
+  for (int last = 0; last < 256; last += 17) {
+    packet[23] = packet[16] = (uint8_t)last;
+    for (int has = 0; has < 2; has++) {
+      filter.has_prefix = has == 1;
+      memcpy(packet + 8, prefix, sizeof prefix);
+      memset(packet + 24, 0, 16), packet[24] = 0x20;
+      CHECK(dp_egress(&filter, packet, sizeof packet) == (has ? DP_PASS : DP_FOREIGN));
+      memcpy(packet + 8, other, sizeof other);
+      CHECK(dp_egress(&filter, packet, sizeof packet) == DP_FOREIGN);
+      memset(packet + 8, 0, 8), packet[8] = 0x20;
+      memcpy(packet + 24, prefix, sizeof prefix), packet[39] = (uint8_t)last;
+      CHECK(dp_ingress(&filter, packet, sizeof packet) == (has ? DP_PASS : DP_FOREIGN));
+      memcpy(packet + 24, FILTER.own, 16);
+      CHECK(dp_ingress(&filter, packet, sizeof packet) == DP_PASS);
+      memcpy(packet + 8, prefix, sizeof prefix);
+      CHECK(dp_ingress(&filter, packet, sizeof packet) == (has ? DP_FOREIGN : DP_PASS));
+    }
+  }
+}
+
 static void chains_may_end_anywhere(void) {
   static const uint8_t HEADERS[] = {0, 43, 44, 51, 60, 135, 139, 140, 58};
   for (size_t first = 0; first < sizeof HEADERS; first++) {
@@ -70,6 +96,7 @@ static void only_some_sources_are_of_another_link(void) {
 
 int main(void) {
   only_some_sources_are_of_another_link();
+  a_prefix_is_the_devices();
   chains_may_end_anywhere();
   discovery_is_found_behind_a_long_chain();
   puts("ok");

@@ -249,7 +249,7 @@ static void ring_joins_two_threads(void) {
 static void networks_are_found_by_the_addresses_in_them(void) {
   static const uint8_t prefixes[3][ROUTER_PREFIX] = {{0xfd, 0, 0, 9}, {0x20, 1, 0xd, 0xb8, 0, 0, 0, 1}, {0xfd, 0, 0, 1}};
   uint8_t address[16] = {0};
-  struct router_networks *networks = router_networks_new(prefixes[0], 3), *none = router_networks_new(prefixes[0], 0);
+  struct router_networks *networks = router_networks_new(prefixes[0], 3, NULL, 0), *none = router_networks_new(prefixes[0], 0, NULL, 0);
   CHECK(networks != NULL && none != NULL);
   for (uint32_t i = 0; i < 3; i++) {
     memcpy(address, prefixes[i], ROUTER_PREFIX);
@@ -272,7 +272,7 @@ static void networks_are_found_by_the_addresses_in_them(void) {
 
 static void networks_have_devices_but_not_the_host(void) {
   static const uint8_t prefix[ROUTER_PREFIX] = {0xfd, [7] = 9};
-  struct router_networks *networks = router_networks_new(prefix, 1);
+  struct router_networks *networks = router_networks_new(prefix, 1, NULL, 0);
   CHECK(networks != NULL);
   uint8_t address[16] = {0xfd, [7] = 9, [15] = 1};
   CHECK(!router_networks_have_device(networks, address));
@@ -286,6 +286,33 @@ static void networks_have_devices_but_not_the_host(void) {
   }
   address[15] = 0;
   CHECK(router_networks_have_device(networks, address));
+  router_networks_release(networks);
+}
+
+// Whatever the order: what is in a pool belongs to a device of its network, also <prefix>::1, and what is around it to nobody.
+static void pools_are_of_devices(void) {
+  static const uint8_t prefix[ROUTER_PREFIX] = {0xfd, [7] = 9};
+  // fd00:0:0:100::/56 of network 7, fd00:0:1::/48 of 8, fd00:0:2:5::/64 of 9.
+  static const uint8_t pools[3][ROUTER_POOL] = {{0xfd, 0, 0, 0, 0, 2, 0, 5, 0, 0, 0, 9, 64}, {0xfd, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 7, 56},
+                                                {0xfd, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 8, 48}};
+  static const struct {
+    uint8_t group[4];  // bytes 4 to 7 of the address
+    uint32_t network;
+  } found[] = {{{0, 0, 0, 255}, 0}, {{0, 0, 1, 0}, 7}, {{0, 0, 1, 255}, 7}, {{0, 0, 2, 0}, 0},   {{0, 0, 255, 255}, 0}, {{0, 1, 0, 0}, 8},
+               {{0, 1, 9, 9}, 8},   {{0, 1, 255, 255}, 8}, {{0, 2, 0, 4}, 0}, {{0, 2, 0, 5}, 9}, {{0, 2, 0, 6}, 0}};
+  struct router_networks *networks = router_networks_new(prefix, 1, pools[0], 3);
+  CHECK(networks != NULL);
+  for (size_t i = 0; i < sizeof found / sizeof *found; i++) {
+    uint8_t address[16] = {0xfd, [15] = 1};
+    memcpy(address + 4, found[i].group, 4);
+    CHECK(router_networks_find(networks, address) == found[i].network);
+    CHECK(router_networks_delegate(networks, address) == (found[i].network != 0));
+    CHECK(router_networks_have_device(networks, address) == (found[i].network != 0));
+  }
+  uint8_t own[16] = {0xfd, [7] = 9, [15] = 1}, before[16] = {0}, behind[16];
+  memset(behind, 0xff, sizeof behind);
+  CHECK(router_networks_find(networks, own) == 1 && !router_networks_delegate(networks, own) && !router_networks_have_device(networks, own));
+  CHECK(!router_networks_delegate(networks, before) && !router_networks_delegate(networks, behind));
   router_networks_release(networks);
 }
 
@@ -327,6 +354,7 @@ int main(void) {
   ring_joins_two_threads();
   networks_are_found_by_the_addresses_in_them();
   networks_have_devices_but_not_the_host();
+  pools_are_of_devices();
   echo_answers_the_heartbeat_only();
   puts("ok");
   return 0;

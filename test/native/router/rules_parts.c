@@ -6,6 +6,7 @@
 #include "../../../native/router/rules/flows.h"
 #include "../check.h"
 #include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -194,6 +195,29 @@ static void answers_are_of_the_flow(void) {
   CHECK(!router_flow_key(&error, ROUTER_OUT, address, &unused) && !router_flow_key(&hidden, ROUTER_OUT, address, &unused));
 }
 
+// Two machines behind a device may use one port towards one address: neither gets the answers of the other.
+static void machines_have_flows_of_their_own(void) {
+  open_place();
+  struct dp_tuple tuple = tcp(1000, 80, DP_SYN);
+  struct router_flow_key key = key_to(&tuple, ROUTER_OUT, 1);
+  CHECK(key.behind == 0);
+  struct router_flow *flows[3];
+  for (uint64_t machine = 0; machine < 3; machine++) {
+    key.behind = machine;
+    CHECK(find(0, &key) == NULL);
+    flows[machine] = router_flows_add(&place.flows, &place.devices[0], &key, ROUTER_OUT, place.now);
+    CHECK(flows[machine] != NULL);
+  }
+  for (uint64_t machine = 0; machine < 3; machine++) {
+    key.behind = machine;
+    CHECK(find(0, &key) == flows[machine]);
+    CHECK(router_flow_recent(&place.flows, &place.devices[0], ROUTER_OUT, &key) == flows[machine]);
+  }
+  // What every packet of a flow needs is in one line of the cache.
+  CHECK(offsetof(struct router_flow, next) == 64);
+  close_place();
+}
+
 // However many flows one device begins, in its network and in others nobody loses any that holds no more than its share.
 static void a_scanner_loses_its_own(void) {
   open_place();
@@ -304,6 +328,7 @@ int main(int count, char **words) {
   }
   what_is_no_rule_is_refused();
   another_network_is_let_in_by_name();
+  machines_have_flows_of_their_own();
   answers_are_of_the_flow();
   a_scanner_loses_its_own();
   a_network_of_scanners_loses_its_own();

@@ -39,6 +39,19 @@ export const BATCHES: Readonly<Record<string, Entry>> = {
     summary: 'Lets a network take only devices whose chips keep their keys, or any',
     fresh: true,
   },
+  'network-pool': {
+    permission: 'networks.write',
+    method: 'POST',
+    path: '/networks/{prefix}/pool',
+    summary: 'Gives a network the prefix out of which /64s are delegated to its devices',
+    fresh: true,
+  },
+  'delegation-list': {
+    permission: 'networks.read',
+    method: 'GET',
+    path: '/networks/{prefix}/delegations',
+    summary: 'The prefixes that are delegated to the devices of a network, in their order',
+  },
   'network-remove': {
     permission: 'networks.write',
     method: 'DELETE',
@@ -151,6 +164,13 @@ export const BATCHES: Readonly<Record<string, Entry>> = {
     method: 'POST',
     path: '/groups/{gid}/status',
     summary: 'Suspends a group or resumes it, by the first digits of its id',
+    fresh: true,
+  },
+  'group-delegate': {
+    permission: 'networks.write',
+    method: 'POST',
+    path: '/groups/{gid}/delegation',
+    summary: 'Grants each device of a group a prefix for the machines behind it, or withdraws that',
     fresh: true,
   },
   'roster-begin': {

@@ -47,6 +47,13 @@ export const DEVICES: Readonly<Record<string, Entry>> = {
     summary: 'Registers the public key of a machine, which is a device of the network by that',
     fresh: true,
   },
+  'device-delegate': {
+    permission: 'networks.write',
+    method: 'POST',
+    path: '/devices/{address}/delegation',
+    summary: 'Grants a device a prefix for the machines behind it, or withdraws that',
+    fresh: true,
+  },
   'handshake-list': {
     permission: 'handshakes.read',
     method: 'GET',

@@ -139,4 +139,31 @@ export const MIGRATIONS_4: readonly Migration[] = [
       CREATE INDEX issued_by_end ON issued (not_after);
     `,
   },
+  {
+    name: 'delegated prefixes',
+    sql: `
+      -- out of which /64s are delegated to the devices of a network
+      CREATE TABLE pool (
+        network  INTEGER PRIMARY KEY REFERENCES network (id),
+        prefix   BLOB NOT NULL UNIQUE CHECK (length(prefix) = 16),
+        length   INTEGER NOT NULL CHECK (length BETWEEN 48 AND 64)
+      ) STRICT;
+      -- it has a pool, or had one: its devices are told what they have
+      ALTER TABLE network ADD COLUMN delegates INTEGER NOT NULL DEFAULT 0;
+      -- the id of a group or the address of a device
+      CREATE TABLE delegation_grant (
+        receiver  BLOB PRIMARY KEY,
+        network   INTEGER NOT NULL REFERENCES network (id)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX grant_of_network ON delegation_grant (network);
+      -- which of them is whose, also while none is granted; number: its place in the pool
+      CREATE TABLE delegation (
+        network  INTEGER NOT NULL REFERENCES network (id),
+        number   INTEGER NOT NULL,
+        prefix   BLOB NOT NULL UNIQUE CHECK (length(prefix) = 16),
+        address  BLOB NOT NULL UNIQUE CHECK (length(address) = 16),
+        PRIMARY KEY (network, number)
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
 ];

@@ -16,7 +16,7 @@ import { type Act, type Network, parseNetwork, type TextFilter, textKey, writing
 import { bytes } from '../file/database.ts';
 import { inScope } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
-import { requireActive, requireLent } from '../people/owners.ts';
+import { requireActive, requireLent, requireOutsidePools } from '../people/owners.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { recordChange } from '../trail/changes.ts';
 import { unknownNetwork } from './groups.ts';
@@ -29,7 +29,7 @@ export interface Named {
 
 /**
  * Adds a network with a fresh key for its interface identifiers; the host's are the first owner's.
- * @throws Failure `fabric.network-exists`, `fabric.prefix-not-lent`, `fabric.unknown-owner`
+ * @throws Failure `fabric.network-exists`, `fabric.prefix-not-lent`, `fabric.prefix-in-use`, `fabric.unknown-owner`
  */
 export function addNetwork(
   db: Database,
@@ -41,6 +41,7 @@ export function addNetwork(
   const owner = scope.owner === HOST ? DEFAULT_OWNER : scope.owner;
   const { name: ownerName } = requireActive(db, owner);
   requireLent(db, owner, prefix);
+  requireOutsidePools(db, prefix);
   const added = prepare(
     db,
     `INSERT INTO network (prefix, name, key, created, owner, note) VALUES (?, ?, ?, ?, ?, nullif(?, '')) ON CONFLICT DO NOTHING`,
@@ -191,6 +192,8 @@ interface Row {
   note: string | null;
   resident: number;
   created: number;
+  pool: Uint8Array | null;
+  pool_length: number | null;
 }
 
 /** A page of networks, oldest first. */
@@ -204,8 +207,9 @@ export function listNetworks(
   const after = parseNumberCursor('networks', page.after) ?? 0;
   const rows = prepare(
     db,
-    `SELECT network.id, prefix, network.name, network.zone, network.note, resident, network.created, owner.name AS owner
-     FROM network JOIN owner ON owner.id = network.owner WHERE ${own.sql} AND network.id > ? ORDER BY network.id LIMIT ?`,
+    `SELECT network.id, network.prefix, network.name, network.zone, network.note, resident, network.created, owner.name AS owner,
+       pool.prefix AS pool, pool.length AS pool_length
+     FROM network JOIN owner ON owner.id = network.owner LEFT JOIN pool ON pool.network = network.id WHERE ${own.sql} AND network.id > ? ORDER BY network.id LIMIT ?`,
   ).all(...own.values, after, text === undefined ? page.limit + 1 : LOOKED_AT) as Row[];
   const keyOf = (row: Row): number => row.id;
   const { rows: shown, next } =
@@ -215,13 +219,24 @@ export function listNetworks(
   return { rows: shown.map(network), next };
 }
 
-const network = ({ prefix, name, owner, zone, note, resident, created }: Row): Network => ({
+const network = ({
+  prefix,
+  name,
+  owner,
+  zone,
+  note,
+  resident,
+  created,
+  pool,
+  pool_length,
+}: Row): Network => ({
   prefix: { address: bytes(prefix), length: 64 },
   name,
   owner,
   ...(zone !== null && { zone }),
   ...(note !== null && { note }),
   residentOnly: resident === 1,
+  ...(pool !== null && { pool: { address: bytes(pool), length: pool_length! } }),
   created,
 });
 

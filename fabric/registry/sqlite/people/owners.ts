@@ -166,18 +166,20 @@ export function lendPrefix(db: Database, act: Act, owner: string, prefix: Prefix
 export function takeBackPrefix(db: Database, act: Act, owner: string, prefix: Prefix): Owner {
   const { id, spaces } = ownerNamed(db, owner);
   if (!spaces.some((each) => formatPrefix(each) === formatPrefix(prefix))) throw notLent(prefix);
-  if (overlapping(db, prefix).some(({ kind }) => kind === 'network')) throw inUse(prefix, 'has networks');
+  if (overlapping(db, prefix).some(({ kind }) => kind === 'network'))
+    throw inUse(prefix, 'has networks, or prefixes for their devices');
   prepare(db, 'DELETE FROM space WHERE prefix = ?').run(prefix.address);
   const left = ownerNamed(db, owner);
   record(db, act, 'owner.take-back', { ...left, id }, { prefix: formatPrefix(prefix) });
   return left;
 }
 
-/** What lies in a prefix, or around it: one of each owner. */
+const lastOf = ({ address, length }: Prefix): Uint8Array =>
+  address.map((byte, i) => byte | (0xff >> Math.min(8, Math.max(0, length - i * 8))));
+
+/** What lies in a prefix, or around it: one of each owner. A pool for devices' prefixes counts as a network. */
 function overlapping(db: Database, prefix: Prefix): { kind: 'space' | 'network'; owner: number }[] {
-  const last = prefix.address.map(
-    (byte, i) => byte | (0xff >> Math.min(8, Math.max(0, prefix.length - i * 8))),
-  );
+  const last = lastOf(prefix);
   const ownersIn = (table: 'network' | 'space'): number[] =>
     prepare(db, `SELECT DISTINCT owner FROM ${table} WHERE prefix BETWEEN ? AND ?`)
       .pluck()
@@ -187,7 +189,44 @@ function overlapping(db: Database, prefix: Prefix): { kind: 'space' | 'network';
     ...(around === undefined ? [] : [{ kind: 'space' as const, owner: around }]),
     ...ownersIn('space').map((owner) => ({ kind: 'space' as const, owner })),
     ...ownersIn('network').map((owner) => ({ kind: 'network' as const, owner })),
+    ...poolsAt(db, prefix).map((owner) => ({ kind: 'network' as const, owner })),
   ];
+}
+
+/** Whose pools lie in a prefix, or around it. None lies in another one, so that the last one that begins before is the only one around. */
+function poolsAt(db: Database, prefix: Prefix): readonly number[] {
+  const inside = prepare(
+    db,
+    `SELECT DISTINCT owner FROM pool JOIN network ON network.id = pool.network WHERE pool.prefix BETWEEN ? AND ?`,
+  )
+    .pluck()
+    .all(prefix.address, lastOf(prefix)) as number[];
+  const before = prepare(
+    db,
+    `SELECT pool.prefix, length, owner FROM pool JOIN network ON network.id = pool.network
+     WHERE pool.prefix <= ? ORDER BY pool.prefix DESC LIMIT 1`,
+  ).get(prefix.address) as { prefix: Uint8Array; length: number; owner: number } | undefined;
+  const around =
+    before !== undefined && matches({ address: before.prefix, length: before.length }, prefix.address);
+  return around ? [...inside, before.owner] : inside;
+}
+
+/** Nothing is in the prefix or around it but what was lent to the owner. @throws Failure `fabric.prefix-not-lent`, `fabric.prefix-in-use` */
+export function requireFreePool(db: Database, owner: number, pool: Prefix): void {
+  requireLent(db, owner, pool);
+  const { spaces, anywhere } = lentTo(db, owner);
+  const isWithin =
+    anywhere || spaces.some((space) => space.length <= pool.length && matches(space, pool.address));
+  const others = overlapping(db, pool);
+  if (!isWithin || others.some((each) => each.kind === 'space' && each.owner !== owner))
+    throw notLent(pool, spaces);
+  if (others.some(({ kind }) => kind === 'network'))
+    throw inUse(pool, 'has networks, or prefixes for the devices of one');
+}
+
+/** A network does not lie in a pool. @throws Failure `fabric.prefix-in-use` */
+export function requireOutsidePools(db: Database, network: Prefix): void {
+  if (poolsAt(db, network).length > 0) throw inUse(network, 'is in the prefix for the devices of a network');
 }
 
 /** To whom the prefix is lent that an address lies in; none of them lies in another one, so that it is the last one before. */

@@ -40,6 +40,8 @@ const answer = { connectMs: 1, handshakeMs: 2 };
 const map = inspection.maps[0]!;
 const SEALED = { ...map, daaKey: { handle: 1, sealed: true as const, point: new Uint8Array(65) } };
 
+const GATEWAY = config('[delegation]\ninterface = "eth1"');
+const DELEGATED = { prefix: 'fd00:9::/64', lan: 'eth1', failure: null };
 const running = (await healthy.status())!;
 const trouble = {
   ...{ code: '', message: 'the interface enf0 was renamed to other0', action: 'Find the program.' },
@@ -123,6 +125,40 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
     [{ sysctl: async () => '1' }, 'warning', /eth0 ignores router advertisements/],
     [{ sysctl: async (path) => (path.includes('accept_ra') ? '2' : '1') }, 'ok', /keeps/],
     [{ sysctl: async () => '1', lookup: async () => ['192.0.2.1'] }, 'ok', /keeps/],
+  ],
+  delegation: [
+    [{}, 'skipped', /names no LAN/],
+    [{ config: GATEWAY, sysctl: async () => undefined }, 'failed', /no interface eth1/],
+    [
+      { config: GATEWAY, sysctl: async (path) => (path.includes('/all/') ? '0' : '1') },
+      'failed',
+      /forwards no IPv6/,
+    ],
+    [{ config: GATEWAY, sysctl: async () => '1' }, 'ok', /no prefix is delegated/],
+    [
+      {
+        config: GATEWAY,
+        sysctl: async () => '1',
+        status: async () => ({ ...running, delegation: DELEGATED }),
+      },
+      'ok',
+      /fd00:9::\/64 is announced on eth1/,
+    ],
+    [
+      {
+        config: GATEWAY,
+        sysctl: async () => '1',
+        status: async () => ({
+          ...running,
+          delegation: {
+            ...DELEGATED,
+            failure: { code: 'os.no-raw-socket', message: 'not permitted', action: null },
+          },
+        }),
+      },
+      'failed',
+      /not announced on eth1: not permitted/,
+    ],
   ],
   'foreign-managers': [
     [{}, 'ok', /do not manage enf0/],

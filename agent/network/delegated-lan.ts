@@ -1,0 +1,188 @@
+import { openRouterSocket } from '../../os/linux/icmp6.ts';
+import { type KernelChange, watchKernel } from '../../os/linux/netlink.ts';
+import { type Kernel, kernel } from '../../os/linux/network-config.ts';
+import { nftTable } from '../../os/linux/nft-table.ts';
+import { repairLog, repairSchedule, turns } from '../../os/linux/repair-schedule.ts';
+import type { Log } from '../../os/service/log.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
+import { formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
+import { type Advertiser, type AdvertiserDependencies, openAdvertiser } from './advertiser.ts';
+import {
+  type DelegationPolicy,
+  delegationFilter,
+  delegationRepairs,
+  delegationTable,
+  type LanObserved,
+} from './delegated.ts';
+import { describeChange, describeError } from './describe.ts';
+
+/** The LAN behind a gateway: it has a delegated prefix, and is announced, as long as there is one. */
+export interface DelegatedLan {
+  /**
+   * From now on the LAN has this prefix and no other; `routes` are what the machines there reach by the gateway. Undefined: none is delegated any more.
+   * Resolves when that is tried; what fails is tried again, and in `trouble` until then.
+   */
+  set(prefix: Prefix | undefined, routes: readonly Prefix[]): Promise<void>;
+  /** Why it is not announced; undefined: it is, or there is no prefix. */
+  trouble(): Failure | undefined;
+  /** Removes everything. */
+  close(): Promise<void>;
+}
+
+/** The kernel that is changed, and what the LAN is told by; a test brings its own. */
+export interface DelegatedLanDependencies extends AdvertiserDependencies {
+  readonly kernel: Kernel;
+  readonly watch: typeof watchKernel;
+}
+
+interface Wanted {
+  readonly prefix: Prefix;
+  readonly routes: readonly Prefix[];
+}
+
+/** `note` receives each failure. Nothing is touched before `set` gets a prefix. */
+export function openDelegatedLan(
+  policy: DelegationPolicy,
+  log: Log,
+  note: (failure: unknown) => void = () => {},
+  { kernel: machine, watch, ...dependencies }: DelegatedLanDependencies = {
+    ...{ kernel, watch: watchKernel, open: openRouterSocket },
+    random: Math.random,
+  },
+): DelegatedLan {
+  const inTurn = turns();
+  const logRepairs = repairLog(log);
+  const table = nftTable(delegationTable(policy.device), machine);
+  let wanted: Wanted | undefined;
+  /** Prefixes that the LAN has had, as long as addresses of them may be there. */
+  let former: readonly Prefix[] = [];
+  let subscription: { close(): void } | undefined;
+  let announced:
+    | { readonly advertiser: Advertiser; readonly index: number; readonly text: string }
+    | undefined;
+  let trouble: Failure | undefined;
+  let closed = false;
+
+  const observe = async (): Promise<LanObserved> => {
+    const [interfaces, rules, routes] = await Promise.all([
+      machine.interfaces(),
+      machine.rules(6),
+      machine.routes(6, policy.table),
+    ]);
+    return { interfaces, rules, routes };
+  };
+
+  const reconcile = async (): Promise<readonly string[]> => {
+    if (closed || (wanted === undefined && former.length === 0)) return [];
+    // Before the first look, or a change in between would go unnoticed.
+    subscription ??= watch(true, (change) => {
+      if (concerns(change)) schedule.request();
+    });
+    schedule.started();
+    // Closed before it is reached.
+    const last = wanted?.prefix ?? former.at(-1);
+    const objects = last === undefined ? [] : delegationFilter(policy, last, wanted === undefined);
+    const filtered = await table.reconcile(objects);
+    const observed = await observe();
+    const changes = delegationRepairs(policy, wanted?.prefix, former, observed);
+    for (const change of changes) await machine.change(change);
+    await announce(observed);
+    return [...changes.map(describeChange), ...(filtered ? [`nftables table ${table.name}`] : [])];
+  };
+
+  /** Announces what there is, if it can be reached. @throws Failure `delegation.…` why not */
+  const announce = async ({ interfaces }: LanObserved): Promise<void> => {
+    const lan = interfaces.find(({ name }) => name === policy.lan);
+    const text = wanted === undefined ? '' : [wanted.prefix, ...wanted.routes].map(formatPrefix).join(' ');
+    const forwards = (await machine.forwardsIpv6?.()) ?? true;
+    const may = wanted !== undefined && lan?.up === true && forwards;
+    if (announced !== undefined && (!may || announced.index !== lan.index || announced.text !== text)) {
+      announced.advertiser.close(may || wanted === undefined);
+      announced = undefined;
+    }
+    if (wanted === undefined) return;
+    if (lan === undefined || !lan.up) throw noInterface(policy.lan, lan !== undefined);
+    if (!forwards) throw noForwarding();
+    if (announced !== undefined) return;
+    const { prefix, routes } = wanted;
+    const advertiser = openAdvertiser(policy.lan, { prefix, routes, mtu: policy.mtu }, dependencies);
+    announced = { advertiser, index: lan.index, text };
+    log('notice', `${formatPrefix(prefix)} is announced on ${policy.lan}`);
+  };
+
+  /** What fails is in `trouble` until it no longer does. */
+  const attempt = async (): Promise<void> => {
+    try {
+      logRepairs(await reconcile());
+      trouble = undefined;
+    } catch (error) {
+      note(error);
+      trouble = isFailure(error) ? error : undefined;
+      throw error;
+    }
+  };
+  const schedule = repairSchedule(
+    () => inTurn(attempt),
+    (error, first) => {
+      if (first) log('warning', describeError(error));
+    },
+  );
+
+  const concerns = (change: KernelChange): boolean => {
+    if (change.kind === 'filter') return change.table === table.name;
+    return change.kind !== 'route' || change.table === policy.table;
+  };
+
+  return {
+    async set(prefix, routes) {
+      if (prefix === undefined && wanted === undefined) return;
+      const before = wanted;
+      wanted = prefix && { prefix, routes };
+      if (before !== undefined)
+        former = [...former.filter((each) => !equals(each, before.prefix)), before.prefix];
+      if (prefix === undefined) log('notice', `no prefix is delegated for ${policy.lan} any more`);
+      try {
+        await inTurn(attempt);
+      } catch (error) {
+        log('warning', describeError(error));
+        schedule.request();
+      }
+    },
+    trouble: () => trouble,
+    async close() {
+      schedule.close();
+      subscription?.close();
+      if (wanted === undefined && former.length === 0) return;
+      await inTurn(async () => {
+        closed = true;
+        announced?.advertiser.close(wanted === undefined);
+        announced = undefined;
+        const all = wanted === undefined ? former : [...former, wanted.prefix];
+        for (const change of delegationRepairs(policy, undefined, all, await observe()))
+          await machine.change(change).catch((error: unknown) => log('warning', describeError(error)));
+        if (table.isApplied()) await table.remove();
+      });
+    },
+  };
+}
+
+const equals = (one: Prefix, other: Prefix): boolean => formatPrefix(one) === formatPrefix(other);
+
+const noInterface = (name: string, there: boolean): Failure =>
+  new Failure(
+    'delegation.no-interface',
+    'operator',
+    there ? `the LAN interface ${name} is down` : `there is no LAN interface ${name}`,
+    { action: 'Bring it up, or name another one as delegation.interface; "ip link" lists them.' },
+  );
+
+const noForwarding = (): Failure =>
+  new Failure(
+    'delegation.no-forwarding',
+    'operator',
+    'this host forwards no IPv6, so nothing is announced on the LAN',
+    {
+      action:
+        'Set net.ipv6.conf.all.forwarding=1 in /etc/sysctl.d; an uplink that gets its address by router advertisements needs accept_ra=2 besides (docs/prefix.md).',
+    },
+  );
