@@ -37,8 +37,8 @@ const PORT = whole(0, 65_535);
 const LONGEST_KEY = 200;
 
 const RATE_LIMITS = notHere(
-  'the fabric limits no rates',
-  'Limit rates where the devices, or what they talk to, send and receive.',
+  'the size of a burst cannot be chosen here, as these calls do',
+  'Limit rates with "enf-fabric limit set", or by the API of the fabric (docs/rules.md).',
 );
 const NO_ZONES = notHere(
   'a zone is of one network here, and not of a domain',
@@ -49,7 +49,7 @@ const NO_RESETS = notHere(
   'Sign in by a recovery code, or remove the person and invite it again.',
 );
 
-/** Reads and changes of limits, all of which have one answer until there are any. */
+/** Reads and changes of limits: they name bursts, of which the fabric knows one size for each rate. */
 const LIMITED: readonly CompatRoute[] = ['domains/{domain}', 'nws/{network}', 'cxns/{address}'].flatMap(
   (of) =>
     (['GET', 'PUT'] as const).map((method) => ({
