@@ -11,7 +11,7 @@ import {
   testHook,
 } from '../operations/hooks.ts';
 import { OWNED, withFabric } from './common/context.ts';
-import { AFTER, ALL, CSV, LIMIT, printList, seesSeveralOwners, when, withOwners } from './common/list.ts';
+import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 
 const alarmList: Command = {
   name: 'alarm list',
@@ -20,12 +20,12 @@ const alarmList: Command = {
   examples: ['enf-fabric alarm list', 'enf-fabric alarm list --ended --json'],
   async run(invocation) {
     const ended = invocation.flag('ended');
-    await withFabric(invocation, async (fabric) =>
+    await withFabric(invocation, (fabric) =>
       printList(
         invocation,
         fabric,
         listAlarms,
-        withOwners(await seesSeveralOwners(invocation, fabric), {
+        {
           header: ['ID', 'ALARM', 'SINCE', ended ? 'ENDED' : 'LAST FOUND', 'ACKNOWLEDGED BY', 'WHAT TO DO'],
           cells: (alarm) => [
             String(alarm.id),
@@ -37,7 +37,8 @@ const alarmList: Command = {
           ],
           things: ['alarm', 'alarms'],
           none: ended ? 'No alarm has ended yet.' : 'No alarm is open.',
-        }),
+          owner: ({ owner }) => owner,
+        },
         { state: ended ? 'ended' : 'open' } satisfies { state: 'open' | 'ended' },
       ),
     );

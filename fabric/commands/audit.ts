@@ -6,7 +6,7 @@ import { acceptLoss, countHandshakes, listAudit, listHandshakes, verifyAudit } f
 import type { AuditView, HandshakeCountView, HandshakeView } from '../operations/views/handshakes.ts';
 import { eachPage, type Page, type PageRequest } from '../registry/pages.ts';
 import { OWNED, withFabric } from './common/context.ts';
-import { AFTER, countText, printCursor, requestedPages, seesSeveralOwners, when } from './common/list.ts';
+import { AFTER, countText, printCursor, requestedPages, showsOwners, when } from './common/list.ts';
 
 /** Entries that are listed unless `--limit` says otherwise. */
 const NEWEST = 50;
@@ -68,7 +68,7 @@ export const audit: Command = {
         // They have no time of their own.
         const shown = !invocation.flag('json') && since === undefined && what === undefined;
         const counts = shown ? await fabric.run(countHandshakes, {}) : [];
-        const several = await seesSeveralOwners(invocation, fabric);
+        const several = await showsOwners(invocation, fabric);
         invocation.print(rows, () =>
           [handshakeTable(rows, several), ...counts.map(strangersText)].join('\n'),
         );
@@ -82,7 +82,7 @@ export const audit: Command = {
           : fabric.read(listAudit, { ...page, subject }),
       );
       const verified = `${counted(entries, 'entry', 'entries')}, unbroken; head ${entries}:${head}`;
-      const several = await seesSeveralOwners(invocation, fabric);
+      const several = await showsOwners(invocation, fabric);
       invocation.print({ entries, head, newest: rows }, () => `${auditTable(rows, several)}\n\n${verified}`);
     });
     return undefined;

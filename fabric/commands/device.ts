@@ -9,17 +9,7 @@ import { type StandingChange, shortGid } from '../registry/records.ts';
 import { DEVICE_FILTERS, narrowed } from './bulk.ts';
 import { requireYes, YES } from './common/confirm.ts';
 import { OWNED, withFabric } from './common/context.ts';
-import {
-  AFTER,
-  ALL,
-  CSV,
-  countText,
-  LIMIT,
-  printList,
-  seesSeveralOwners,
-  when,
-  withOwners,
-} from './common/list.ts';
+import { AFTER, ALL, CSV, countText, LIMIT, printList, when } from './common/list.ts';
 import { limitText } from './traffic/limit.ts';
 
 function onlineText({ online, silentSince }: DeviceView): string {
@@ -42,12 +32,12 @@ const deviceList: Command = {
   async run(invocation) {
     const filter = narrowed(invocation);
     const isNarrowed = Object.values(filter).some((each) => each !== undefined);
-    await withFabric(invocation, async (fabric) =>
+    await withFabric(invocation, (fabric) =>
       printList(
         invocation,
         fabric,
         listDevices,
-        withOwners(await seesSeveralOwners(invocation, fabric), {
+        {
           header: [
             'ADDRESS',
             'NAME',
@@ -72,7 +62,8 @@ const deviceList: Command = {
           ],
           things: ['device', 'devices'],
           none: isNarrowed ? 'No device is like that.' : 'No devices yet.',
-        }),
+          owner: ({ owner }) => owner,
+        },
         filter,
       ),
     );

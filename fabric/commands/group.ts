@@ -15,7 +15,7 @@ import type { GroupView, LabelView } from '../operations/views/groups.ts';
 import { type GroupStatus, shortGid } from '../registry/records.ts';
 import { requireYes, YES } from './common/confirm.ts';
 import { OWNED, withFabric } from './common/context.ts';
-import { AFTER, ALL, CSV, LIMIT, printList, seesSeveralOwners, when, withOwners } from './common/list.ts';
+import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 import { backText } from './device.ts';
 import { givenText, giveRoster, ROSTER_OPTIONS, rosterFileOf } from './roster.ts';
 
@@ -194,12 +194,12 @@ const groupList: Command = {
   ],
   examples: ['enf-fabric group list', 'enf-fabric group list --search pump'],
   async run(invocation) {
-    await withFabric(invocation, async (fabric) =>
+    await withFabric(invocation, (fabric) =>
       printList(
         invocation,
         fabric,
         listGroups,
-        withOwners(await seesSeveralOwners(invocation, fabric), {
+        {
           header: [
             ...['GROUP', 'NAME', 'NETWORK', 'STATUS', 'DEVICES', 'BANNED', 'EVICTED', 'BOTH', 'RETIRED'],
             ...['EXPECTED', 'MOST', 'COUNTRIES', 'ADDED'],
@@ -219,7 +219,8 @@ const groupList: Command = {
           ],
           things: ['group', 'groups'],
           none: 'No groups yet; add one with "enf-fabric group add".',
-        }),
+          owner: ({ owner }) => owner,
+        },
         { q: invocation.option('search') },
       ),
     );

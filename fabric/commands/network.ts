@@ -17,7 +17,7 @@ import type { NetworkView } from '../operations/views/groups.ts';
 import { eachPage } from '../registry/pages.ts';
 import { requireYes, YES } from './common/confirm.ts';
 import { type Fabric, OWNED, withFabric } from './common/context.ts';
-import { AFTER, ALL, CSV, LIMIT, printList, seesSeveralOwners, when, withOwners } from './common/list.ts';
+import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 import { namedText } from './device.ts';
 
 const NOTE = { name: 'note', value: 'TEXT', help: 'what somebody should know of it; "" removes it' } as const;
@@ -55,12 +55,12 @@ const networkList: Command = {
   ],
   examples: ['enf-fabric network list --json'],
   async run(invocation) {
-    await withFabric(invocation, async (fabric) =>
+    await withFabric(invocation, (fabric) =>
       printList(
         invocation,
         fabric,
         listNetworks,
-        withOwners(await seesSeveralOwners(invocation, fabric), {
+        {
           header: ['PREFIX', 'NAME', 'THIS HOST', 'TAKES', 'CREATED'],
           cells: ({ prefix, name, host, residentOnly, created }) => [
             ...[prefix, name, host],
@@ -69,7 +69,8 @@ const networkList: Command = {
           ],
           things: ['network', 'networks'],
           none: 'No networks yet; add one with "enf-fabric network add".',
-        }),
+          owner: ({ owner }) => owner,
+        },
         { q: invocation.option('search') },
       ),
     );

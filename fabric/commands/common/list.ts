@@ -40,11 +40,13 @@ export interface Columns<Row> {
   readonly things: readonly [string, string];
   /** Printed instead of an empty table. */
   readonly none: string;
+  /** Whose a row is; it has a column where that does not go without saying. Null: the host's. */
+  owner?(row: Row): string | null;
 }
 
-/** Does whoever asks see what is of several owners? Who may not list them does not. */
-export async function seesSeveralOwners(invocation: Invocation, fabric: Fabric): Promise<boolean> {
-  if (invocation.option('owner') !== undefined) return false;
+/** Does a table show whose each row is: does whoever asks see what is of several owners? Who may not list them does not. */
+export async function showsOwners(invocation: Invocation, fabric: Fabric): Promise<boolean> {
+  if (invocation.flag('json') || invocation.option('owner') !== undefined) return false;
   try {
     return (await fabric.run(listOwners, { limit: 2 })).rows.length > 1;
   } catch (error) {
@@ -53,18 +55,20 @@ export async function seesSeveralOwners(invocation: Invocation, fabric: Fabric):
   }
 }
 
-/** Whose a row is, behind the others, where that does not go without saying. */
-export const withOwners = <Row extends { readonly owner: string | null }>(
-  several: boolean,
+/** With the column of owners behind the others, if it is shown. */
+async function shownColumns<Row>(
+  invocation: Invocation,
+  fabric: Fabric,
   columns: Columns<Row>,
-): Columns<Row> =>
-  several
-    ? {
-        ...columns,
-        header: [...columns.header, 'OWNER'],
-        cells: (row) => [...columns.cells(row), row.owner ?? '-'],
-      }
-    : columns;
+): Promise<Columns<Row>> {
+  const { header, cells, owner } = columns;
+  if (owner === undefined || !(await showsOwners(invocation, fabric))) return columns;
+  return {
+    ...columns,
+    header: [...header, 'OWNER'],
+    cells: (row) => [...cells(row), owner(row) ?? '-'],
+  };
+}
 
 /** Prints a list, narrowed by `filter`: a JSON array or a table. If it ends before its end, the cursor of the rows that follow goes to stderr. */
 export async function printList<Row, Filter extends object>(
@@ -74,10 +78,11 @@ export async function printList<Row, Filter extends object>(
   columns: Columns<Row>,
   filter: Filter = {} as Filter,
 ): Promise<void> {
-  const print = printerFor(invocation, columns);
   const asked = requestedPages(invocation);
   const all = invocation.flag('all');
   if (all && asked.most !== undefined) throw limitAndAll();
+  if (invocation.flag('csv') && invocation.flag('json')) throw csvAndJson();
+  const print = printerFor(invocation, await shownColumns(invocation, fabric, columns));
   const pages: AsyncGenerator<Page<Row>> = all
     ? eachPage((page) => fabric.read(list, { ...filter, ...pageInput(page) }), {
         ...asked,
@@ -94,9 +99,8 @@ export async function printList<Row, Filter extends object>(
 }
 
 function printerFor<Row>(invocation: Invocation, columns: Columns<Row>): Printer<Row> {
-  if (!invocation.flag('csv')) return invocation.flag('json') ? jsonPrinter() : tablePrinter(columns);
-  if (invocation.flag('json')) throw csvAndJson();
-  return csvPrinter(columns);
+  if (invocation.flag('csv')) return csvPrinter(columns);
+  return invocation.flag('json') ? jsonPrinter() : tablePrinter(columns);
 }
 
 const pageInput = ({ limit, after }: PageRequest): PageInput => ({ limit, after });

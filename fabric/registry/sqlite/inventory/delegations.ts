@@ -10,7 +10,7 @@ import type { Act, Device } from '../../records.ts';
 import { bytes } from '../file/database.ts';
 import { inScope } from '../file/owned.ts';
 import { prepare } from '../file/statements.ts';
-import { requireFreePool } from '../people/owners.ts';
+import { requireFreePool, requireLent } from '../people/owners.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { recordChange } from '../trail/changes.ts';
 import { findDevice, requireDevice, requireInUse } from './devices.ts';
@@ -55,6 +55,8 @@ export function setPool(
   const before = findPool(db, EVERYTHING, network);
   const text = pool === undefined ? null : formatPrefix(pool);
   if ((before === undefined ? null : formatPrefix(before)) === text) return;
+  // First whose it is: of what is somebody else's nothing is said but that.
+  if (pool !== undefined) requireLent(db, owner, pool);
   if (before !== undefined) {
     if (prepare(db, 'SELECT 1 FROM delegation_grant WHERE network = ? LIMIT 1').get(id) !== undefined)
       throw poolInUse(before);
