@@ -54,8 +54,8 @@ if (what === 'all' || what === 'bundles') {
       format: 'esm',
       target: 'node20',
       minifySyntax: true,
-      // A device keeps no room for indentation; names and short lines stay, so that a stack trace says where it was.
-      ...(program === 'enf-agent' && { minifyWhitespace: true, lineLimit: 160 }),
+      // A device keeps no room for indentation, and boards load the factory's program; names and short lines stay, so that a stack trace says where it was.
+      ...(program !== 'enf-fabric' && { minifyWhitespace: true, lineLimit: 160 }),
       legalComments: 'none',
       define: {
         'process.env.ENF_VERSION': JSON.stringify(version),
