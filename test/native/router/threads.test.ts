@@ -8,12 +8,15 @@ const FOLDERS = [
   'router',
   'router/admission',
   'router/lookup',
+  'router/rates',
   'router/rules',
   'transport',
   'dataplane',
   'packet',
 ];
 const PARTS = [
+  'pki/facts',
+  'pki/judge',
   'pki/key',
   ...FOLDERS.flatMap((folder) =>
     readdirSync(new URL(`../../../native/${folder}`, import.meta.url))
