@@ -2,7 +2,7 @@ import type { Command, Invocation } from '../../cli/program.ts';
 import { askHidden, inputLines } from '../../cli/prompt.ts';
 import { readBounded } from '../../os/files/read.ts';
 import { wipe } from '../../protocol/bytes.ts';
-import { Failure } from '../../protocol/failure.ts';
+import { Failure, isFailure } from '../../protocol/failure.ts';
 import { deserializeFailure } from '../../protocol/failure-message.ts';
 import { type Config, isEnrolled } from '../config/config.ts';
 import type { CertificateView } from '../identity/session.ts';
@@ -38,8 +38,9 @@ export const enroll: Command = {
     const config = await readConfig(invocation);
     if (!isEnrolled(config)) throw (await import('../identity/enrolled.ts')).noEnrolment();
     const order = { code: await readCode(invocation), again: invocation.flag('force') };
-    const running = await isRunning(config.control.socket);
-    const certificate = await (running ? enrollThere(config, order) : enrollHere(config, order));
+    const there = await isRunning(config.control.socket);
+    const certificate = await (there ? enrollThere(config, order) : enrollHere(config, order));
+    const running = there || (await tellOne(config));
     invocation.print({ ...certificate, running }, () => describe(certificate, running));
     return undefined;
   },
@@ -59,6 +60,20 @@ async function enrollHere(config: Config, { code, again }: EnrollOrder): Promise
     return await session.enroll(code, again);
   } finally {
     await session.close();
+  }
+}
+
+/**
+ * Tells an agent that has started meanwhile, and may have read the state before: it listens before it reads, so that it is found here. False if none
+ * runs: the next one reads what is there. @throws Failure `control.…`
+ */
+async function tellOne({ control }: Config): Promise<boolean> {
+  try {
+    await ask(control.socket, 'POST', '/v1/enrolled');
+    return true;
+  } catch (error) {
+    if (isFailure(error, 'agent.not-running')) return false;
+    throw error;
   }
 }
 

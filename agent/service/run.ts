@@ -67,6 +67,10 @@ export async function runAgent(config: Config): Promise<number> {
       driver?.enrolled();
       return certificate;
     },
+    async enrolled() {
+      await effects.reread();
+      driver?.enrolled();
+    },
   };
   const control = await serveControl(config.control.socket, (question) => answerApi(question, agent));
   const metrics = await openMetrics(config, agent, log);

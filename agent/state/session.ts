@@ -22,6 +22,8 @@ export interface StateSession {
   addresses(): readonly string[];
   /** Undefined until it is open. */
   opened(): Store | undefined;
+  /** Another program has written the files: they are opened again when they are next needed. */
+  reread(): Promise<void>;
 }
 
 export interface StateOptions {
@@ -71,5 +73,11 @@ export function stateSession({ config, clocks, resolver, log, note }: StateOptio
     tunnelDown: async () => state?.keeper.end(),
     addresses: () => Object.values(state?.addresses.known() ?? {}).flat(),
     opened: () => state?.store,
+    async reread() {
+      await opening?.catch(() => {});
+      await state?.keeper.end();
+      state = undefined;
+      opening = undefined;
+    },
   };
 }

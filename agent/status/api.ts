@@ -23,6 +23,8 @@ export interface Agent {
   departureEnd(): Promise<DepartureEnd | undefined>;
   /** Gets a certificate and connects with it. @throws Failure as `Effects.enroll` */
   enroll(order: EnrollOrder): Promise<CertificateView>;
+  /** A command has enrolled the device in the state folder: reads that again, and connects. */
+  enrolled(): Promise<void>;
 }
 
 /** The body of `POST /v1/enroll`. */
@@ -95,6 +97,14 @@ export const ROUTES: readonly Route[] = [
       ),
   },
   { method: 'POST', path: '/v1/enroll', answer: enroll },
+  {
+    method: 'POST',
+    path: '/v1/enrolled',
+    answer: async (agent) => {
+      await agent.enrolled();
+      return { situation: agent.status().situation };
+    },
+  },
   METRICS,
 ];
 

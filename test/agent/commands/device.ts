@@ -71,6 +71,7 @@ export async function openDevice(
         decommission: (offline) => agent.driver.decommission(offline),
         departureEnd: () => agent.driver.departureEnd(),
         enroll: ({ code, again }) => agent.effects.enroll(code, again),
+        enrolled: () => agent.effects.reread(),
         ...(more.old ? {} : { handshakeEnd: () => agent.driver.handshakeEnd() }),
       }),
     );

@@ -1,10 +1,13 @@
 import { chownSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { parseConfig } from '../../../agent/config/config.ts';
+import { openStore } from '../../../agent/state/state.ts';
 import { answerApi } from '../../../agent/status/api.ts';
 import { statusOf } from '../../../agent/status/status.ts';
+import { openFolder } from '../../../os/files/folder.ts';
 import { serveControl } from '../../../os/net/control-socket.ts';
 import { swtpmForTest } from '../../tpm/fixture.ts';
 import { boot } from '../agent.ts';
@@ -29,7 +32,7 @@ function newCode(): string {
   return code;
 }
 
-async function device() {
+async function device(url = server.url) {
   const place = temporaryFolder();
   const [state, socket, file] = ['state', 'c.sock', 'agent.toml'].map((name) => join(place, name)) as [
     string,
@@ -40,7 +43,7 @@ async function device() {
   const certificates = makeCertificates();
   writeFileSync(roots, certificates.root + readFileSync(server.tlsRoot, 'utf8'));
   const router = await startTestRouter(certificates);
-  const identity = `mode = "pki"\nkey-in = "file"\nest-server = "${server.url}"`;
+  const identity = `mode = "pki"\nkey-in = "file"\nest-server = "${url}"`;
   const remote = `tls-root = "${roots}"\ntls-name = "*"`;
   writeFileSync(
     file,
@@ -71,6 +74,10 @@ async function device() {
           const certificate = await agent.effects.enroll(code, again);
           agent.driver.enrolled();
           return certificate;
+        },
+        async enrolled() {
+          await agent.effects.reread();
+          agent.driver.enrolled();
         },
       }),
     );
@@ -114,6 +121,53 @@ test('an agent that runs is told, and connects at once', async () => {
   expect(again.err).toContain('--force');
   expect((await on('enroll', '--force', '--code-file', codeFile(newCode()))).code).toBe(0);
   await agent.online();
+});
+
+/** A way to the EST server that is closed at first. */
+async function gate() {
+  let [reach, open] = [() => {}, () => {}];
+  const reached = new Promise<void>((resolve) => {
+    reach = resolve;
+  });
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const sockets: Socket[] = [];
+  const kept = (socket: Socket): Socket => {
+    sockets.push(socket);
+    return socket.on('error', () => {});
+  };
+  const listener = createServer((client) => {
+    kept(client);
+    reach();
+    void opened.then(() => client.pipe(kept(connect(server.port, '127.0.0.1'))).pipe(client));
+  });
+  await new Promise<void>((listening) => listener.listen(0, '127.0.0.1', listening));
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    listener.close();
+  });
+  const { port } = listener.address() as AddressInfo;
+  return { url: server.url.replace(`:${server.port}`, `:${port}`), reached, open: () => open() };
+}
+
+test('an agent that starts while the command is under way takes up what that has written', async () => {
+  const { url, reached, open } = await gate();
+  const { state, codeFile, run, on } = await device(url);
+  const enrolling = on('enroll', '--code-file', codeFile(newCode()), '--json');
+  await reached;
+  const agent = await run();
+  await agent.trouble('pki.not-enrolled');
+  open();
+  const { code, out } = await enrolling;
+  expect([code, JSON.parse(out)]).toMatchObject([0, { address: ADDRESS, running: true }]);
+  await agent.online();
+  // What it writes itself from then on is the next generation of that.
+  const { stateGeneration } = agent.effects.facts();
+  await agent.driver.stop();
+  const kept = await openStore(await openFolder(state));
+  expect(kept.record.enrolment?.current?.address).toBe(ADDRESS);
+  expect(kept.generation).toBeGreaterThanOrEqual(stateGeneration!);
 });
 
 test('a code that is wrong ends in its own failure, with an agent and without', async () => {

@@ -54,9 +54,10 @@ const COUNTERS = Object.fromEntries(
     .map((name, i) => [name, i + 1]),
 ) as unknown as Counters;
 
-function agent(renewable = true): Agent & { renewals: number; departures: boolean[] } {
+function agent(renewable = true): Agent & { renewals: number; rereads: number; departures: boolean[] } {
   return {
     renewals: 0,
+    rereads: 0,
     departures: [],
     status: () => STATUS,
     counters: () => COUNTERS,
@@ -74,6 +75,9 @@ function agent(renewable = true): Agent & { renewals: number; departures: boolea
       if (code !== 'right')
         throw new Failure('est.wrong-code', 'operator', 'no such code', { action: 'Ask.' });
       return { ...CERTIFICATE, subject: again ? 'CN=again' : 'CN=first' };
+    },
+    async enrolled() {
+      this.rereads++;
     },
   };
 }
@@ -98,6 +102,14 @@ describe('an enrolment', () => {
       expect(await ask(body)).toEqual({ failure });
     expect(await answerApi({ method: 'POST', path: '/v1/enroll' }, agent())).toEqual({ failure });
   });
+});
+
+test('an enrolment by a command is taken up', async () => {
+  const told = agent();
+  expect(await answerApi({ method: 'POST', path: '/v1/enrolled' }, told)).toEqual({
+    situation: 'backing-off',
+  });
+  expect(told.rereads).toBe(1);
 });
 
 describe('the control socket', () => {
