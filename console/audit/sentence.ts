@@ -186,8 +186,14 @@ const WORDS: Readonly<Record<string, Words>> = {
   'pki.code': ({ who, subject, detail }) =>
     `${who} made ${subject} for a certificate in ${field(detail, 'network')}`,
   'pki.code-withdraw': ({ who, subject }) => `${who} withdrew ${subject}`,
+  'pki.enrols': ({ who, subject, detail: { network } }) =>
+    network === undefined
+      ? `${who} ended that machines of CA ${subject} get certificates without a code`
+      : `${who} lets machines of CA ${subject} get certificates in ${network} without a code`,
   'pki.enrol': ({ subject, detail }) =>
-    `${subject} got a certificate of CA ${field(detail, 'ca')} for code ${field(detail, 'code')}`,
+    detail.code === undefined
+      ? `${subject} got a certificate of CA ${field(detail, 'ca')} for the certificate ${field(detail, 'shown')} of CA ${field(detail, 'by')}`
+      : `${subject} got a certificate of CA ${field(detail, 'ca')} for code ${field(detail, 'code')}`,
   'privacy.change': ({ who, detail }) =>
     `${who} chose to keep ${field(detail, 'addresses')} addresses of handshakes${
       detail.days === 0 ? '' : ` for ${number(detail, 'days', 'day')}`

@@ -6,24 +6,28 @@ import { formatIpv6, parseIpv6 } from '../../protocol/ipv6.ts';
 import { deviceCertificate, readIssuingKey } from '../pki/issuing.ts';
 import { type CertificateRequest, readRequest } from '../pki/request.ts';
 import type { Issuing, IssuingCa, Proof } from '../registry/issuing.ts';
+import { makerJudge } from './makers.ts';
 import type { Asked, Authority, ShownProof } from './messages.ts';
 
 /**
  * Decides what clients of EST get. What costs little comes first: nobody makes the fabric read a request, or verify its signature, whose code or
- * certificate entitles it to nothing. `data`: the folder with the keys.
+ * certificate entitles it to nothing. `data`: the folder with the keys; `now`: milliseconds since 1970.
  */
-export function estAuthority(registry: Issuing, data: string): Authority {
+export function estAuthority(registry: Issuing, data: string, now: () => number = Date.now): Authority {
   const signerOf = signers(data);
+  const judge = makerJudge(registry, now);
   return async (asked) => {
     const { anchor } = asked;
     if (asked.kind === 'issuers') {
-      const proof = asked.proof && proofOf(asked.proof);
+      const proof = asked.proof && 'maker' in asked.proof ? undefined : asked.proof && proofOf(asked.proof);
       return registry.issuers({
         ...(proof !== undefined && { proof }),
         ...(anchor !== undefined && { anchor }),
       });
     }
-    return [await issue(registry, signerOf, asked)];
+    const { proof: shown } = asked;
+    const proof = 'maker' in shown ? { maker: await judge(shown, anchor) } : proofOf(shown);
+    return [await issue(registry, signerOf, asked, proof)];
   };
 }
 
@@ -48,9 +52,9 @@ function signers(data: string): SignerOf {
 async function issue(
   registry: Issuing,
   signerOf: SignerOf,
-  { proof: shown, anchor, request, source }: Extract<Asked, { readonly kind: 'certificate' }>,
+  { anchor, request, source }: Extract<Asked, { readonly kind: 'certificate' }>,
+  proof: Proof,
 ): Promise<Uint8Array> {
-  const proof = proofOf(shown);
   const { ca, renews } = registry.entitled({ proof, anchor });
   const asked = await readRequest(request);
   if (renews !== undefined) requireSame(asked, renews);
@@ -69,7 +73,7 @@ async function issue(
 }
 
 /** @throws Failure `pki.not-issued` */
-function proofOf(shown: ShownProof): Proof {
+function proofOf(shown: Exclude<ShownProof, { readonly maker: Uint8Array }>): Proof {
   if ('code' in shown) return shown;
   const { serial } = readCertificate(shown.certificate) ?? {};
   if (serial !== undefined) return { ...shown, serial };

@@ -15,8 +15,14 @@ export interface EstTls {
   readonly key: string;
 }
 
-/** By what a client may have something: the SHA-256 of its code, or its certificate (DER), whose key the TLS handshake has shown. */
-export type ShownProof = { readonly code: Uint8Array } | { readonly certificate: Uint8Array };
+/**
+ * By what a client may have something: the SHA-256 of its code, or its certificate (DER), whose key the TLS handshake has shown; as `maker` with those that
+ * it has shown above it, if it is for a first certificate and not for a renewal.
+ */
+export type ShownProof =
+  | { readonly code: Uint8Array }
+  | { readonly certificate: Uint8Array }
+  | { readonly maker: Uint8Array; readonly chain: readonly Uint8Array[] };
 
 /** What a client wants. `anchor`: the number of a CA. */
 export type Asked =

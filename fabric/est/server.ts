@@ -6,6 +6,7 @@ import { decodeBase64, encodeBase64 } from '../../protocol/identity/base64.ts';
 import { backoff } from '../access/backoff.ts';
 import { codeHash } from '../access/codes.ts';
 import { certsOnly } from '../pki/certs-only.ts';
+import { noCode } from './makers.ts';
 import type { Authority, ShownProof } from './messages.ts';
 
 /** The server of RFC 7030: what clients ask over HTTP, and what they are told. */
@@ -67,7 +68,7 @@ export function estHandler(
     if (operation === 'csrattrs') return { status: 204, body: '', headers: {} };
     const anchor = label === undefined ? {} : { anchor: Number(label) };
     const code = codeOf(request);
-    const { certificate, source } = request;
+    const { certificate, chain, source } = request;
     if (operation === 'cacerts') {
       const proof = code === undefined ? certificate && { certificate } : { code };
       return certs(
@@ -75,7 +76,8 @@ export function estHandler(
         'application/pkcs7-mime',
       );
     }
-    const proof = operation === 'simpleenroll' ? requireCode(code) : requireCertificate(certificate);
+    const proof =
+      operation === 'simpleenroll' ? firstProof(code, certificate, chain) : requireCertificate(certificate);
     const issued = await ask({ kind: 'certificate', proof, ...anchor, request: requestIn(request), source });
     if (code !== undefined) guesses.succeeded(sourceOf(source));
     return certs(issued, 'application/pkcs7-mime; smime-type=certs-only');
@@ -119,11 +121,15 @@ function passwordIn(header: string): string | undefined {
   return colon < 0 ? undefined : decoded!.slice(colon + 1);
 }
 
-function requireCode(code: Uint8Array | undefined): ShownProof {
+/** A code counts more than a certificate, which a client may show for any server. */
+function firstProof(
+  code: Uint8Array | undefined,
+  maker: Uint8Array | undefined,
+  chain: readonly Uint8Array[],
+): ShownProof {
   if (code !== undefined) return { code };
-  throw new Failure('pki.bad-code', 'operator', 'the request carries no code', {
-    action: 'Send a code of "enf-fabric code add" as the password of HTTP Basic, with any user name.',
-  });
+  if (maker !== undefined) return { maker, chain };
+  throw noCode();
 }
 
 function requireCertificate(certificate: Uint8Array | undefined): ShownProof {
@@ -177,6 +183,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'pki.other-subject': 400,
   'pki.bad-code': 401,
   'pki.not-issued': 403,
+  'pki.not-vouched': 403,
   'pki.revoked': 403,
   'pki.evicted': 403,
   'fabric.device-banned': 403,
@@ -188,6 +195,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'pki.unknown-ca': 404,
   'pki.not-issuing': 404,
   'pki.no-issuer': 409,
+  'pki.address-not-free': 409,
   'pki.too-many-valid': 409,
   'fabric.group-full': 409,
   'fabric.name-exists': 409,

@@ -54,6 +54,7 @@ import {
   listAnchors,
   removeAnchor,
   revokeCertificate,
+  setEnrols,
   takeCrl,
 } from './pki/cas.ts';
 import { previewAnchor } from './pki/chain.ts';
@@ -167,6 +168,7 @@ const ALL = {
   'pki-import': importListed,
   'pki-crl': takeCrl,
   'pki-crl-from': fetchCrlFrom,
+  'pki-enrols': setEnrols,
   'pki-revoke': revokeCertificate,
   'pki-create': createCa,
   'pki-renew': renewCa,

@@ -164,6 +164,7 @@ export const ANSWERS = {
   'pki-import': changedTo(ListedView),
   'pki-crl': changedTo(RevocationView),
   'pki-crl-from': changedTo(AnchorView),
+  'pki-enrols': changedTo(AnchorView),
   'pki-revoke': changedTo(LineageView),
   'pki-create': changedTo(IssuingCaView),
   'pki-renew': changedTo(IssuingCaView),

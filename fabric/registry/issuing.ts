@@ -1,6 +1,7 @@
 import type { CertificateFacts } from '../../crypto/certificates.ts';
 import type { Prefix } from '../../protocol/ipv6.ts';
 import type { Page, PageRequest } from './pages.ts';
+import type { Vouched, Voucher } from './pki.ts';
 
 /*
  * Certificates that the fabric issues for an owner's machines. The CA is an anchor like any other (pki.ts); its key is in the data folder. All times
@@ -48,7 +49,7 @@ export interface IssuedCertificate {
   readonly owner: string;
   /** 16 bytes. */
   readonly address: Uint8Array;
-  /** The code by which it was got; absent: it is a renewal. */
+  /** The code by which it was got; absent: it is a renewal, or was got by a maker's certificate if it has no parent. */
   readonly code?: number;
   /** SHA-256 of its SubjectPublicKeyInfo. */
   readonly spki: Uint8Array;
@@ -124,10 +125,22 @@ export interface OwnIssuing {
   ): Promise<RevokedLineage>;
 }
 
-/** By what somebody may have a certificate: the SHA-256 of a code, or a certificate (DER, and its serial number) whose key a TLS handshake has shown. */
+/** A CA of an owner, not the fabric's, whose machines get certificates without a code. */
+export type EnrollingCa = Omit<Voucher, 'gid'>;
+
+/** A certificate of such a CA that was judged good, and whose key a TLS handshake has shown. */
+export interface MakerCertificate extends Vouched {
+  readonly facts: CertificateFacts;
+}
+
+/**
+ * By what somebody may have a certificate: the SHA-256 of a code, a certificate of the fabric (DER, and its serial number) whose key a TLS handshake has
+ * shown, or one of a maker.
+ */
 export type Proof =
   | { readonly code: Uint8Array }
-  | { readonly certificate: Uint8Array; readonly serial: Uint8Array };
+  | { readonly certificate: Uint8Array; readonly serial: Uint8Array }
+  | { readonly maker: MakerCertificate };
 
 /** Who asks for a certificate, and for which key. */
 export interface IssueRequest {
@@ -160,7 +173,7 @@ export type SignGrant = (grant: Grant) => {
 export interface Issuing {
   /**
    * The CA that would issue, and the address that a certificate has which is to be renewed.
-   * @throws Failure `pki.bad-code`, `pki.not-issued`, `pki.revoked`, `pki.no-issuer`, `fabric.device-banned`, `fabric.device-retired`, `pki.evicted`, `fabric.group-suspended`
+   * @throws Failure `pki.bad-code`, `pki.not-issued`, `pki.not-vouched`, `pki.revoked`, `pki.no-issuer`, `fabric.device-banned`, `fabric.device-retired`, `pki.evicted`, `fabric.group-suspended`
    */
   entitled(request: Pick<IssueRequest, 'proof' | 'anchor'>): {
     readonly ca: IssuingCa;
@@ -168,12 +181,17 @@ export interface Issuing {
   };
   /**
    * Issues a certificate (DER). The same proof with the same key gets the same one again, as long as that is valid.
-   * @throws Failure as `entitled`, `pki.too-many-valid`, `fabric.group-full`, `fabric.country-unexpected`, `fabric.name-exists`, `fabric.network-full`, `fabric.unknown-device`
+   * @throws Failure as `entitled`, `pki.too-many-valid`, `pki.address-not-free`, `fabric.group-full`, `fabric.country-unexpected`, `fabric.name-exists`, `fabric.network-full`, `fabric.unknown-device`
    */
   issue(request: IssueRequest, sign: SignGrant): Promise<Uint8Array>;
   /**
-   * The certificates of issuing CAs, newest first: of a number, of whoever has a proof, or of the only owner that has any.
-   * @throws Failure `pki.unknown-ca`, `pki.which-ca`, `pki.bad-code`, `pki.not-issued`
+   * The certificates of issuing CAs, newest first: of a number, of whoever has a code or a certificate of the fabric, or of the only owner that has any.
+   * @throws Failure `pki.unknown-ca`, `pki.which-ca`, `pki.bad-code`
    */
   issuers(asked: { readonly proof?: Proof; readonly anchor?: number }): readonly Uint8Array[];
+  /**
+   * The CAs whose machines may enrol: at the owner of the issuing CA with this number, or at the only owner that has any.
+   * @throws Failure `pki.unknown-ca`, `pki.not-issuing`, `pki.which-ca`
+   */
+  enrolling(anchor?: number): readonly EnrollingCa[];
 }

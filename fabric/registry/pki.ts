@@ -23,6 +23,8 @@ export interface Anchor {
   readonly admits: Admits;
   /** For how many days it issues certificates; absent: its key is not the fabric's. */
   readonly issueDays?: number;
+  /** In which of its networks machines get a certificate of the fabric without a code; absent: in none. */
+  readonly enrols?: Prefix;
   readonly networks: readonly NetworkOfAnchor[];
   /** How many devices are listed. */
   readonly listed: number;
@@ -115,6 +117,11 @@ export interface OwnPki {
   takeList(actor: string, id: number, list: RevocationList): Promise<ListTaken>;
   /** From where its list of revoked certificates is fetched, at once and again and again; undefined: it is uploaded. */
   setListSource(actor: string, id: number, url: string | undefined): Promise<Anchor>;
+  /**
+   * In which of its networks machines with its certificates get one of the fabric without a code; undefined: in none.
+   * @throws Failure `pki.cannot-enrol`, `pki.no-issuer`
+   */
+  setEnrols(actor: string, id: number, network: Prefix | undefined): Promise<Anchor>;
 }
 
 /** What fetches lists of revoked certificates, whosever they are. */

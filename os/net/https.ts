@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
-import { connect, type TLSSocket } from 'node:tls';
+import { connect, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
 import { Failure } from '../../protocol/failure.ts';
 import { readBody } from './body.ts';
 import { request } from './http.ts';
@@ -22,6 +22,8 @@ export interface SmallRequest {
   readonly source: string;
   /** The certificate (DER) whose key the client has, whoever has signed it; undefined if none is asked for, or it has shown none. */
   readonly certificate: Uint8Array | undefined;
+  /** Those above it that it has shown with it, as far as each names the next, at most four. */
+  readonly chain: readonly Uint8Array[];
 }
 
 export interface SmallAnswer {
@@ -104,10 +106,10 @@ export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
       const answer = async (body: Uint8Array): Promise<SmallAnswer> => {
         const { method = '', url: path = '' } = incoming;
         const { authorization, 'content-type': contentType } = incoming.headers;
-        const certificate = clientCertificates ? shownBy(incoming.socket as TLSSocket) : undefined;
+        const [certificate, ...chain] = clientCertificates ? shownBy(incoming.socket as TLSSocket) : [];
         open.keep(incoming.socket);
         try {
-          return await handle({ method, path, authorization, contentType, body, source, certificate });
+          return await handle({ method, path, authorization, contentType, body, source, certificate, chain });
         } catch (error) {
           onError(error, source);
           throw error;
@@ -142,10 +144,19 @@ export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
   };
 }
 
-/** The certificate that the peer of a TLS connection has shown, DER. */
-function shownBy(socket: TLSSocket): Uint8Array | undefined {
-  const { raw } = socket.getPeerCertificate();
-  return raw === undefined ? undefined : new Uint8Array(raw);
+/** Certificates that are looked at of one client. */
+const MOST_SHOWN = 5;
+
+/** The certificates that the peer of a TLS connection has shown, DER, its own first. */
+function shownBy(socket: TLSSocket): readonly Uint8Array[] {
+  const shown: Uint8Array[] = [];
+  let next: Partial<DetailedPeerCertificate> | undefined = socket.getPeerCertificate(true);
+  while (next?.raw !== undefined && shown.length < MOST_SHOWN) {
+    shown.push(new Uint8Array(next.raw));
+    // One that is signed by itself names itself.
+    next = next.issuerCertificate === next ? undefined : next.issuerCertificate;
+  }
+  return shown;
 }
 
 interface Connection {

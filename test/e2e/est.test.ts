@@ -3,6 +3,7 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { encodeBase64 } from '../../protocol/identity/base64.ts';
+import { caFolder } from '../fabric/openssl-ca.ts';
 import { newKey, requestOf } from '../fabric/requests.ts';
 import { ownName } from '../namespaces.ts';
 import { must } from './batch.ts';
@@ -191,6 +192,44 @@ describe('a machine without a credential', () => {
     expect([answer.status, answer.body]).toEqual([403, expect.stringMatching(/^pki\.revoked: /)]);
   });
 
+  test('gets one without a code by the certificate of its maker, if the owner lets it', async () => {
+    const files = caFolder();
+    const [maker, by] = [files.ca({ subject: '/CN=maker' }), 'maker.pem'];
+    const issuing = files.ca({ subject: '/CN=maker issuing', by: maker });
+    const machine = files.leaf({ subject: '/CN=serial 4711', by: issuing, addresses: [] });
+    writeFileSync(file(by), maker.pem);
+    writeFileSync(file('idevid.pem'), machine.pem + issuing.pem);
+    writeFileSync(file('idevid.key'), machine.key);
+    files.remove();
+    const shown = ['--cert', file('idevid.pem'), '--key', file('idevid.key')];
+    const asked = await request('made', '/CN=made');
+    expect((await est('simpleenroll', ...asked, ...shown)).status).toBe(401);
+    const { id } = await world.fabric.json<{ id: number }>(
+      ...['pki', 'add', file(by), '--name', 'maker', '--network', 'plant', '--admit', 'anybody'],
+    );
+    expect((await est('simpleenroll', ...asked, ...shown)).status).toBe(401);
+    await must(world.fabric.run('pki', 'enrols', String(id), 'plant'));
+    const answer = await est('1/simpleenroll', ...asked, ...shown);
+    expect(answer.status).toBe(200);
+    writeFileSync(file('made.pem'), await certificatesIn(answer));
+    const third = await world.device(3);
+    third.configure({
+      identity: { mode: 'pki', certificate: file('made.pem'), key: file('made.key') },
+      remote: { 'tls-root': file('tls-root.pem') },
+      route: { prefixes: ['fd00:e4f::/32'] },
+    });
+    third.start();
+    const { address } = await third.until('online');
+    expect(await eventually('an answer', () => ping(world.network.fabric, address!))).toBeGreaterThan(0);
+    // After a reset it comes with another key: who has the former one is out.
+    expect((await est('simpleenroll', ...(await request('again', '/CN=x')), ...shown)).status).toBe(200);
+    await eventually('the end', async () =>
+      (await third.status()).situation === 'online' ? undefined : true,
+    );
+    await must(world.fabric.run('pki', 'enrols', String(id), 'none'));
+    expect((await est('simpleenroll', ...asked, ...shown)).status).toBe(401);
+  });
+
   test('enrolls by its own agent, which renews by itself', async () => {
     const other = await world.device(2);
     other.configure({
@@ -247,8 +286,8 @@ describe('a machine without a credential', () => {
     for (const [i, answer] of first.entries())
       if (answer?.status === 200) expect(answer.body).toBe(answers[i]!.body);
     const issued = await world.fabric.json<{ address: string }[]>('pki', 'issued');
-    expect(issued).toHaveLength(4 + COUNT);
-    expect(new Set(issued.map(({ address }) => address)).size).toBe(2 + COUNT);
+    expect(issued).toHaveLength(6 + COUNT);
+    expect(new Set(issued.map(({ address }) => address)).size).toBe(3 + COUNT);
     await must(world.fabric.run('audit'));
   });
 

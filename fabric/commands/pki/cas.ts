@@ -19,6 +19,7 @@ import {
   listAnchors,
   removeAnchor,
   revokeCertificate,
+  setEnrols,
   takeCrl,
 } from '../../operations/pki/cas.ts';
 import { registerKey } from '../../operations/pki/keys.ts';
@@ -122,6 +123,7 @@ const linesOf = (ca: AnchorView): readonly string[] => [
   `SHA-256:   ${ca.fingerprint}`,
   `until:     ${when(ca.notAfter)}`,
   `admits:    ${ca.admits}; ${ca.listed} listed, ${ca.devices} came, ${ca.revoked} certificates revoked`,
+  ...(ca.enrols === null ? [] : [`enrols:    its machines in ${ca.enrols}, without a code`]),
   ...ca.groups.map(
     ({ network, devices, connected }) => `network:   ${network}: ${devices} came, ${connected} with a tunnel`,
   ),
@@ -237,6 +239,26 @@ const pkiCrlFrom: Command = {
   },
 };
 
+const pkiEnrols: Command = {
+  name: 'pki enrols',
+  summary:
+    'Lets machines with certificates of a CA of yours get one of the fabric without a code, in one network; "none" ends that.',
+  arguments: '<id> <network>',
+  options: [...OWNED],
+  examples: ['enf-fabric pki enrols 1 plant', 'enf-fabric pki enrols 1 none'],
+  async run(invocation) {
+    const [id, given] = [idOf(invocation), invocation.positionals[1]!];
+    const input = { id, network: given === 'none' ? '' : given };
+    const { view } = await withFabric(invocation, (fabric) => fabric.run(setEnrols, input));
+    invocation.print(view, () =>
+      view.enrols === null
+        ? `Machines of CA ${id} need a code; what they have got goes on counting.`
+        : `Machines of CA ${id} that ${view.admits === 'listed' ? 'are listed' : 'show its certificates'} get certificates for addresses in ${view.enrols} without a code.`,
+    );
+    return undefined;
+  },
+};
+
 const pkiRevoke: Command = {
   name: 'pki revoke',
   summary: 'Revokes a certificate by its serial number; its device is cut.',
@@ -335,6 +357,7 @@ export const pkiCommands: readonly Command[] = [
   pkiImport,
   pkiCrl,
   pkiCrlFrom,
+  pkiEnrols,
   pkiRevoke,
   pkiRegister,
 ];

@@ -117,11 +117,11 @@ const pkiIssued: Command = {
         listIssued,
         {
           header: ['SERIAL', 'CA', 'ADDRESS', 'BY', 'ISSUED', 'ENDS'],
-          cells: ({ serial, ca: by, address: whose, code, created, notAfter, revoked }) => [
+          cells: ({ serial, parent, ca: by, address: whose, code, created, notAfter, revoked }) => [
             serial,
             String(by),
             whose,
-            code === null ? 'renewal' : `code ${code}`,
+            code !== null ? `code ${code}` : parent === null ? 'certificate' : 'renewal',
             when(created),
             revoked === null ? when(notAfter) : `revoked ${when(revoked.at)}`,
           ],

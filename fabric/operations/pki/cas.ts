@@ -219,6 +219,20 @@ const badAddress = (what: string): Failure =>
   );
 
 /**
+ * Lets machines with certificates of a CA get one of the fabric's without a code, in one of its networks; an empty one: no more.
+ * @throws Failure `pki.unknown-ca`, `pki.cannot-enrol`, `pki.no-issuer`, `fabric.unknown-network`
+ */
+export const setEnrols = operation<{ id: number; network: string }, Changed<AnchorView>>(
+  'pki-enrols',
+  { id: ID, network: text(64) },
+  async ({ registry, running, actor }, { id, network: given }) => {
+    const network = given === '' ? undefined : await registry.network(given);
+    const anchor = await registry.setEnrols(actor, id, network);
+    return { view: anchorView(anchor), effect: await running.notify() };
+  },
+);
+
+/**
  * Revokes a certificate, whichever CA below this one has issued it; with `lineage` also those that renew it, or that it renews, as far as they are valid.
  * @throws Failure `pki.unknown-ca`, `pki.bad-mapping`
  */
@@ -241,7 +255,17 @@ export const revokeCertificate = operation<
 );
 
 export function anchorView(given: Anchor): AnchorView {
-  const { fingerprint, notAfter, networks, lists, source, issueDays = null, created, ...anchor } = given;
+  const {
+    fingerprint,
+    notAfter,
+    networks,
+    lists,
+    source,
+    issueDays = null,
+    enrols,
+    created,
+    ...anchor
+  } = given;
   const groups = networks.map(({ prefix, gid, ...counts }) => ({
     network: formatPrefix(prefix),
     gid: toHex(gid),
@@ -250,6 +274,7 @@ export function anchorView(given: Anchor): AnchorView {
   return {
     ...anchor,
     issueDays,
+    enrols: enrols === undefined ? null : formatPrefix(enrols),
     fingerprint: toHex(fingerprint),
     notAfter: isoTime(notAfter),
     networks: groups.map(({ network }) => network),

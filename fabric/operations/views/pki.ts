@@ -66,6 +66,11 @@ export const AnchorView = named('Ca', 'A CA of an owner, whose certificates admi
   issueDays: orNull(
     count('For how many days it issues certificates; null: it issues none, its key is not the fabric’s.'),
   ),
+  enrols: orNull(
+    prefix(
+      'In which of its networks machines with its certificates get one of the fabric without a code; null: in none.',
+    ),
+  ),
   created: time('When it was added.'),
 });
 export type AnchorView = Shown<typeof AnchorView>;
@@ -125,11 +130,19 @@ export type IssuingCaView = Shown<typeof IssuingCaView>;
 
 export const IssuedView = named('IssuedCertificate', 'A certificate that the fabric has issued.', {
   serial: hex('Its serial number.'),
-  parent: orNull(hex('The serial number of the one that it renews; null: it was got by a code.')),
+  parent: orNull(
+    hex(
+      'The serial number of the one that it renews; null: it was got by a code, or by the certificate of a maker.',
+    ),
+  ),
   ca: ID,
   owner: words('The name of the owner whose it is.', 'default'),
   address: ipv6('The address that it is for.'),
-  code: orNull(number('The number of the code by which it was got; null: it is a renewal.')),
+  code: orNull(
+    number(
+      'The number of the code by which it was got; null: it is a renewal if it has a parent, else it was got by the certificate of a maker.',
+    ),
+  ),
   spki: hexOf(32, 'SHA-256 of its public key (SubjectPublicKeyInfo).'),
   created: time('When it was issued.'),
   notAfter: time('When it ends.'),

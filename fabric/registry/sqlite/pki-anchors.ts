@@ -37,10 +37,11 @@ interface Row {
   not_after: number;
   admits: Admits;
   issue_days: number | null;
+  enrols: Uint8Array | null;
   created: number;
 }
 
-const SELECT = `SELECT anchor.id, anchor.name, anchor.owner, owner.name AS owner_name, fingerprint, subject, not_after, admits, issue_days, anchor.created
+const SELECT = `SELECT anchor.id, anchor.name, anchor.owner, owner.name AS owner_name, fingerprint, subject, not_after, admits, issue_days, enrols, anchor.created
   FROM anchor JOIN owner ON owner.id = anchor.owner`;
 
 /** An owner has at most `MOST_ANCHORS`; so many are shown of all owners. */
@@ -82,6 +83,7 @@ export function anchorOf(db: Database, row: Row): Anchor {
     })),
     ...(source !== undefined && { source }),
     ...(row.issue_days !== null && { issueDays: row.issue_days }),
+    ...(row.enrols !== null && { enrols: { address: bytes(row.enrols), length: 64 } }),
     created: row.created,
   };
 }
@@ -300,7 +302,10 @@ const groupIdOf = (id: number, fingerprint: Uint8Array, { address }: Prefix): Ui
 /** Returns its name. @throws Failure `pki.unknown-ca` */
 export function removeAnchor(db: Database, scope: Scope, act: Act, id: number): string {
   const { name, owner } = requireAnchor(db, scope, id);
-  prepare(db, 'UPDATE anchor SET removed = ?, listed = 0, revoked = 0 WHERE id = ?').run(act.at, id);
+  prepare(db, 'UPDATE anchor SET removed = ?, listed = 0, revoked = 0, enrols = NULL WHERE id = ?').run(
+    act.at,
+    id,
+  );
   for (const table of ['listed_device', 'revoked_certificate', 'revocation_list', 'list_source'])
     prepare(db, `DELETE FROM ${table} WHERE anchor = ?`).run(id);
   for (const { gid } of networksOf(db, id)) {

@@ -59,8 +59,20 @@ export function listedAddress(db: Database, facts: CertificateFacts): Uint8Array
   return known.length === 1 ? known[0] : undefined;
 }
 
+/** The addresses that one CA lists for a certificate. */
+export function listedBy(db: Database, anchor: number, facts: CertificateFacts): Uint8Array[] {
+  const by = (column: 'spki' | 'serial' | 'subject', value: Uint8Array | string): ListedRow[] =>
+    prepare(db, `SELECT * FROM listed_device WHERE ${column} = ? AND anchor = ? LIMIT ?`).all(
+      value,
+      anchor,
+      LOOKED_AT,
+    ) as ListedRow[];
+  const rows = [...by('spki', facts.spki), ...by('serial', facts.serial), ...by('subject', facts.subject)];
+  return rows.filter((row) => fits(row, facts)).map(({ address }) => bytes(address));
+}
+
 /** Whether the device with this address has come with this key. */
-const hasShown = (db: Database, address: Uint8Array, { spki }: CertificateFacts): boolean =>
+export const hasShown = (db: Database, address: Uint8Array, { spki }: CertificateFacts): boolean =>
   prepare(db, 'SELECT 1 FROM shown_certificate WHERE address = ? AND spki = ?').get(address, spki) !==
   undefined;
 

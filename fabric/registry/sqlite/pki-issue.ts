@@ -7,8 +7,6 @@ import { EVERYTHING, type Scope } from '../../access/scope.ts';
 import { type Identifier, isReserved } from '../address.ts';
 import {
   type Grant,
-  type IssuedCertificate,
-  type IssuedFilter,
   type IssueRequest,
   type IssuingCa,
   MOST_VALID,
@@ -16,11 +14,9 @@ import {
   type RevokedLineage,
   type SignGrant,
 } from '../issuing.ts';
-import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import { MOST_ANCHORS } from '../pki.ts';
 import type { Act } from '../records.ts';
 import { bytes } from './file/database.ts';
-import { inScope } from './file/owned.ts';
 import { prepare } from './file/statements.ts';
 import { deviceBanned, findDevice, nameExists, requireInUse } from './inventory/devices.ts';
 import { requireActive } from './people/owners.ts';
@@ -28,12 +24,13 @@ import { caOf, ISSUES, type IssuerRow, issuerFor, issuingCa } from './pki-anchor
 import { admitVouched, otherKind, type VouchedParts, vouches } from './pki-arrivals.ts';
 import { type CodeRow, findCode, markCodeUsed } from './pki-codes.ts';
 import { revokeSerial } from './pki-lists.ts';
+import { endMakers, keepMaker, type Maker, makerOf, suspended } from './pki-makers.ts';
 import { appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
 
 /** Certificates that the fabric issues. Each is recorded in the transaction that takes its device in: none is given away that is not known here. */
 
-interface IssuedRow {
+export interface IssuedRow {
   id: number;
   owner: number;
   anchor: number;
@@ -48,11 +45,12 @@ interface IssuedRow {
   not_after: number;
 }
 
-/** What somebody may have: the first certificate by a code, or the next one after a certificate. */
+/** What somebody may have: the first certificate by a code or a maker's certificate, or the next one after a certificate. */
 interface Right {
   readonly ca: IssuerRow;
   readonly code?: CodeRow;
   readonly parent?: IssuedRow;
+  readonly maker?: Maker;
 }
 
 const networkOf = (address: Uint8Array): Uint8Array => concat(address.subarray(0, 8), new Uint8Array(8));
@@ -65,22 +63,36 @@ export function rightOf(db: Database, now: number, proof: Proof, anchor?: number
     requireActive(db, code.owner);
     return { code, ca: ownIssuer(db, now, code.owner, code.network, anchor) };
   }
+  if ('maker' in proof) {
+    const maker = makerOf(db, proof.maker);
+    requireActive(db, maker.owner);
+    // One that is listed for another address meanwhile is the device that it was, too.
+    for (const address of [maker.address, maker.before?.address]) {
+      const device = address && findDevice(db, EVERYTHING, address);
+      if (device !== undefined) requireRenewable(device);
+    }
+    return { maker, ca: ownIssuer(db, now, maker.owner, maker.network, anchor) };
+  }
   const parent = issuedAs(db, proof);
+  if (parent === undefined) throw notIssued();
   requireActive(db, parent.owner);
   requireValid(db, now, parent);
-  requireRenewable(db, parent.address);
+  const device = findDevice(db, EVERYTHING, bytes(parent.address));
+  if (device === undefined) throw notIssued();
+  requireRenewable(device);
   return { parent, ca: ownIssuer(db, now, parent.owner, networkOf(parent.address), anchor) };
 }
 
-/** @throws Failure `pki.not-issued` */
 function issuedAs(
   db: Database,
   { certificate, serial }: { readonly certificate: Uint8Array; readonly serial: Uint8Array },
-): IssuedRow {
-  const row = prepare(db, 'SELECT * FROM issued WHERE serial = ?').get(serial) as IssuedRow | undefined;
-  if (row === undefined || !equal(bytes(row.certificate), certificate)) throw notIssued();
-  return row;
+): IssuedRow | undefined {
+  const row = issuedWith(db, serial);
+  return row !== undefined && equal(bytes(row.certificate), certificate) ? row : undefined;
 }
+
+const issuedWith = (db: Database, serial: Uint8Array): IssuedRow | undefined =>
+  prepare(db, 'SELECT * FROM issued WHERE serial = ?').get(serial) as IssuedRow | undefined;
 
 /** A network that has become another owner's is none of this one's any more. @throws Failure `pki.no-issuer` */
 function ownIssuer(
@@ -106,9 +118,7 @@ function requireValid(db: Database, now: number, { anchor, serial, not_after: en
 }
 
 /** @throws Failure `fabric.device-banned`, `fabric.device-retired`, `pki.evicted`, `fabric.group-suspended`, `fabric.unknown-device` */
-function requireRenewable(db: Database, address: Uint8Array): void {
-  const device = findDevice(db, EVERYTHING, bytes(address));
-  if (device === undefined) throw notIssued();
+function requireRenewable(device: Found): void {
   requireUsable(device);
   if (device.standing === 'evicted') {
     throw new Failure('pki.evicted', 'operator', `the device ${formatIpv6(device.address)} was evicted`, {
@@ -125,11 +135,6 @@ function requireUsable(device: Found): void {
   if (device.standing === 'banned') throw deviceBanned(device);
   if (device.groupStatus !== 'active') throw suspended(device.groupName);
 }
-
-const suspended = (group: string): Failure =>
-  new Failure('fabric.group-suspended', 'operator', `the group "${group}" is suspended`, {
-    action: 'End the suspension with "enf-fabric group resume".',
-  });
 
 const badCode = (): Failure =>
   new Failure('pki.bad-code', 'operator', 'the code is unknown, was used or withdrawn, or has expired', {
@@ -167,17 +172,20 @@ export function issue(
   parts: IssueParts,
 ): { readonly certificate: Uint8Array; readonly admitted?: Uint8Array } {
   const right = rightOf(db, act.at, proof, anchor);
-  const { ca, code, parent } = right;
+  const { ca, code, parent, maker } = right;
   const before = issuedBefore(db, right, spki);
   if (before !== undefined && isValid(db, act.at, before)) return { certificate: bytes(before.certificate) };
   if (code !== undefined && code.used !== null) throw badCode();
   const address = bytes(
-    parent?.address ?? code?.address ?? freeAddress(db, bytes(code!.network), parts.identifier),
+    parent?.address ??
+      code?.address ??
+      maker?.address ??
+      freeAddress(db, bytes((code ?? maker)!.network), parts.identifier),
   );
   const known = findDevice(db, EVERYTHING, address);
   if (known !== undefined) requireUsable(known);
-  if (code === undefined) requireFew(db, act.at, address);
-  else supersede(db, act, address, code.id);
+  if (parent !== undefined) requireFew(db, act.at, address);
+  else supersede(db, act, address, right);
   const grant: Grant = {
     ...{ ca: caOf(db, ca), address, serial: newSerial(), from: act.at - BACKDATED_MS },
     until: Math.floor(Math.min(act.at + ca.issue_days * DAY_MS, ca.not_after) / 1_000) * 1_000,
@@ -188,6 +196,7 @@ export function issue(
   const shown = { anchor: ca.id, names: [], address, gid, facts, source };
   admitVouched(db, act, shown, parts, code !== undefined);
   if (code !== undefined) enrolled(db, act, code, grant);
+  if (maker !== undefined) enrolledByMaker(db, act, maker, grant);
   return { certificate, ...(known === undefined && { admitted: address }) };
 }
 
@@ -200,16 +209,17 @@ function newSerial(): Uint8Array {
 }
 
 /** What the same proof has got for the same key. */
-function issuedBefore(db: Database, { code, parent }: Right, spki: Uint8Array): IssuedRow | undefined {
+function issuedBefore(db: Database, { code, parent, maker }: Right, spki: Uint8Array): IssuedRow | undefined {
   if (parent !== undefined) {
     return prepare(
       db,
       'SELECT * FROM issued WHERE parent_serial = ? AND spki = ? ORDER BY id DESC LIMIT 1',
     ).get(parent.serial, spki) as IssuedRow | undefined;
   }
-  if (code?.serial == null) return undefined;
-  const row = prepare(db, 'SELECT * FROM issued WHERE serial = ?').get(code.serial) as IssuedRow | undefined;
-  return row !== undefined && equal(bytes(row.spki), spki) ? row : undefined;
+  const serial = code?.serial ?? maker?.before?.lineage;
+  const row = serial && issuedWith(db, bytes(serial));
+  if (row === undefined || !equal(bytes(row.spki), spki)) return undefined;
+  return maker === undefined || equal(bytes(row.address), maker.address!) ? row : undefined;
 }
 
 const isValid = (db: Database, now: number, { anchor, serial, not_after: end }: IssuedRow): boolean =>
@@ -250,7 +260,8 @@ function freeAddress(db: Database, network: Uint8Array, identifier: Identifier):
   const seed = bytes(randomBytes(32));
   const taken = prepare(
     db,
-    `SELECT EXISTS (SELECT 1 FROM device WHERE address = @address) OR EXISTS (SELECT 1 FROM enrolment_code WHERE address = @address)`,
+    `SELECT EXISTS (SELECT 1 FROM device WHERE address = @address) OR EXISTS (SELECT 1 FROM enrolment_code WHERE address = @address)
+       OR EXISTS (SELECT 1 FROM maker_enrolment WHERE address = @address)`,
   ).pluck();
   for (let counter = 0; counter < MAX_COUNTER; counter++) {
     const id = identifier(key, seed, counter);
@@ -262,11 +273,18 @@ function freeAddress(db: Database, network: Uint8Array, identifier: Identifier):
   });
 }
 
-/** A code is a new beginning: whoever has a certificate for the address of before is out. */
-function supersede(db: Database, act: Act, address: Uint8Array, code: number): void {
+/** A code is a new beginning, and so is another key for a maker's certificate: whoever has a certificate for the address of before is out. */
+function supersede(db: Database, act: Act, address: Uint8Array, { code, maker }: Right): void {
+  const reason =
+    code === undefined
+      ? `superseded by the certificate ${toHex(maker!.certificate.facts.serial)} of CA ${maker!.certificate.anchor}`
+      : `superseded by code ${code.id}`;
   const former = validOf(db, act.at, 'address', address);
-  for (const { anchor, serial } of former)
-    revokeSerial(db, EVERYTHING, act, anchor, { serial, reason: `superseded by code ${code}` });
+  // Its owner may have listed another address for the machine meanwhile.
+  if (maker?.before !== undefined) former.push(...validOf(db, act.at, 'lineage', maker.before.lineage));
+  for (const { anchor, serial } of former) revokeSerial(db, EVERYTHING, act, anchor, { serial, reason });
+  // Nor does the maker's certificate of a machine that was replaced by a code get in again.
+  if (code !== undefined) endMakers(db, act.at, 'address', address);
 }
 
 /** How long those that have expired are still listed, and how many that are older go with each that comes. */
@@ -320,51 +338,17 @@ function enrolled(db: Database, act: Act, code: CodeRow, { ca, address, serial }
   });
 }
 
-interface ListedRow extends IssuedRow {
-  owner_name: string;
-  revoked_at: number | null;
-  reason: string | null;
+function enrolledByMaker(db: Database, act: Act, maker: Maker, { ca, address, serial }: Grant): void {
+  const { anchor, facts } = maker.certificate;
+  keepMaker(db, maker, address, serial);
+  appendAudit(db, {
+    ...act,
+    owner: maker.owner,
+    action: 'pki.enrol',
+    subject: formatIpv6(address),
+    detail: { ...{ ca: ca.anchor, serial: toHex(serial) }, by: anchor, shown: toHex(facts.serial) },
+  });
 }
-
-const LISTED = `SELECT issued.*, owner.name AS owner_name, revoked_certificate.at AS revoked_at, reason
-  FROM issued JOIN owner ON owner.id = issued.owner LEFT JOIN revoked_certificate
-    ON revoked_certificate.anchor = issued.anchor AND issuer = x'' AND revoked_certificate.serial = issued.serial`;
-
-export function listIssued(
-  db: Database,
-  scope: Scope,
-  page: PageRequest,
-  { anchor, address }: IssuedFilter = {},
-): Page<IssuedCertificate> {
-  const before = parseNumberCursor('issued', page.after) ?? Number.MAX_SAFE_INTEGER;
-  const own = inScope(scope, 'issued.owner');
-  const narrowed = [
-    ...(anchor === undefined ? [] : [{ sql: 'issued.anchor = ?', value: anchor }]),
-    ...(address === undefined ? [] : [{ sql: 'issued.address = ?', value: address }]),
-  ];
-  const where = ['issued.id < ?', own.sql, ...narrowed.map(({ sql }) => sql)].join(' AND ');
-  const rows = prepare(db, `${LISTED} WHERE ${where} ORDER BY issued.id DESC LIMIT ?`).all(
-    before,
-    ...own.values,
-    ...narrowed.map(({ value }) => value),
-    page.limit + 1,
-  ) as ListedRow[];
-  const { rows: shown, next } = pageOf('issued', page, rows, ({ id }) => id);
-  return { rows: shown.map(issuedOf), next };
-}
-
-const issuedOf = (row: ListedRow): IssuedCertificate => ({
-  serial: bytes(row.serial),
-  ...(row.parent_serial !== null && { parent: bytes(row.parent_serial) }),
-  anchor: row.anchor,
-  owner: row.owner_name,
-  address: bytes(row.address),
-  ...(row.code !== null && { code: row.code }),
-  spki: bytes(row.spki),
-  created: row.created,
-  notAfter: row.not_after,
-  ...(row.revoked_at !== null && { revoked: { at: row.revoked_at, reason: row.reason! } }),
-});
 
 /** @throws Failure `pki.unknown-ca` */
 export function revokeLineage(
@@ -382,6 +366,7 @@ export function revokeLineage(
   const row = prepare(db, 'SELECT lineage FROM issued WHERE serial = ? AND anchor = ?').get(serial, anchor) as
     | Pick<IssuedRow, 'lineage'>
     | undefined;
+  if (row !== undefined) endMakers(db, act.at, 'lineage', bytes(row.lineage));
   const valid = row === undefined ? [] : validOf(db, act.at, 'lineage', row.lineage);
   if (lineage)
     for (const each of valid) revokeSerial(db, scope, act, each.anchor, { serial: each.serial, reason });
@@ -401,7 +386,8 @@ export function issuersAsked(
     if (code === undefined) throw badCode();
     return certificatesOf(db, code.owner);
   }
-  if (proof !== undefined) return certificatesOf(db, issuedAs(db, proof).owner);
+  const issued = proof !== undefined && 'certificate' in proof ? issuedAs(db, proof) : undefined;
+  if (issued !== undefined) return certificatesOf(db, issued.owner);
   const owners = prepare(db, `SELECT DISTINCT owner FROM anchor WHERE ${ISSUES} LIMIT 2`)
     .pluck()
     .all() as number[];

@@ -22,6 +22,7 @@ import {
 import { addCodes, withdrawCode } from './pki-codes.ts';
 import { entitled, issue, issuersAsked, revokeLineage } from './pki-issue.ts';
 import { dueLists, issuersOf, recordFetch, setListSource, takeList } from './pki-lists.ts';
+import { enrolling, setEnrols } from './pki-makers.ts';
 import type { Read } from './reader.ts';
 
 interface Parts {
@@ -39,6 +40,7 @@ export const ownPkiPart = (db: Database, scope: Scope, { read, queue, act }: Par
     issuersOf: async (id) => read(() => issuersOf(db, scope, id)),
     takeList: (actor, id, list) => queue.submit(() => takeList(db, scope, act(actor), id, list)),
     setListSource: (actor, id, url) => queue.submit(() => setListSource(db, scope, act(actor), id, url)),
+    setEnrols: (actor, id, network) => queue.submit(() => setEnrols(db, scope, act(actor), id, network)),
   }) satisfies OwnPki;
 
 /** What an owner changes of the certificates that the fabric issues for it. */
@@ -74,6 +76,7 @@ export const issuingPart = (
       return done.certificate;
     },
     issuers: (asked) => read(() => issuersAsked(db, act(FABRIC).at, asked)),
+    enrolling: (anchor) => read(() => enrolling(db, anchor)),
   }) satisfies Issuing;
 
 /** What the router asks and records of certificates. */

@@ -36,7 +36,7 @@ import { ownersReader } from './people/people-part.ts';
 import { listTokens } from './people/tokens.ts';
 import { listAnchors } from './pki-anchors.ts';
 import { listCodes } from './pki-codes.ts';
-import { listIssued } from './pki-issue.ts';
+import { listIssued } from './pki-issued.ts';
 import { chooserOf, readPrivacy } from './privacy/settings.ts';
 import { rosterReader } from './rosters.ts';
 import { findDevices } from './search/found.ts';

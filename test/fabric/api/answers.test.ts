@@ -297,6 +297,17 @@ test('a CA of the fabric, its codes and what it issues are answered as described
   const { id } = view.ca;
   await run('pki-list', {});
   await run('pki-renew', { id, certificateDays: 30 });
+  const files = caFolder();
+  const certificates = [files.ca({ subject: '/CN=maker' }).pem.replaceAll(/-----[^-]+-----|\s/g, '')];
+  files.remove();
+  const added = await run('pki-add', {
+    ...{ name: 'maker', certificates, networks: [NETWORK], admits: 'listed' },
+  });
+  const maker = added.view.id;
+  await run('pki-enrols', { id: maker, network: NETWORK });
+  await run('pki-list', {});
+  await run('pki-enrols', { id: maker, network: '' });
+  await run('pki-remove', { id: maker });
   const network = { network: NETWORK };
   const { codes } = await run('code-add', { ...network, name: 'pump-2', address: 'fd00:1:2:3:e::1' });
   await run('code-add', { ...network, count: 2, hours: 1 });

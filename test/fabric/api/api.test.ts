@@ -151,6 +151,7 @@ function attempt(remote: Remote, name: string): Promise<string> {
     'pki-import': { id: 999_999, devices: [] },
     'pki-crl': { id: 999_999, crl: 'MAA=' },
     'pki-crl-from': { id: 999_999, url: 'https://crl.example.org/ca.crl' },
+    'pki-enrols': { id: 999_999, network: '' },
     'pki-revoke': { id: 999_999, serial: '01', reason: 'x' },
     'pki-create': { name: 'x', networks: ['fd00:9::/64'] },
     'pki-renew': { id: 999_999 },

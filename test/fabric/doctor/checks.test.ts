@@ -48,6 +48,7 @@ const ca = (change: Partial<AnchorView>): AnchorView => ({
     created: '',
     crl: null,
     issueDays: null,
+    enrols: null,
   },
   lists: [{ issued: isoTime(NOW), next: isoTime(NOW + DAY_MS) }],
   ...change,

@@ -60,7 +60,7 @@ export async function place(): Promise<Place> {
   const here: Place = {
     data,
     registry,
-    authority: estAuthority(registry, data),
+    authority: estAuthority(registry, data, now),
     get on() {
       return { ...common, registry, whole: registry };
     },
@@ -88,7 +88,7 @@ export async function place(): Promise<Place> {
       await registry.close();
       registry = await open();
       here.registry = registry;
-      here.authority = estAuthority(registry, data);
+      here.authority = estAuthority(registry, data, now);
     },
   };
   await here.on.registry.addNetwork('test', PLANT, 'plant');

@@ -28,7 +28,7 @@ function server(answer: Authority = async () => [CERTIFICATE]) {
   const send = (operation: string, more: Partial<SmallRequest> = {}) =>
     handle({
       ...{ method: operation.includes('enroll') ? 'POST' : 'GET', path: base + operation },
-      ...{ authorization: undefined, contentType: 'application/pkcs10', certificate: undefined },
+      ...{ authorization: undefined, contentType: 'application/pkcs10', certificate: undefined, chain: [] },
       ...{ body: Buffer.from(Buffer.from(REQUEST).toString('base64')), source: '192.0.2.1', ...more },
     });
   return { send, asked, pass: (ms: number) => (clock += ms) };
@@ -82,13 +82,23 @@ describe('who asks', () => {
     ]);
   });
 
-  it('shows a certificate to renew it, and not in place of a code', async () => {
+  it('shows a certificate to renew it, which a code is not for', async () => {
     const { send, asked } = server();
     expect((await send('simplereenroll', { authorization: basic(CODE) })).status).toBe(403);
-    expect((await send('simpleenroll', { certificate: CERTIFICATE })).status).toBe(401);
     expect(asked).toEqual([]);
     expect((await send('simplereenroll', { certificate: CERTIFICATE })).status).toBe(200);
     expect(asked[0]).toMatchObject({ proof: { certificate: CERTIFICATE } });
+  });
+
+  it('shows a certificate of its maker with those above it in place of a code, which counts more', async () => {
+    const { send, asked } = server();
+    const chain = [Uint8Array.of(0x30, 1, 8)];
+    expect((await send('7/simpleenroll', { certificate: CERTIFICATE, chain })).status).toBe(200);
+    await send('simpleenroll', { certificate: CERTIFICATE, chain, authorization: basic(CODE) });
+    expect(asked).toMatchObject([
+      { proof: { maker: CERTIFICATE, chain }, anchor: 7 },
+      { proof: { code: codeHash(CODE) } },
+    ]);
   });
 
   it('may show either for the CA', async () => {
@@ -138,6 +148,8 @@ describe('what the fabric refuses', () => {
   it.each([
     ['pki.bad-request', 400],
     ['pki.bad-code', 401],
+    ['pki.not-vouched', 403],
+    ['pki.address-not-free', 409],
     ['pki.revoked', 403],
     ['fabric.device-banned', 403],
     ['pki.which-ca', 404],

@@ -246,6 +246,7 @@ describe('an input', () => {
     'pki-import': { id: 7, devices: [] },
     'pki-crl': { id: 7, crl: 'MAA=' },
     'pki-crl-from': { id: 7, url: 'https://crl.example.org/ca.crl' },
+    'pki-enrols': { id: 7, network: '' },
     'pki-revoke': { id: 7, serial: '01', reason: 'x' },
     'pki-create': { name: 'x', networks: ['fd00:9::/64'] },
     'pki-renew': { id: 7 },

@@ -439,6 +439,10 @@ export const NAMING: Readonly<Record<string, readonly ((of: Named) => Record<str
   'pki-import': [({ ids }) => ({ id: ids.ca, devices: [] })],
   'pki-crl': [({ ids }) => ({ id: ids.ca, crl: 'MAA=' })],
   'pki-crl-from': [({ ids }) => ({ id: ids.ca, url: 'https://crl.example.org/ca.crl' })],
+  'pki-enrols': [
+    ({ ids }) => ({ id: ids.ca, network: '' }),
+    ({ ids, prefix }) => ({ id: ids.ca, network: prefix }),
+  ],
   'pki-revoke': [({ ids }) => ({ id: ids.ca, serial: '1', reason: 'mine' })],
   'pki-create': [
     ({ prefix }) => ({ name: 'mine', networks: [prefix] }),

@@ -72,6 +72,7 @@ const TABLE: Readonly<Record<string, readonly [roles: string, fresh?: 'fresh']>>
   'pki-import': [OWNERS, 'fresh'],
   'pki-crl': [KEEPERS],
   'pki-crl-from': [OWNERS, 'fresh'],
+  'pki-enrols': [OWNERS, 'fresh'],
   'pki-revoke': [KEEPERS],
   'pki-create': [OWNERS, 'fresh'],
   'pki-renew': [OWNERS, 'fresh'],

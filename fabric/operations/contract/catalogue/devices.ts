@@ -131,6 +131,13 @@ export const DEVICES: Readonly<Record<string, Entry>> = {
     summary: 'From where the list of revoked certificates of a CA is fetched',
     fresh: true,
   },
+  'pki-enrols': {
+    permission: 'pki.write',
+    method: 'POST',
+    path: '/cas/{id}/enrols',
+    summary: 'In which network machines with certificates of a CA get one of the fabric without a code',
+    fresh: true,
+  },
   'pki-revoke': {
     permission: 'pki.revoke',
     method: 'POST',

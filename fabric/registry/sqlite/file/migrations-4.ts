@@ -166,4 +166,23 @@ export const MIGRATIONS_4: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    name: 'certificates of makers',
+    sql: `
+      -- the first address of the network in which machines with its certificates get one of the fabric's without a code; NULL: in none
+      ALTER TABLE anchor ADD COLUMN enrols BLOB CHECK (length(enrols) = 16);
+      -- what a maker's certificate has got. lineage: the serial number with which that begins; ended: it gets no other one
+      CREATE TABLE maker_enrolment (
+        owner    INTEGER NOT NULL REFERENCES owner (id),
+        spki     BLOB NOT NULL CHECK (length(spki) = 32),
+        serial   BLOB NOT NULL,
+        address  BLOB NOT NULL CHECK (length(address) = 16),
+        lineage  BLOB NOT NULL,
+        ended    INTEGER,
+        PRIMARY KEY (owner, spki, serial)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX maker_by_address ON maker_enrolment (address);
+      CREATE INDEX maker_by_lineage ON maker_enrolment (lineage);
+    `,
+  },
 ];

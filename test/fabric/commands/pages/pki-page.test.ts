@@ -35,16 +35,17 @@ test('every command in docs/pki.md does what the page says', async () => {
     .update(new X509Certificate(leaf.pem).publicKey.export({ type: 'spki', format: 'der' }))
     .digest('hex');
   copyFileSync(root.file, join(files.folder, 'ca.pem'));
+  copyFileSync(files.ca({ subject: '/CN=maker' }).file, join(files.folder, 'maker.pem'));
   writeFileSync(join(files.folder, 'ca.crl'), files.crl(root, ['4711']));
   const key = new X509Certificate(leaf.pem).publicKey.export({ type: 'spki', format: 'pem' });
   writeFileSync(join(files.folder, 'machine.pub'), key);
   writeFileSync(join(files.folder, 'devices.csv'), CSV.replace('5f0c…64 hex digits', spki));
-  expect(lines.length).toBe(15);
+  expect(lines.length).toBe(17);
   for (const line of lines) {
     const [program, ...words] = wordsOf(line);
     expect(program).toBe('enf-fabric');
     const named = words.map((word) =>
-      /^(?:ca|devices|machine)\.\w+$/.test(word) ? join(files.folder, word) : word,
+      /^(?:ca|devices|machine|maker)\.\w+$/.test(word) ? join(files.folder, word) : word,
     );
     const { code, out, err } = await fabric.run(...named, '--data', data);
     expect([line, code, code === 0 ? '' : err]).toEqual([line, 0, '']);
@@ -56,8 +57,8 @@ test('every command in docs/pki.md does what the page says', async () => {
   const { rows } = await fabric
     .json('audit', '--limit', '20', '--data', data)
     .then((said) => ({ rows: JSON.stringify(said) }));
-  for (const action of ['add', 'import', 'crl', 'crl-from', 'revoke', 'remove', 'create', 'code', 'renew'])
-    expect(rows).toContain(`"pki.${action}"`);
+  const actions = ['add', 'import', 'crl', 'crl-from', 'revoke', 'remove', 'create', 'code', 'renew'];
+  for (const action of [...actions, 'enrols']) expect(rows).toContain(`"pki.${action}"`);
   expect(rows).toContain('device.register');
 });
 
