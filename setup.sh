@@ -42,6 +42,8 @@ if [ -n "$for_tests" ]; then
   need tpm2-tools /usr/bin/tpm2_getcap
   need swtpm-tools /usr/bin/swtpm_setup
   need openssl /usr/bin/openssl
+  need softhsm2 /usr/bin/softhsm2-util
+  need opensc-pkcs11 "/usr/lib/$(uname -m)-linux-gnu/pkcs11-spy.so"
   need zbar-tools /usr/bin/zbarimg
   need imagemagick /usr/share/doc/imagemagick
   need poppler-utils /usr/bin/pdftoppm
@@ -70,6 +72,21 @@ if [ ${#packages[@]} -gt 0 ]; then
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
   apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+# OpenSSL's provider for PKCS#11. Debian 12 has it among its backports, on the same mirror.
+if [ -n "$for_tests" ] && [ ! -e "/usr/lib/$(uname -m)-linux-gnu/ossl-modules/pkcs11.so" ]; then
+  step "Debian package: pkcs11-provider"
+  export DEBIAN_FRONTEND=noninteractive
+  from=()
+  . /etc/os-release
+  if [ "$VERSION_CODENAME" = bookworm ]; then
+    backports=/etc/apt/sources.list.d/bookworm-backports.sources
+    [ -e "$backports" ] || sed -n '/^$/q; s/^Suites:.*/Suites: bookworm-backports/; p' /etc/apt/sources.list.d/debian.sources > "$backports"
+    from=(-t bookworm-backports)
+  fi
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends "${from[@]}" pkcs11-provider >/dev/null
 fi
 
 stamp=node_modules/.enf-lock

@@ -8,6 +8,7 @@ import type { EcdaaFace } from './ecdaa/ecdaa.ts';
 import type { Icmp6Face } from './net/icmp6.ts';
 import type { NetFace } from './net/net.ts';
 import type { NetlinkFace } from './net/netlink.ts';
+import type { Pkcs11Face } from './pkcs11/pkcs11.ts';
 import type { PkiFace } from './pki/pki.ts';
 import type { RouterFace } from './router/router.ts';
 import type { TssFace } from './tpm/tss.ts';
@@ -21,6 +22,7 @@ export type Addon = TssFace &
   DataplaneFace &
   RouterFace &
   PkiFace &
+  Pkcs11Face &
   CurvesFace &
   Partial<EcdaaFace>;
 

@@ -4,6 +4,7 @@
 #include "crypto/napi.h"
 #include "ecdaa/napi.h"
 #include "net/napi.h"
+#include "pkcs11/napi.h"
 #include "pki/napi.h"
 #include "router/napi/napi.h"
 #include "tpm/napi.h"
@@ -40,6 +41,7 @@ NAPI_MODULE_INIT() {
   register_curves(env, exports);
   register_hashes(env, exports);
   register_pki(env, exports);
+  register_pkcs11(env, exports);
 #ifdef ENF_ECDAA
   register_ecdaa(env, exports);
 #endif

@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs';
 import type { DataplaneCounters, DataplaneEventName, Offload } from '../native/client/client.ts';
 import { addon } from '../native/index.ts';
+import type { Pkcs11Key } from '../native/pkcs11/pkcs11.ts';
 import { Failure } from '../protocol/failure.ts';
 import type { Prefix } from '../protocol/ipv6.ts';
 import { type Verdict, verdictOf } from '../protocol/tunnel/verdict.ts';
@@ -40,8 +41,8 @@ export interface ConnectOptions {
   readonly names?: readonly string[];
   /** DER of our own certificate, X.509 v1 or v3. */
   readonly certificate: Uint8Array;
-  /** PEM of its private key, or the PEM that names a key in the TPM. */
-  readonly key: string;
+  /** PEM of its private key, or the PEM that names a key in the TPM, or a key in a PKCS#11 token. */
+  readonly key: string | Pkcs11Key;
   readonly wire: WireChoice;
 }
 
@@ -271,6 +272,13 @@ function failureOf(
           {
             action: 'If this stays, "enf-agent doctor" shows the state of the TPM.',
           },
+        );
+      if (number === 3)
+        return new Failure(
+          'pkcs11.did-not-sign',
+          'retry',
+          `the PKCS#11 token did not sign for the TLS handshake (${text})`,
+          { action: 'Check that the token is connected; it is opened again for the next attempt.' },
         );
       return new Failure(
         'tls.handshake-failed',

@@ -47,9 +47,9 @@ async function checkFiles(config: Config): Promise<void> {
     }
   }
   if (identity.mode === 'pki' && !isEnrolled(config)) {
-    const { readNamedCertificate, readNamedKey } = await import('../identity/named-certificate.ts');
+    const { checkNamedKey, readNamedCertificate } = await import('../identity/named-certificate.ts');
     await readNamedCertificate(config);
-    await readNamedKey(config);
+    await checkNamedKey(config);
   }
   if (remote.proxyLoginFile !== '') await proxyOf(config)?.login();
 }

@@ -7,6 +7,7 @@ import { formatIpv6, formatPrefix, type Prefix, parseIpv6, parsePrefix } from '.
 import { WIRE_CHOICES } from '../../protocol/tunnel/wire.ts';
 import { estUrl } from './est-url.ts';
 import { readHost } from './host.ts';
+import { isPkcs11, readPkcs11 } from './pkcs11-uri.ts';
 import { proxyUrl } from './proxy-url.ts';
 import { formatService, readService } from './service.ts';
 
@@ -21,6 +22,16 @@ const orEmpty =
   (check: (value: string) => string | undefined) =>
   (value: string): string | undefined =>
     value === '' ? undefined : check(value);
+
+/** Why it names no key. What is refused may have a PIN in it, and is not shown. */
+const keyPlace = (value: string): string | undefined => {
+  if (!isPkcs11(value))
+    return value.startsWith('/')
+      ? undefined
+      : 'an absolute path such as /etc/enf/machine.key, or a URI that begins with "pkcs11:"';
+  const read = readPkcs11(value);
+  return isRefusal(read) ? read.expected : undefined;
+};
 
 function readPrefix(value: string): Prefix | Refusal {
   try {
@@ -102,10 +113,16 @@ export const SCHEMA = {
       },
       orEmpty(absolute),
     ),
-    key: text(
-      { default: '""', doc: 'PEM file with the key of that certificate; required with it.' },
-      orEmpty(absolute),
-    ),
+    key: {
+      ...text(
+        {
+          default: '""',
+          doc: 'PEM file with the key of that certificate, or the URI of one in a PKCS#11 token, such as `"pkcs11:token=plant;object=pump?pin-source=file:/etc/enf/pin"` (pki.md); required with it.',
+        },
+        orEmpty(keyPlace),
+      ),
+      secret: true as const,
+    },
     'est-server': estUrl({
       default: '""',
       doc: 'Where `enf-agent enroll` and renewals get certificates (EST, RFC 7030), such as `"https://fabric.example.org:9443/.well-known/est"`; empty: at `remote.hosts`, port 9443.',

@@ -11,7 +11,7 @@ export function redact(text: string): string {
     .replace(/-----BEGIN [^-]+-----[\s\S]*?(?:-----END [^-]+-----|$)/g, REDACTED)
     .replace(/(?<=[a-z0-9+.-]:\/\/)[^\s/@"']+@/gi, `${REDACTED}@`)
     .replace(
-      /\b(pass(?:word|phrase|wd)?|secret|token|auth|credential|api[-_]?key)(["']?\s*[=:]\s*)("[^"\n]*"|'[^'\n]*'|[^\s,;"'}\]]+)/gi,
+      /\b(pass(?:word|phrase|wd)?|pin-value|secret|token|auth|credential|api[-_]?key)(["']?\s*[=:]\s*)("[^"\n]*"|'[^'\n]*'|[^\s,;"'}\]]+)/gi,
       `$1$2${REDACTED}`,
     )
     .replace(/(?<![0-9A-Za-z])[0-9a-f]{32,}(?![0-9A-Za-z])/gi, REDACTED)

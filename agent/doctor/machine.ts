@@ -23,7 +23,7 @@ import { certificateKeys } from '../identity/certificate-keys.ts';
 import { keyLost, notEnrolled, shown } from '../identity/enrolled.ts';
 import { isUnloadable, type KeyStore } from '../identity/key-store.ts';
 import { openKeys } from '../identity/keys.ts';
-import { readNamedCertificate, readNamedKey, viewOf } from '../identity/named-certificate.ts';
+import { checkNamedKey, readNamedCertificate, tokenOf, viewOf } from '../identity/named-certificate.ts';
 import type { CertificateView } from '../identity/session.ts';
 import { routerTrust } from '../identity/tls-root.ts';
 import { markOf } from '../network/policy.ts';
@@ -69,8 +69,8 @@ export function machineProbes(config: Config): Probes {
     async certificate() {
       if (isEnrolled(config)) return enrolled(config);
       const { address, facts } = await readNamedCertificate(config);
-      await readNamedKey(config);
-      return viewOf(facts, formatIpv6(address), 'file');
+      await checkNamedKey(config);
+      return viewOf(facts, formatIpv6(address), tokenOf(config) === undefined ? 'file' : 'token');
     },
     tlsRoot: async () => (await root()).ca,
     lookup: (host) => remembered(`lookup ${host}`, () => resolver(host)),

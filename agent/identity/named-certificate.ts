@@ -1,4 +1,6 @@
+import { isRefusal } from '../../cli/config/refusal.ts';
 import { type CertificateFacts, readCertificate } from '../../crypto/certificates.ts';
+import type { Pkcs11Key } from '../../crypto/pkcs11.ts';
 import { readBounded } from '../../os/files/read.ts';
 import { linkPrefixes } from '../../os/linux/links.ts';
 import { concat, equal, wipe } from '../../protocol/bytes.ts';
@@ -7,6 +9,8 @@ import { checkAssigned } from '../../protocol/identity/assignable.ts';
 import { parseCertificates } from '../../protocol/identity/roots.ts';
 import { formatIpv6, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { Config } from '../config/config.ts';
+import { isPkcs11, type Pkcs11Uri, readPkcs11 } from '../config/pkcs11-uri.ts';
+import { checkPkcs11, pkcs11Keys } from './pkcs11-key.ts';
 import type { CertificateView, IdentityOptions, IdentitySession } from './session.ts';
 import { routerTrust } from './tls-root.ts';
 
@@ -16,6 +20,8 @@ export interface NamedCertificate {
   readonly address: Uint8Array;
   /** The certificate and its intermediates: DER, one behind the other. */
   readonly chain: Uint8Array;
+  /** The certificate alone, DER. */
+  readonly own: Uint8Array;
   readonly facts: CertificateFacts;
 }
 
@@ -42,7 +48,7 @@ export async function readNamedCertificate({ identity, tunnel }: Config): Promis
   if (configured !== '' && !equal(address, parseIpv6(configured)))
     throw badCertificate(path, `the address of identity.address, got ${formatIpv6(address)}`);
   checkAssigned(address, linkPrefixes(tunnel.device));
-  return { address, chain: concat(...certificates), facts };
+  return { address, chain: concat(...certificates), own: certificates[0]!, facts };
 }
 
 const badCertificate = (path: string, expected: string): Failure =>
@@ -51,7 +57,20 @@ const badCertificate = (path: string, expected: string): Failure =>
       'Correct identity.certificate: PEM with the certificate of this machine first, then its intermediates.',
   });
 
-/** The text of `identity.key`. @throws Failure `pki.bad-key`, `os.no-file`, … */
+/** The key in a token that `identity.key` names; undefined: it is the path of a file. */
+export function tokenOf({ identity: { key } }: Pick<Config, 'identity'>): Pkcs11Uri | undefined {
+  const uri = isPkcs11(key) ? readPkcs11(key) : undefined;
+  return uri !== undefined && isRefusal(uri) ? undefined : uri;
+}
+
+/** Looks at `identity.key`: the file, or what there is of a token without asking it. @throws Failure `pki.bad-key`, `pkcs11.…`, `os.…` */
+export async function checkNamedKey(config: Config): Promise<void> {
+  const token = tokenOf(config);
+  if (token === undefined) await readNamedKey(config);
+  else await checkPkcs11(token);
+}
+
+/** The text of the file `identity.key`. @throws Failure `pki.bad-key`, `os.no-file`, … */
 export async function readNamedKey({ identity: { key: path } }: Config): Promise<string> {
   const bytes = await readBounded(path, 'private key');
   const pem = new TextDecoder().decode(bytes);
@@ -78,12 +97,16 @@ export const viewOf = (
   notAfter: new Date(1_000 * notAfter).toISOString(),
 });
 
-/** The identity of a machine with a certificate of a CA: files that somebody else renews. They are read for each connection. */
+/** The identity of a machine with a certificate of a CA: files that somebody else renews, or a key in a token. They are read for each connection. */
 export function namedIdentity({ config }: Pick<IdentityOptions, 'config'>): IdentitySession {
   /** The address that this run began with, and what was shown last. */
   let began: Uint8Array | undefined;
   let shown: Uint8Array | undefined;
   let view: CertificateView | undefined;
+  const token = tokenOf(config);
+  const tokens = pkcs11Keys();
+  const readKey = async (certificate: Uint8Array): Promise<string | Pkcs11Key> =>
+    token === undefined ? readNamedKey(config) : tokens.load(token, certificate);
 
   async function read(): Promise<NamedCertificate> {
     const named = await readNamedCertificate(config);
@@ -95,16 +118,16 @@ export function namedIdentity({ config }: Pick<IdentityOptions, 'config'>): Iden
         { action: 'Restart the agent, if the machine is to have that address.' },
       );
     }
-    view = viewOf(named.facts, formatIpv6(named.address), 'file');
+    view = viewOf(named.facts, formatIpv6(named.address), token === undefined ? 'file' : 'token');
     return named;
   }
 
   return {
     async prepare() {
       began = undefined;
-      const { address } = await read();
+      const { address, own } = await read();
       began = address;
-      await readNamedKey(config);
+      await readKey(own);
       return { kind: 'connect', address: formatIpv6(address) };
     },
 
@@ -124,8 +147,8 @@ export function namedIdentity({ config }: Pick<IdentityOptions, 'config'>): Iden
     },
 
     async tls() {
-      const { address, chain } = await read();
-      const key = await readNamedKey(config);
+      const { address, chain, own } = await read();
+      const key = await readKey(own);
       const trust = await routerTrust(config, async () => undefined);
       shown = chain;
       return { address: formatIpv6(address), ...trust, certificate: chain, key };

@@ -1,3 +1,4 @@
+import type { Pkcs11Key } from '../../crypto/pkcs11.ts';
 import { linkPrefixes } from '../../os/linux/links.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
@@ -6,6 +7,7 @@ import { fromHex } from '../../protocol/bytes.ts';
 import type { RootSet } from '../../protocol/identity/root-update.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
 import type { Config } from '../config/config.ts';
+import type { KeyPlace } from '../config/key-place.ts';
 import type { Goal } from '../lifecycle/situation.ts';
 import type { Store } from '../state/state.ts';
 import { isUnloadable } from './key-store.ts';
@@ -25,8 +27,8 @@ export interface TlsIdentity {
   readonly names: readonly string[];
   /** Identity certificate, DER. */
   readonly certificate: Uint8Array;
-  /** PEM; may only name a key in the TPM. */
-  readonly key: string;
+  /** PEM, which may only name a key in the TPM; or a key in a PKCS#11 token. */
+  readonly key: string | Pkcs11Key;
 }
 
 /** The identity of this device and the keys behind it. Keys are opened when they are first needed, until `close`. */
@@ -56,8 +58,7 @@ export interface CertificateView {
   readonly address: string;
   readonly notBefore: string;
   readonly notAfter: string;
-  /** Where its key is. */
-  readonly key: 'tpm' | 'file';
+  readonly key: KeyPlace;
 }
 
 export interface IdentityOptions {

@@ -1,6 +1,7 @@
 import type { Wire } from '../../protocol/tunnel/wire.ts';
 import { counted } from '../../protocol/words.ts';
 import type { Config } from '../config/config.ts';
+import { KEY_PLACES } from '../config/key-place.ts';
 import type { CertificateView } from '../identity/session.ts';
 import { duration } from '../lifecycle/duration.ts';
 import type { CredentialEnd, Situation } from '../lifecycle/situation.ts';
@@ -171,7 +172,7 @@ function rotationText({ next, failure }: NonNullable<Status['rotation']>, wallMs
 function certificateText({ subject, notAfter, key }: CertificateView, wallMs: number): string {
   const leftMs = Date.parse(notAfter) - wallMs;
   const until = leftMs > 0 ? `for ${duration(leftMs)}, until ${notAfter}` : `EXPIRED since ${notAfter}`;
-  return `${subject}, ${until}; its key is in ${key === 'tpm' ? 'the TPM' : 'a file'}`;
+  return `${subject}, ${until}; its key is in ${KEY_PLACES[key]}`;
 }
 
 function decommissionText({ step, since, told, credential }: NonNullable<Status['decommission']>): string {

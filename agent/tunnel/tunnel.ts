@@ -1,3 +1,4 @@
+import type { Pkcs11Key } from '../../crypto/pkcs11.ts';
 import { dialDescriptor } from '../../os/net/dial.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
@@ -23,8 +24,8 @@ export interface ConnectOptions {
   readonly names?: readonly string[];
   /** Identity certificate, DER. */
   readonly certificate: Uint8Array;
-  /** PEM; may only name a key in the TPM. */
-  readonly key: string;
+  /** PEM, which may only name a key in the TPM; or a key in a PKCS#11 token. */
+  readonly key: string | Pkcs11Key;
   readonly wire: WireChoice;
   /** Instead of the system's resolver. */
   readonly lookup?: Lookup;

@@ -20,6 +20,7 @@ struct dp_connect_options {
   uint32_t timeout_ms;  // for the handshake
   bool super;           // may super-frames be offered?
   char *roots, *key;    // PEM
+  EVP_PKEY *token_key;  // owned; a key in a PKCS#11 token instead of `key`, which is "" then; else NULL
   char *names;          // one in each line, of which the server's certificate must have one; "": none is checked
   uint8_t *certificate;  // DER
   size_t certificate_length;
@@ -32,7 +33,7 @@ struct dp_connect_options {
 // - ASKED: once at most, perhaps before UP
 // - CONTROL: a message about roots, a prefix or decommissioning, which comes by `control`; perhaps before UP
 // - TUN_LOST: of no connection; the errno's name
-// - HANDSHAKE: number: 1 if it took too long, 2 if the TPM has not signed for us
+// - HANDSHAKE: number: 1 if it took too long, 2 if the TPM has not signed for us, 3 if the token has not
 // - UNTRUSTED: number: 1 if only the name or the usage of the certificate is wrong
 // - CLOSED, SILENT: number: 1 if the peer had answered before
 // - OVERSIZED: the length

@@ -1,3 +1,5 @@
+import type { Pkcs11Key } from '../pkcs11/pkcs11.ts';
+
 declare const dataplaneBrand: unique symbol;
 
 /** A client's thread; stopped when garbage-collected. */
@@ -22,7 +24,7 @@ export type Offload = 0 | 1 | 2;
  * - `tun-lost`: the TUN was removed and any connection closed; text: an errno's name. Of no connection (0)
  * - `bad-root`, `bad-credentials`: of no use for TLS; text: OpenSSL's reason
  * - `untrusted`, `clock`: the server's certificate is not valid, because of its dates in the second case; text: why
- * - `handshake`: it failed otherwise; text: why; number: 1 if it took too long, else 0
+ * - `handshake`: it failed otherwise; text: why; number: 1 if it took too long, 2 if the TPM has not signed, 3 if a token has not, else 0
  * - `closed`: by the peer; `silent`: no answer to a heartbeat; number: 1 if it had answered before, else 0
  * - `broken`: text: an errno's name, or OpenSSL's reason
  * - `local`: of no connection (0): `packet` is for the LAN server
@@ -128,7 +130,7 @@ export interface DataplaneFace {
   ): DataplaneHandle;
   /**
    * Ends the present connection, if any, without an event, and begins TLS over the connected socket `fd`, which is the thread's from
-   * now on. `id` comes back in its events. `roots` is PEM, `certificate` DER, `key` PEM, perhaps one that only names a key in the TPM.
+   * now on. `id` comes back in its events. `roots` is PEM, `certificate` DER, `key` PEM, perhaps one that only names a key in the TPM, or a key in a token.
    * `offerSuper`: super-frames, where the TUN offloads. `names`: one in each line, of which the server's certificate has to have one.
    * An `untrusted` with number 1 is about that name, or about the usage.
    * @throws Error EBADF after `dataplaneClose`
@@ -140,7 +142,7 @@ export interface DataplaneFace {
     timeoutMs: number,
     roots: string,
     certificate: Uint8Array,
-    key: string,
+    key: string | Pkcs11Key,
     offerSuper: boolean,
     names?: string,
   ): void;

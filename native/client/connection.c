@@ -15,6 +15,7 @@ void dp_connect_options_free(struct dp_connect_options *options) {
   if (options->fd >= 0) close(options->fd);
   if (options->key != NULL) OPENSSL_cleanse(options->key, strlen(options->key));
   free(options->key);
+  EVP_PKEY_free(options->token_key);
   free(options->roots);
   free(options->names);
   free(options->certificate);
@@ -76,6 +77,7 @@ void dp_client_adopt(struct dp_client *client, uint32_t id, SSL *ssl, int fd, ui
 
 static bool same_identity(const struct dp_connect_options *one, const struct dp_connect_options *other) {
   return one != NULL && strcmp(one->roots, other->roots) == 0 && strcmp(one->key, other->key) == 0 &&
+         one->token_key == other->token_key &&
          strcmp(one->names, other->names) == 0 &&
          one->super == other->super && one->certificate_length == other->certificate_length &&
          memcmp(one->certificate, other->certificate, one->certificate_length) == 0;
@@ -92,7 +94,7 @@ static enum dp_tls_wrong prepare_client(struct dp_client *client, struct dp_conn
   client->identity = NULL;
   bool super = options->super && client->tun.offload != DP_OFFLOAD_NONE;
   enum dp_tls_wrong wrong = dp_tls_client_open(&client->tls, options->roots, options->certificate, options->certificate_length,
-                                               options->key, super, options->names, reason);
+                                               options->key, options->token_key, super, options->names, reason);
   if (wrong == DP_TLS_FINE) client->identity = options;
   else dp_connect_options_free(options);
   return wrong;
@@ -162,14 +164,15 @@ static void fail_handshake(struct dp_client *client, int result) {
   char reason[DP_REASON];
   long verified = SSL_get_verify_result(ssl);
   int error = SSL_get_error(ssl, result);
-  bool not_signed = ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_USER;  // of the provider for keys in the TPM
+  bool not_signed = ERR_GET_LIB(ERR_peek_error()) >= ERR_LIB_USER;  // of a provider for keys in the TPM or a token
+  uint32_t signer = client->identity->token_key == NULL ? 2 : 3;
   bool closed = error == SSL_ERROR_ZERO_RETURN || (error == SSL_ERROR_SYSCALL && ERR_peek_error() == 0 && result == 0);
   dp_tls_reason(ssl, result, reason);
   if (closed) snprintf(reason, sizeof reason, "the server closed the connection");
   if (is_date(verified)) dp_connection_end(client, DP_EVENT_CLOCK, 0, X509_verify_cert_error_string(verified));
   else if (verified != X509_V_OK)
     dp_connection_end(client, DP_EVENT_UNTRUSTED, dp_tls_is_name(verified), X509_verify_cert_error_string(verified));
-  else dp_connection_end(client, DP_EVENT_HANDSHAKE, not_signed ? 2 : 0, reason);
+  else dp_connection_end(client, DP_EVENT_HANDSHAKE, not_signed ? signer : 0, reason);
 }
 
 void dp_connection_handshake(struct dp_client *client, uint64_t now) {

@@ -4,6 +4,7 @@
 #include "connection.h"
 #include "addon/handle.h"
 #include "packet/clock.h"
+#include "pkcs11/napi.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,7 +225,9 @@ static bool read_options(napi_env env, const napi_value *arguments, struct dp_co
       napi_get_value_bool(env, arguments[6], &options->super) != napi_ok)
     return false;
   options->roots = addon_copy_text(env, arguments[3], &length);
-  options->key = addon_copy_text(env, arguments[5], &length);
+  options->token_key = pkcs11_key_of(env, arguments[5]);
+  if (options->token_key != NULL) EVP_PKEY_up_ref(options->token_key);
+  options->key = options->token_key != NULL ? calloc(1, 1) : addon_copy_text(env, arguments[5], &length);
   napi_valuetype type = napi_undefined;
   if (napi_typeof(env, arguments[7], &type) != napi_ok) return false;
   options->names = type == napi_undefined ? calloc(1, 1) : addon_copy_text(env, arguments[7], &length);
@@ -254,7 +257,7 @@ static napi_value dataplane_connect(napi_env env, napi_callback_info info) {
   if (!read_options(env, arguments + 1, options)) {
     dp_connect_options_free(options);
     return addon_bad(env, "dataplaneConnect(dataplane, id, fd, timeoutMs, roots, certificate, key, super, names): expected numbers, PEM "
-                          "text, DER, PEM text, a boolean and text");
+                          "text, DER, PEM text or a key in a token, a boolean and text");
   }
   dp_thread_connect(dataplane->thread, options);
   return NULL;

@@ -112,12 +112,17 @@ static bool use_certificates(SSL_CTX *context, const uint8_t *der, size_t length
   return ok;
 }
 
-static bool add_identity(SSL_CTX *context, const uint8_t *certificate, size_t length, const char *key) {
-  BIO *text = BIO_new_mem_buf(key, -1);
-  EVP_PKEY *private = text == NULL ? NULL : PEM_read_bio_PrivateKey(text, NULL, NULL, NULL);
-  bool ok = private != NULL && use_certificates(context, certificate, length) && SSL_CTX_use_PrivateKey(context, private) == 1;
-  EVP_PKEY_free(private);
+static EVP_PKEY *read_key(const char *pem) {
+  BIO *text = BIO_new_mem_buf(pem, -1);
+  EVP_PKEY *key = text == NULL ? NULL : PEM_read_bio_PrivateKey(text, NULL, NULL, NULL);
   BIO_free(text);
+  return key;
+}
+
+static bool add_identity(SSL_CTX *context, const uint8_t *certificate, size_t length, const char *pem, EVP_PKEY *token_key) {
+  EVP_PKEY *own = token_key == NULL ? read_key(pem) : NULL, *private = token_key == NULL ? own : token_key;
+  bool ok = private != NULL && use_certificates(context, certificate, length) && SSL_CTX_use_PrivateKey(context, private) == 1;
+  EVP_PKEY_free(own);
   return ok;
 }
 
@@ -166,15 +171,15 @@ static int verify_named(X509_STORE_CTX *store, void *names) {
 bool dp_tls_is_name(long verified) { return verified == X509_V_ERR_HOSTNAME_MISMATCH || verified == X509_V_ERR_INVALID_PURPOSE; }
 
 enum dp_tls_wrong dp_tls_client_open(struct dp_tls_client *client, const char *roots, const uint8_t *certificate,
-                                     size_t certificate_length, const char *key, bool super, const char *names,
-                                     char *reason) {
+                                     size_t certificate_length, const char *key, EVP_PKEY *token_key, bool super,
+                                     const char *names, char *reason) {
   enum dp_tls_wrong wrong = DP_TLS_FINE;
   ERR_clear_error();
   *client = (struct dp_tls_client){.context = SSL_CTX_new(TLS_client_method())};
   if (*names != 0) client->names = strdup(names);
   if (client->context == NULL || (*names != 0 && client->names == NULL)) wrong = DP_TLS_BAD_CREDENTIALS;
   else if (!add_roots(client->context, roots)) wrong = DP_TLS_BAD_ROOT;
-  else if (!add_identity(client->context, certificate, certificate_length, key)) wrong = DP_TLS_BAD_CREDENTIALS;
+  else if (!add_identity(client->context, certificate, certificate_length, key, token_key)) wrong = DP_TLS_BAD_CREDENTIALS;
   if (wrong != DP_TLS_FINE) {
     dp_tls_reason(NULL, 0, reason);
     dp_tls_client_close(client);

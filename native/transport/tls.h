@@ -15,10 +15,11 @@ enum dp_tls_wrong { DP_TLS_FINE, DP_TLS_BAD_ROOT, DP_TLS_BAD_CREDENTIALS };
 
 // TLS 1.2 or 1.3 with this identity, and no other server than one that leads to one of the PEM certificates in `roots`. `super` offers
 // super-frames by ALPN. With `names`, one in each line, the server's certificate must have one of them (no "*.", no CN) and serverAuth
-// among its usages. `key` is a PEM, perhaps one that only names a key in the TPM. `reason` has DP_REASON bytes.
+// among its usages. `key` is a PEM, perhaps one that only names a key in the TPM;
+// `token_key`, if it is not NULL, is used instead, and stays the caller's. `reason` has DP_REASON bytes.
 enum dp_tls_wrong dp_tls_client_open(struct dp_tls_client *client, const char *roots, const uint8_t *certificate,
-                                     size_t certificate_length, const char *key, bool super, const char *names,
-                                     char *reason);
+                                     size_t certificate_length, const char *key, EVP_PKEY *token_key, bool super,
+                                     const char *names, char *reason);
 // True for the result of a verification that failed over the name or the usage alone.
 bool dp_tls_is_name(long verified);
 void dp_tls_client_close(struct dp_tls_client *client);

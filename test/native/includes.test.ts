@@ -19,10 +19,11 @@ const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
   tpm: ['addon', 'tpm/provider'],
   'tpm/provider': ['tpm'],
   packet: [],
+  pkcs11: ['addon'],
   pki: ['addon'],
   transport: ['packet'],
   dataplane: ['packet'],
-  client: ['addon', 'packet', 'transport', 'dataplane'],
+  client: ['addon', 'packet', 'pkcs11', 'transport', 'dataplane'],
   router: [
     'backlog',
     'packet',

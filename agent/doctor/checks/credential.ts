@@ -1,5 +1,6 @@
 import { type Finding, failed, failing, ok, warning } from '../../../cli/check.ts';
 import { isEnrolled } from '../../config/config.ts';
+import { KEY_PLACES } from '../../config/key-place.ts';
 import type { Check } from '../check.ts';
 import type { Probes } from '../probes.ts';
 import { checkTpmThatAnswers } from './tpm-use.ts';
@@ -22,7 +23,7 @@ async function named(probes: Pick<Probes, 'certificate' | 'config' | 'wallMs' | 
   const { subject, address, notBefore, notAfter, key } = await probes.certificate();
   const [from, to] = [Date.parse(notBefore), Date.parse(notAfter)];
   const enrolled = isEnrolled(probes.config);
-  const what = `${subject} for ${address}, until ${notAfter}${enrolled ? `, its key in ${key === 'tpm' ? 'the TPM' : 'a file'}` : ''}`;
+  const what = `${subject} for ${address}, until ${notAfter}${enrolled || key === 'token' ? `, its key in ${KEY_PLACES[key]}` : ''}`;
   const now = probes.wallMs();
   if (now >= to)
     return failed(

@@ -290,7 +290,7 @@ describe('bad values name the key, what was expected and what came', () => {
     'identity.mode': ['"TPM"', '""', '1'],
     'identity.credential-dir': ['"credential"'],
     'identity.certificate': ['"machine.pem"'],
-    'identity.key': ['"machine.key"'],
+    'identity.key': ['"machine.key"', '"pkcs11:token=a"', '"pkcs11:token=a;object=b?pin-value=1"'],
     'identity.est-server': ['"fabric.example"', '"http://fabric.example"', '"https://"', '1'],
     'identity.key-in': ['"TPM"', '""', '"software"'],
     'identity.basename': [`"${'x'.repeat(65)}"`, `"${'ä'.repeat(33)}"`, '7'],

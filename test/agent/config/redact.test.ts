@@ -13,6 +13,7 @@ describe('what is taken out of a text', () => {
     ['base64', `k: ${'QmFzZTY0Kys'.repeat(5)}==`, `k: ${REDACTED}`],
     ['the password of a URL', 'via http://bob:hunter2@proxy:3128/', `via http://${REDACTED}@proxy:3128/`],
     ['what is called a password', 'PASSWORD=hunter2 user=bob', `PASSWORD=${REDACTED} user=bob`],
+    ['the PIN of a token', 'pkcs11:object=b?pin-value=1234', `pkcs11:object=b?pin-value=${REDACTED}`],
     ['a token in JSON', '{"token": "hunter2", "a": 1}', `{"token": ${REDACTED}, "a": 1}`],
   ] as const) {
     test(name, () => expect(redact(text)).toBe(expected));

@@ -104,7 +104,7 @@ test('with a code a device has a certificate for a key of its own, and TLS takes
   expect(asked[1]!.text).toMatch(/ecdsa-with-SHA256/);
   expect(await session.prepare()).toEqual({ kind: 'connect', address: ADDRESS });
   const { certificate, key, names, ca } = await session.tls();
-  createSecureContext({ cert: toPem(certificate), key });
+  createSecureContext({ cert: toPem(certificate), key: String(key) });
   expect([names, ca]).toEqual([['127.0.0.1'], readFileSync(server.tlsRoot, 'utf8')]);
   expect(store.record.enrolment).toMatchObject({ current: { address: ADDRESS, key: { kind: 'software' } } });
   expect(store.record.enrolment).not.toHaveProperty('pending');
@@ -132,7 +132,7 @@ test('a renewal is for another key at the same address, proved by the present ce
   await session.heard('taken');
   expect(store.record.enrolment).toEqual({ current: store.record.enrolment!.current });
   // Neither of the two files has the former key any more.
-  const former = first.key.split('\n')[1]!;
+  const former = String(first.key).split('\n')[1]!;
   const hex = Buffer.from(former, 'base64').toString('hex').slice(14, 78);
   for (const name of ['state-0', 'state-1'])
     expect(readFileSync(join(state, name), 'utf8')).not.toContain(hex);

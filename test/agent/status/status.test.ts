@@ -180,6 +180,8 @@ test('a certificate is shown with its end, and where its key is', () => {
   expect(describeStatus(shown, NOON)).toContain(
     'CN=fd00::7, for 48 h, until 2030-01-03T12:00:00.000Z; its key is in the TPM',
   );
+  const token = { ...certificate, key: 'token' as const };
+  expect(describeStatus({ ...shown, certificate: token }, NOON)).toContain('its key is in a PKCS#11 token');
   const late = describeStatus(shown, NOON + 2 * 86_400_000);
   expect(late).toContain('EXPIRED since 2030-01-03T12:00:00.000Z');
 });

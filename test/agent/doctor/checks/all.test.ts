@@ -306,6 +306,11 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
     [{ config: PKI, wallMs: () => Date.parse('2030-03-01') }, 'failed', /has expired/],
     [{ config: ENROLLED }, 'ok', /its key in a file/],
     [
+      { config: PKI, certificate: async () => ({ ...(await healthy.certificate()), key: 'token' as const }) },
+      'ok',
+      /its key in a PKCS#11 token/,
+    ],
+    [
       {
         config: ENROLLED,
         status: async () => ({ ...running, rotation: { next: '2030-02-01', failure: null } }),
