@@ -75,6 +75,11 @@ export const PAGES: readonly PageEntry[] = [
     load: async () => (await import('./pages/rules.tsx')).Rules,
   },
   {
+    path: 'prefixes',
+    needs: 'networks.read',
+    load: async () => (await import('./prefixes/delegations.tsx')).Delegations,
+  },
+  {
     path: 'audit',
     name: 'Audit',
     needs: 'audit.read',

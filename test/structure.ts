@@ -216,8 +216,9 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     charts: ['app'],
     map: [],
     parts: ['api', 'app'],
+    prefixes: ['api', 'app', 'parts'],
     scan: ['parts'],
-    pages: ['api', 'app', 'audit', 'cas', 'charts', 'map', 'parts', 'scan'],
+    pages: ['api', 'app', 'audit', 'cas', 'charts', 'map', 'parts', 'prefixes', 'scan'],
   },
   factory: {
     group: [],

@@ -24,6 +24,7 @@ import { ProblemBox, ProblemPage } from '../parts/problem.tsx';
 import { Sheet } from '../parts/sheet.tsx';
 import { Rows } from '../parts/table.tsx';
 import { When } from '../parts/when.tsx';
+import { GrantSheet } from '../prefixes/grant-sheet.tsx';
 import { RosterNote } from './roster.tsx';
 
 type Batch = ViewOf<'group-show'>;
@@ -34,7 +35,7 @@ export function BatchPage({ gid }: { readonly gid: string }) {
     run('group-show', { gid }),
   );
   const arrivals = useQuery(`arrivals ${gid}`, ['device'], () => run('group-arrivals', { gid }));
-  const [asked, ask] = useState<'status' | 'change' | 'remove'>();
+  const [asked, ask] = useState<'status' | 'change' | 'remove' | 'grant'>();
   const [done, setDone] = useState<string>();
   if (data === undefined) {
     if (problem === undefined) return null;
@@ -97,6 +98,20 @@ export function BatchPage({ gid }: { readonly gid: string }) {
           ['New devices from', countriesWords(data.countries)],
           ['State', <Standing key="s" standing={data.status} />],
           ['Network', data.network],
+          [
+            'Prefixes behind its devices',
+            <>
+              {data.delegates ? 'one for each' : <span class="quiet">none by the batch</span>}
+              {may('networks.write') && (
+                <>
+                  {' '}
+                  <button type="button" class="link" onClick={() => ask('grant')}>
+                    {data.delegates ? 'Withdraw' : 'Delegate'}
+                  </button>
+                </>
+              )}
+            </>,
+          ],
           ['Batch id', <code key="g">{shortGid(data.gid)}</code>],
           ['Admitted', <When key="c" at={data.created} />],
         ]}
@@ -137,6 +152,23 @@ export function BatchPage({ gid }: { readonly gid: string }) {
             setDone(text);
             again();
           }}
+        />
+      )}
+      {asked === 'grant' && (
+        <GrantSheet
+          whom="batch"
+          name={`${data.name}, ${count(data.devices, 'device')}`}
+          granted={!data.delegates}
+          act={async () => {
+            const { view, effect } = await run('group-delegate', { gid, granted: !data.delegates });
+            setDone(
+              view.granted
+                ? `Each device of the batch gets a prefix when it has a tunnel (${effect}).`
+                : `The prefixes of the batch are withdrawn, but those of devices that were granted their own (${effect}).`,
+            );
+            again();
+          }}
+          close={close}
         />
       )}
       {asked === 'remove' && <RemoveSheet batch={data} close={close} />}

@@ -6,9 +6,10 @@ import { Problem } from '../api/problem.ts';
 import { within } from '../app/words.ts';
 import { TextField } from '../parts/field.tsx';
 import { Sheet } from '../parts/sheet.tsx';
+import { GrantSheet } from '../prefixes/grant-sheet.tsx';
 
 /** What one asks of a device before it is done. */
-export type DeviceAction = StandingChange | 'name' | 'retire' | 'replace';
+export type DeviceAction = StandingChange | 'name' | 'retire' | 'replace' | 'delegate' | 'withdraw';
 
 interface SheetProps {
   readonly device: DeviceDetails;
@@ -26,6 +27,9 @@ export function DeviceSheet({ action, ...props }: SheetProps & { readonly action
       return <RetireSheet {...props} />;
     case 'replace':
       return <ReplaceSheet {...props} />;
+    case 'delegate':
+    case 'withdraw':
+      return <PrefixSheet {...props} granted={action === 'delegate'} />;
     default:
       return <StandingSheet {...props} change={action} />;
   }
@@ -74,6 +78,24 @@ function StandingSheet({ device, change, close, done }: SheetProps & { readonly 
       <Which device={device} />
       <p>{will}</p>
     </Sheet>
+  );
+}
+
+function PrefixSheet({ device, granted, close, done }: SheetProps & { readonly granted: boolean }) {
+  const act = async (): Promise<void> => {
+    const { view, effect } = await run('device-delegate', { address: device.address, granted });
+    if (granted) done(`The device has ${view.delegated} (${effect}).`);
+    else if (view.delegated === null) done(`The device has no prefix any more (${effect}).`);
+    else done(`The device keeps ${view.delegated}, which is granted to its batch (${effect}).`);
+  };
+  return (
+    <GrantSheet
+      whom="device"
+      name={device.name ?? device.address}
+      granted={granted}
+      act={act}
+      close={close}
+    />
   );
 }
 

@@ -70,7 +70,7 @@ export function DevicePage({ address }: { readonly address: string }) {
             : []),
           ['Note', data.note ?? <span class="quiet">none</span>],
           ['Network', data.network],
-          ...(data.delegated === null ? [] : [['Prefix behind it', data.delegated] as const]),
+          ['Prefix behind it', <Prefix key="d" device={data} ask={ask} />],
           ...limitRows(data.limits),
           ['Batch id', <code key="i">{shortGid(data.gid)}</code>],
           ['Admitted', <When key="w" at={data.created} />],
@@ -150,6 +150,32 @@ function Actions({
             onClick={() => ask(banned ? 'unban' : 'ban')}
           >
             {banned ? 'Unban' : 'Ban'}
+          </button>
+        </>
+      )}
+    </>
+  );
+}
+
+function Prefix({
+  device: { delegated, standing },
+  ask,
+}: {
+  readonly device: DeviceDetails;
+  readonly ask: (what: DeviceAction) => void;
+}) {
+  return (
+    <>
+      {delegated === null ? <span class="quiet">none</span> : <Copyable text={delegated} />}
+      {may('networks.write') && standing !== 'retired' && (
+        <>
+          {' '}
+          <button
+            type="button"
+            class="link"
+            onClick={() => ask(delegated === null ? 'delegate' : 'withdraw')}
+          >
+            {delegated === null ? 'Delegate' : 'Withdraw'}
           </button>
         </>
       )}

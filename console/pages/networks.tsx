@@ -39,6 +39,10 @@ export function Networks({ route }: { readonly route: Route }) {
     },
     { name: 'This host', cell: ({ host }) => <Copyable text={host} /> },
     { name: 'Added', cell: ({ created }) => <When at={created} /> },
+    {
+      name: 'Prefixes behind devices',
+      cell: ({ prefix, pool }) => <a href={hrefOf(['prefixes', prefix])}>{pool ?? 'none'}</a>,
+    },
     ...(may('rules.read')
       ? [
           {
