@@ -52,6 +52,7 @@ if [ -n "$for_tests" ]; then
   need chromium /usr/bin/chromium
   need curl /usr/bin/curl
   need bind9-dnsutils /usr/bin/dig
+  need isc-dhcp-client /usr/sbin/dhclient
   need procps /usr/bin/pkill
   need util-linux /usr/bin/setpriv
   need systemd /usr/bin/systemd-analyze

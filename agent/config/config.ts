@@ -43,6 +43,17 @@ function readPrefix(value: string): Prefix | Refusal {
   }
 }
 
+function readServer(value: string): Uint8Array | Refusal {
+  try {
+    const address = parseIpv6(value);
+    const isOne = address.some((byte) => byte !== 0) && address[0] !== 0xff && formatIpv6(address) !== '::1';
+    if (isOne) return address;
+  } catch {
+    // Said below.
+  }
+  return refuse('the IPv6 address of a host, such as "fd00:1::53"');
+}
+
 const readInterface = (value: string): string | Refusal =>
   /^(?:[A-Za-z0-9._-]{1,15}|[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5})$/.test(value)
     ? value
@@ -250,6 +261,21 @@ export const SCHEMA = {
       default: '[]',
       doc: 'What others may begin with the machines on the LAN; without it only the answers to what these have begun come in.',
     }),
+    dhcp: choice(['off', 'stateless', 'stateful'], {
+      default: '"off"',
+      doc: 'What machines on the LAN are answered by DHCPv6, beside router advertisements: nothing; what else than addresses they ask for; addresses, too. Needs CAP_NET_BIND_SERVICE.',
+    }),
+    dns: list(
+      'IPv6 addresses',
+      0,
+      readServer,
+      formatIpv6,
+      {
+        default: '[]',
+        doc: 'DNS servers that the machines on the LAN are told of, by router advertisements (RDNSS) and DHCPv6; eight at most.',
+      },
+      8,
+    ),
     table: whole(256, 8_000, {
       default: '2096',
       doc: 'Routing table for what comes from and goes to the delegated prefix; its number times four is the first of its two rule priorities.',

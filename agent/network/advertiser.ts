@@ -1,13 +1,12 @@
 import type { RouterSocket } from '../../os/linux/icmp6.ts';
-import { encodeLanAdvertisement, isLanSolicitation } from '../../protocol/advertisement.ts';
-import type { Prefix } from '../../protocol/ipv6.ts';
+import {
+  encodeLanAdvertisement,
+  isLanSolicitation,
+  type LanAdvertisement,
+} from '../../protocol/advertisement.ts';
 
 /** What a gateway announces on its LAN. */
-export interface Announced {
-  readonly prefix: Prefix;
-  readonly mtu: number;
-  readonly routes: readonly Prefix[];
-}
+export type Announced = Pick<LanAdvertisement, 'prefix' | 'mtu' | 'routes' | 'managed' | 'other' | 'dns'>;
 
 /** Announces a gateway to the machines on a link, as RFC 4861 §6.2 says. */
 export interface Advertiser {
@@ -28,8 +27,7 @@ export interface AdvertiserDependencies {
 
 /** Seconds. An address outlives nine periods, and a gateway four. */
 const ROUTER_LIFETIME = 1_800;
-const VALID_LIFETIME = 5_400;
-const PREFERRED_LIFETIME = 2_700;
+export const LIFETIMES = { valid: 5_400, preferred: 2_700 } as const;
 /** Milliseconds between two advertisements that nobody has asked for (MinRtrAdvInterval, MaxRtrAdvInterval), */
 const LEAST_PERIOD_MS = 200_000;
 const LONGEST_PERIOD_MS = 600_000;
@@ -44,7 +42,7 @@ const LONGEST_DELAY_MS = 500;
 /** Announces on the interface until it is closed. @throws Failure `os.no-raw-socket` */
 export function openAdvertiser(
   name: string,
-  { prefix, mtu, routes }: Announced,
+  announced: Announced,
   { open, random }: AdvertiserDependencies,
 ): Advertiser {
   let sent = 0;
@@ -52,10 +50,10 @@ export function openAdvertiser(
   let dueMs = Number.POSITIVE_INFINITY;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const message = encodeLanAdvertisement({
-    ...{ prefix, mtu, routes },
+    ...announced,
     routerLifetime: ROUTER_LIFETIME,
-    validLifetime: VALID_LIFETIME,
-    preferredLifetime: PREFERRED_LIFETIME,
+    validLifetime: LIFETIMES.valid,
+    preferredLifetime: LIFETIMES.preferred,
   });
 
   /** Once is enough: what is planned earlier stands. */
@@ -88,10 +86,10 @@ export function openAdvertiser(
       clearTimeout(timer);
       // Each may be lost; the interval between them is for those that go on.
       const last = encodeLanAdvertisement({
-        ...{ prefix, mtu, routes },
+        ...announced,
         routerLifetime: 0,
-        validLifetime: withdrawn ? 0 : VALID_LIFETIME,
-        preferredLifetime: withdrawn ? 0 : PREFERRED_LIFETIME,
+        validLifetime: withdrawn ? 0 : LIFETIMES.valid,
+        preferredLifetime: withdrawn ? 0 : LIFETIMES.preferred,
       });
       for (let i = 0; i < INITIAL; i++) socket.advertise(last);
       socket.close();

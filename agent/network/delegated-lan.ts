@@ -3,10 +3,11 @@ import { type KernelChange, watchKernel } from '../../os/linux/netlink.ts';
 import { type Kernel, kernel } from '../../os/linux/network-config.ts';
 import { nftTable } from '../../os/linux/nft-table.ts';
 import { repairLog, repairSchedule, turns } from '../../os/linux/repair-schedule.ts';
+import { openDhcpSocket } from '../../os/net/dhcp-socket.ts';
 import type { Log } from '../../os/service/log.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../protocol/ipv6.ts';
-import { type Advertiser, type AdvertiserDependencies, openAdvertiser } from './advertiser.ts';
+import { type Advertiser, type AdvertiserDependencies, LIFETIMES, openAdvertiser } from './advertiser.ts';
 import {
   type DelegationPolicy,
   delegationFilter,
@@ -15,15 +16,16 @@ import {
   type LanObserved,
 } from './delegated.ts';
 import { describeChange, describeError } from './describe.ts';
+import { type DhcpServer, openDhcpServer } from './dhcp-server.ts';
 
 /** The LAN behind a gateway: it has a delegated prefix, and is announced, as long as there is one. */
 export interface DelegatedLan {
   /**
-   * From now on the LAN has this prefix and no other; `routes` are what the machines there reach by the gateway. Undefined: none is delegated any more.
-   * Resolves when that is tried; what fails is tried again, and in `trouble` until then.
+   * From now on the LAN has this prefix and no other; `routes` are what the machines there reach by the gateway, and `key` (32 bytes) is what addresses by
+   * DHCPv6 follow from, if there is that. Undefined: none is delegated any more. Resolves when that is tried; what fails is tried again, and in `trouble` until then.
    */
-  set(prefix: Prefix | undefined, routes: readonly Prefix[]): Promise<void>;
-  /** Why it is not announced; undefined: it is, or there is no prefix. */
+  set(prefix: Prefix | undefined, routes: readonly Prefix[], key?: Uint8Array): Promise<void>;
+  /** Why it is not announced, or not answered by DHCPv6; undefined: it is, or there is no prefix. */
   trouble(): Failure | undefined;
   /** Removes everything. */
   close(): Promise<void>;
@@ -33,11 +35,13 @@ export interface DelegatedLan {
 export interface DelegatedLanDependencies extends AdvertiserDependencies {
   readonly kernel: Kernel;
   readonly watch: typeof watchKernel;
+  readonly openDhcpSocket: typeof openDhcpSocket;
 }
 
 interface Wanted {
   readonly prefix: Prefix;
   readonly routes: readonly Prefix[];
+  readonly key: Uint8Array | undefined;
 }
 
 /** `note` receives each failure. Nothing is touched before `set` gets a prefix. */
@@ -46,7 +50,7 @@ export function openDelegatedLan(
   log: Log,
   note: (failure: unknown) => void = () => {},
   { kernel: machine, watch, ...dependencies }: DelegatedLanDependencies = {
-    ...{ kernel, watch: watchKernel, open: openRouterSocket },
+    ...{ kernel, watch: watchKernel, open: openRouterSocket, openDhcpSocket },
     random: Math.random,
   },
 ): DelegatedLan {
@@ -58,7 +62,12 @@ export function openDelegatedLan(
   let former: readonly Prefix[] = [];
   let subscription: { close(): void } | undefined;
   let announced:
-    | { readonly advertiser: Advertiser; readonly index: number; readonly text: string }
+    | {
+        readonly advertiser: Advertiser;
+        readonly index: number;
+        readonly text: string;
+        server: DhcpServer | undefined;
+      }
     | undefined;
   let trouble: Failure | undefined;
   let closed = false;
@@ -90,24 +99,35 @@ export function openDelegatedLan(
     return [...changes.map(describeChange), ...(filtered ? [`nftables table ${table.name}`] : [])];
   };
 
-  /** Announces what there is, if it can be reached. @throws Failure `delegation.…` why not */
+  const silence = (withdrawn: boolean): void => {
+    announced?.server?.close();
+    announced?.advertiser.close(withdrawn);
+    announced = undefined;
+  };
+
+  /** Announces what there is, and answers by DHCPv6, if it can be reached. @throws Failure `delegation.…`, `os.no-…-socket` why not */
   const announce = async ({ interfaces }: LanObserved): Promise<void> => {
     const lan = interfaces.find(({ name }) => name === policy.lan);
     const text = wanted === undefined ? '' : [wanted.prefix, ...wanted.routes].map(formatPrefix).join(' ');
     const forwards = (await machine.forwardsIpv6?.()) ?? true;
     const may = wanted !== undefined && lan?.up === true && forwards;
-    if (announced !== undefined && (!may || announced.index !== lan.index || announced.text !== text)) {
-      announced.advertiser.close(may || wanted === undefined);
-      announced = undefined;
-    }
+    if (announced !== undefined && (!may || announced.index !== lan.index || announced.text !== text))
+      silence(may || wanted === undefined);
     if (wanted === undefined) return;
     if (lan === undefined || !lan.up) throw noInterface(policy.lan, lan !== undefined);
     if (!forwards) throw noForwarding();
-    if (announced !== undefined) return;
-    const { prefix, routes } = wanted;
-    const advertiser = openAdvertiser(policy.lan, { prefix, routes, mtu: policy.mtu }, dependencies);
-    announced = { advertiser, index: lan.index, text };
-    log('notice', `${formatPrefix(prefix)} is announced on ${policy.lan}`);
+    const { prefix, routes, key } = wanted;
+    const { mtu, dhcp, dns } = policy;
+    const addresses = dhcp === 'stateful';
+    if (announced === undefined) {
+      const flags = { managed: addresses, other: dhcp !== 'off' };
+      const advertiser = openAdvertiser(policy.lan, { prefix, routes, mtu, dns, ...flags }, dependencies);
+      announced = { advertiser, index: lan.index, text, server: undefined };
+      log('notice', `${formatPrefix(prefix)} is announced on ${policy.lan}`);
+    }
+    if (dhcp === 'off' || key === undefined || announced.server !== undefined) return;
+    const service = { prefix, addresses, dns, key, lifetimes: LIFETIMES };
+    announced.server = await openDhcpServer(policy.lan, service, dependencies.openDhcpSocket);
   };
 
   /** What fails is in `trouble` until it no longer does. */
@@ -134,10 +154,10 @@ export function openDelegatedLan(
   };
 
   return {
-    async set(prefix, routes) {
+    async set(prefix, routes, key) {
       if (prefix === undefined && wanted === undefined) return;
       const before = wanted;
-      wanted = prefix && { prefix, routes };
+      wanted = prefix && { prefix, routes, key };
       if (before !== undefined)
         former = [...former.filter((each) => !equals(each, before.prefix)), before.prefix];
       if (prefix === undefined) log('notice', `no prefix is delegated for ${policy.lan} any more`);
@@ -155,8 +175,7 @@ export function openDelegatedLan(
       if (wanted === undefined && former.length === 0) return;
       await inTurn(async () => {
         closed = true;
-        announced?.advertiser.close(wanted === undefined);
-        announced = undefined;
+        silence(wanted === undefined);
         const all = wanted === undefined ? former : [...former, wanted.prefix];
         for (const change of delegationRepairs(policy, undefined, all, await observe()))
           await machine.change(change).catch((error: unknown) => log('warning', describeError(error)));

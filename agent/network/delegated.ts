@@ -19,6 +19,10 @@ export interface DelegationPolicy {
   /** The routing table that is the delegation's alone. Its number times four is the first of two rule priorities. */
   readonly table: number;
   readonly open: readonly Service[];
+  /** What is answered by DHCPv6 there: nothing; all but addresses; these, too. */
+  readonly dhcp: 'off' | 'stateless' | 'stateful';
+  /** DNS servers that machines there are told of, 16 bytes each. */
+  readonly dns: readonly Uint8Array[];
 }
 
 /** What the kernel has, as far as that is concerned. */

@@ -1,3 +1,4 @@
+import { primitives } from '../../crypto/primitives.ts';
 import type { Log } from '../../os/service/log.ts';
 import { type Failure, isFailure } from '../../protocol/failure.ts';
 import { formatPrefix, type Prefix, parseIpv6 } from '../../protocol/ipv6.ts';
@@ -5,7 +6,7 @@ import { parsePrefixMessage } from '../../protocol/tunnel/prefix.ts';
 import type { Config } from '../config/config.ts';
 import type { DelegatedLan } from '../network/delegated-lan.ts';
 import { tunnelPrefixes } from '../network/desired.ts';
-import { keptPrefix, withPrefix } from '../state/delegation.ts';
+import { keptLanKey, keptPrefix, withLanKey, withPrefix } from '../state/delegation.ts';
 import type { Store } from '../state/state.ts';
 import type { DelegationFacts } from '../status/facts.ts';
 
@@ -44,11 +45,29 @@ export function delegation({ config, store, lan, allow, log, note }: DelegationP
     turn = mine.catch(() => {});
     return mine;
   };
+  let key: Uint8Array | undefined;
+  /** What addresses by DHCPv6 follow from, made when it is needed first. */
+  const lanKey = async (): Promise<Uint8Array | undefined> => {
+    if (lan === undefined || config.delegation.dhcp === 'off') return undefined;
+    key ??= keptLanKey((await store()).record);
+    if (key !== undefined) return key;
+    const made = primitives.random(32);
+    key = made;
+    try {
+      await (await store()).update((record) => withLanKey(record, made));
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+      note(error);
+      log('warning', `${error.code}: ${error.message}; addresses by DHCPv6 change with the next start`);
+    }
+    return made;
+  };
   const use = async (next: Prefix | undefined): Promise<void> => {
     if (next === undefined && prefix === undefined) return;
     prefix = next;
     allow(next);
-    await lan?.set(next, own === undefined ? [] : tunnelPrefixes(parseIpv6(own), config.route.prefixes));
+    const routes = own === undefined ? [] : tunnelPrefixes(parseIpv6(own), config.route.prefixes);
+    await lan?.set(next, routes, next && (await lanKey()));
   };
   const learn = async (next: Prefix | undefined): Promise<void> => {
     const address = own;
@@ -84,6 +103,7 @@ export function delegation({ config, store, lan, allow, log, note }: DelegationP
     end: () =>
       inTurn(async () => {
         own = undefined;
+        key = undefined;
         await use(undefined);
       }),
     facts() {

@@ -114,12 +114,12 @@ export function openEffects(
   const enrolled = isEnrolled(config) ? enrolledIdentity(options) : undefined;
   const identity =
     enrolled ?? (config.identity.mode === 'pki' ? namedIdentity({ config }) : identitySession(options));
-  const { interface: lan, open, table } = config.delegation;
+  const { interface: lan, ...lanPolicy } = config.delegation;
   const { device, mtu } = config.tunnel;
   const prefixes = delegation({
     ...{ config, store, log, note: self.note },
     lan:
-      lan === '' ? undefined : platform.openDelegatedLan({ lan, device, mtu, table, open }, log, self.note),
+      lan === '' ? undefined : platform.openDelegatedLan({ lan, device, mtu, ...lanPolicy }, log, self.note),
     allow: (prefix) => tunnel.allow(prefix),
   });
   const leaving = departure({ config, store, opened: state.opened, wallMs });

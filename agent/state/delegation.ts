@@ -1,3 +1,4 @@
+import { fromHex, toHex } from '../../protocol/bytes.ts';
 import { formatPrefix, isInUnicast, type Prefix, parsePrefix } from '../../protocol/ipv6.ts';
 import type { DeviceRecord } from './state.ts';
 
@@ -26,3 +27,18 @@ export function withPrefix(record: DeviceRecord, own: string, prefix: Prefix | u
     ? rest
     : { ...rest, delegation: { address: own, prefix: formatPrefix(prefix) } };
 }
+
+const KEY_BYTES = 32;
+
+/** The key from which the addresses on the LAN follow that are given by DHCPv6; undefined: there is none yet. */
+export function keptLanKey({ lanKey: saved }: DeviceRecord): Uint8Array | undefined {
+  return typeof saved === 'string' && saved.length === 2 * KEY_BYTES && /^[0-9a-f]*$/.test(saved)
+    ? fromHex(saved)
+    : undefined;
+}
+
+/** The record with this key. */
+export const withLanKey = (record: DeviceRecord, key: Uint8Array): DeviceRecord => ({
+  ...record,
+  lanKey: toHex(key),
+});

@@ -43,7 +43,7 @@ export interface DelegationFacts {
   readonly prefix: string;
   /** The LAN interface that has it; null: none is configured. */
   readonly lan: string | null;
-  /** Why it is not announced there; null: it is, or there is no such interface. */
+  /** Why it is not announced there, or not answered by DHCPv6; null: it is, or there is no such interface. */
   readonly failure: {
     readonly code: string;
     readonly message: string;

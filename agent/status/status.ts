@@ -186,7 +186,7 @@ function delegationText({ prefix, lan, failure }: DelegationFacts): string {
   if (lan === null) return `${prefix}; delegation.interface names no LAN that has it`;
   return failure === null
     ? `${prefix} on ${lan}`
-    : `${prefix}, not announced on ${lan}: ${failure.message} [${failure.code}]`;
+    : `${prefix}, incomplete on ${lan}: ${failure.message} [${failure.code}]`;
 }
 
 /** The status for people. */

@@ -129,6 +129,7 @@ export function list<T>(
   one: (text: string) => T | Refusal,
   write: (item: T) => string,
   meaning: Meaning,
+  most = 64,
 ): Key<readonly T[]> {
   return {
     type: `list of ${type}`,
@@ -136,8 +137,8 @@ export function list<T>(
     default: meaning.default,
     doc: meaning.doc,
     read(value) {
-      if (!Array.isArray(value) || value.length < least || value.length > 64) {
-        return refuse(`a list of ${least} to 64 ${type}, each in quotes`);
+      if (!Array.isArray(value) || value.length < least || value.length > most) {
+        return refuse(`a list of ${least} to ${most} ${type}, each in quotes`);
       }
       const items: T[] = [];
       for (const each of value) {

@@ -8,6 +8,7 @@ import { openEffects, type Platform } from '../../agent/service/effects.ts';
 import { type Lookup, systemLookup } from '../../os/net/lookup.ts';
 import { readMessage, writeAll } from '../../os/net/message-stream.ts';
 import { systemClocks } from '../../os/service/process.ts';
+import { toHex } from '../../protocol/bytes.ts';
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
 import { ERROR_MESSAGE } from '../../protocol/xtt/message.ts';
 import type { IdentityServer } from './identity-server.ts';
@@ -79,6 +80,7 @@ export function boot(place: {
   const told: string[] = [];
   /** What the LAN was given, and 'closed'. */
   const lans: string[] = [];
+  const lanKeys: string[] = [];
   /** The source address that the kernel would choose. */
   const way: { source: string | undefined } = { source: '127.0.0.1' };
   const platform: Platform = {
@@ -96,8 +98,10 @@ export function boot(place: {
       stop: async () => {},
     }),
     openDelegatedLan: ({ lan }) => ({
-      set: async (prefix, routes) =>
-        void lans.push([lan, ...(prefix ? [prefix, ...routes] : []).map(formatPrefix)].join(' ')),
+      set: async (prefix, routes, key) => {
+        lans.push([lan, ...(prefix ? [prefix, ...routes] : []).map(formatPrefix)].join(' '));
+        if (key !== undefined) lanKeys.push(toHex(key));
+      },
       trouble: () => undefined,
       close: async () => void lans.push('closed'),
     }),
@@ -123,5 +127,5 @@ export function boot(place: {
   const online = (): Promise<void> => until(() => expect(driver.situation().kind).toBe('online'));
   const trouble = (code: string): Promise<void> =>
     until(() => expect(driver.situation()).toMatchObject({ trouble: { code } }));
-  return { effects, driver, log, tuns, raised, told, lans, way, until, online, trouble };
+  return { effects, driver, log, tuns, raised, told, lans, lanKeys, way, until, online, trouble };
 }

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { admit, inSoftware, must, NETWORK, openBatch } from './batch.ts';
@@ -54,13 +55,13 @@ describe.each([
   const told = async (): Promise<Told> => (await gateway!.status()) as Told;
   const autoconfigured = (start = 'fd00:e4f:8000:'): Promise<string> =>
     eventually('an address on the LAN', async () => (await addressesIn(machine, 'eth0', start))[0]);
-  const restart = async (open: readonly string[]): Promise<void> => {
+  const restart = async (open: readonly string[], more: object = {}): Promise<void> => {
     await gateway!.stop();
     gateway!.configure({
       identity: { mode: 'software', 'credential-dir': join(world.folder, 'credential1') },
       route: { prefixes: ['fd00:e4f::/32'] },
       tunnel: { wire },
-      delegation: { interface: 'lan0', open },
+      delegation: { interface: 'lan0', open, ...more },
     });
     gateway!.start();
     await gateway!.until('online');
@@ -158,6 +159,50 @@ describe.each([
     expect({ code, stdout }).toMatchObject({ code: 1 });
     await world.fabric.json('rule', 'remove', String(into.id));
     expect(await tcp(other!.namespace, own, 7001)).toBe(true);
+  });
+
+  test('a machine that asks by DHCPv6 gets the same address each time, and the DNS servers', async () => {
+    await restart(['tcp/7001', 'icmp'], { dhcp: 'stateful', dns: [otherAddress] });
+    const script = join(world.folder, 'dhclient-script');
+    writeFileSync(
+      script,
+      `#!/bin/sh
+[ "$reason" != BOUND6 ] || ip addr add "$new_ip6_address/64" dev "$interface"
+echo "$reason address=$new_ip6_address servers=$new_dhcp6_name_servers"
+`,
+      { mode: 0o755 },
+    );
+    const client = (n: number, ...options: readonly string[]): Running => {
+      const files = ['-lf', join(world.folder, `leases${n}`), '-pf', join(world.folder, `dhclient${n}.pid`)];
+      const command = ['dhclient', '-6', '-d', '-1', '-D', 'LL', ...options, ...files, '-sf', script, 'eth0'];
+      return startIn(machine, command, join(world.folder, `dhclient${n}.log`));
+    };
+    const given: string[] = [];
+    for (const n of [1, 2]) {
+      const running = client(n);
+      const [, leased, servers] = await eventually(
+        'an address by DHCPv6',
+        async () => /^BOUND6 address=(\S+) servers=(\S+)$/m.exec(running.output()) ?? undefined,
+      );
+      expect(servers).toBe(otherAddress);
+      given.push(leased!);
+      await eventually(
+        'the machine at it',
+        async () => (await tcp(other!.namespace, leased!, 7001)) || undefined,
+      );
+      await running.stop('SIGTERM');
+      await must(runIn(machine, ['ip', '-6', 'addr', 'flush', 'dev', 'eth0', 'to', leased!]));
+    }
+    expect(given[0]).toMatch(/^fd00:e4f:8000:0:[4-7]/);
+    expect(given[1]).toBe(given[0]);
+    await restart(['tcp/7001', 'icmp'], { dhcp: 'stateless', dns: [otherAddress] });
+    const asking = client(3, '-S');
+    await eventually(
+      'the DNS servers',
+      async () => asking.output().includes(`address= servers=${otherAddress}`) || undefined,
+    );
+    await asking.stop('SIGTERM');
+    await restart(['tcp/7001', 'icmp']);
   });
 
   test('what other programs take away comes back', async () => {

@@ -1,15 +1,17 @@
 import packet from 'dns-packet';
 import { afterAll, describe, expect, test } from 'vitest';
+import { answerDhcp } from '../../agent/network/dhcp-answer.ts';
 import { judgeCertificate, readCertificate, readRevocationList } from '../../crypto/certificates.ts';
 import { answerQuery, type Names } from '../../fabric/dns/answer.ts';
 import { parseSuffix, placeOf } from '../../fabric/dns/zone.ts';
 import { certificatesIn, readListed } from '../../fabric/operations/contract/ca-files.ts';
 import { addRule } from '../../fabric/operations/traffic/rules.ts';
-import { concat, equal } from '../../protocol/bytes.ts';
+import { concat, equal, fromHex } from '../../protocol/bytes.ts';
+import { parseDhcpRequest } from '../../protocol/dhcpv6.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { decodeBase64 } from '../../protocol/identity/base64.ts';
 import { revocationListIn } from '../../protocol/identity/revocation-list.ts';
-import { parseIpv6 } from '../../protocol/ipv6.ts';
+import { parseIpv6, parsePrefix } from '../../protocol/ipv6.ts';
 import { caFolder } from '../fabric/openssl-ca.ts';
 import { NETWORK, opened, registryFile } from '../fabric/place.ts';
 import { mutated } from './mutate.ts';
@@ -170,6 +172,28 @@ describe('changed at random', () => {
         expect(placeOf({ ...zone, suffix }, `x.${suffix}`).kind).toBe('label');
       }),
     );
+  });
+
+  test('a message of a DHCPv6 client is ignored, or answered within bounds', async () => {
+    const prefix = parsePrefix('fd00:9:0:7::/64');
+    const offer = {
+      ...{ prefix, addresses: true, dns: [parseIpv6('fd00::53')], isTaken: () => false },
+      ...{ lifetimes: { preferred: 2_700, valid: 5_400 }, mac: () => new Uint8Array(32) },
+    };
+    const client = '0001000a0003000102000000000a';
+    const association =
+      '0003002800000007000000000000000000050018fd00000900000007000000000000004200000a8c00001518';
+    const seeds = ['01', '04', '06', '08', '0b'].map((type) =>
+      fromHex(`${type}a1b2c3${client}0006000400170020000e00000019000c000000080000000000000000${association}`),
+    );
+    await fuzz(seeds, (bytes) => {
+      const request = parseDhcpRequest(bytes);
+      const answer = request && answerDhcp(request, offer);
+      if (answer === undefined) return;
+      expect(answer.message.subarray(1, 4)).toEqual(bytes.subarray(1, 4));
+      // It says no more than it was asked, but for one address in each association, the server and its DNS servers.
+      expect(answer.message.length).toBeLessThanOrEqual(bytes.length + 8 * 28 + 100);
+    });
   });
 
   test('a rule is refused, or comes out as it went in', async () => {

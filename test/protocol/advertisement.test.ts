@@ -4,7 +4,10 @@ import { concat, toHex } from '../../protocol/bytes.ts';
 import { parseIpv6, parsePrefix } from '../../protocol/ipv6.ts';
 
 describe('an advertisement', () => {
-  const common = { prefix: parsePrefix('fd00:1:2:3::/64'), mtu: 1_280, routes: [parsePrefix('fd00::/16')] };
+  const common = {
+    ...{ prefix: parsePrefix('fd00:1:2:3::/64'), mtu: 1_280, routes: [parsePrefix('fd00::/16')] },
+    ...{ managed: false, other: false, dns: [] },
+  };
 
   test('has prefix, MTU and routes, as RFC 4861 and RFC 4191 lay them out', () => {
     const message = encodeLanAdvertisement({
@@ -15,6 +18,17 @@ describe('an advertisement', () => {
       `86000000401807080000000000000000${'0501000000000500'}${'030440c0'}0000151800000a8c00000000fd000001000200030000000000000000` +
         `1803100000000708fd000000000000000000000000000000`,
     );
+  });
+
+  test('says whether there is DHCPv6, and which DNS servers there are, as RFC 8106 lays them out', () => {
+    const dns = ['fd00::1', 'fd00::2'].map(parseIpv6);
+    const lifetimes = { routerLifetime: 1_800, validLifetime: 5_400, preferredLifetime: 2_700 };
+    const message = encodeLanAdvertisement({ ...common, ...lifetimes, other: true, dns });
+    expect(message[5]).toBe(0x58);
+    expect(toHex(message.subarray(80))).toBe(
+      '1905000000000708fd000000000000000000000000000001fd000000000000000000000000000002',
+    );
+    expect(encodeLanAdvertisement({ ...common, ...lifetimes, managed: true, other: true })[5]).toBe(0xd8);
   });
 
   test('of one that ceases has lifetimes of 0', () => {

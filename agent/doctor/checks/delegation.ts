@@ -20,7 +20,7 @@ export const delegation: Check = {
     const told = (await probes.status())?.delegation;
     if (told?.failure)
       return failed(
-        `${told.prefix} is not announced on ${lan}: ${told.failure.message}`,
+        `${told.prefix} is incomplete on ${lan}: ${told.failure.message}`,
         told.failure.action ?? 'See docs/errors.md.',
       );
     return ok(

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { parseConfig, renderConfig, SCHEMA } from '../../../agent/config/config.ts';
 import type { Key } from '../../../cli/config/key-types.ts';
 import { isFailure } from '../../../protocol/failure.ts';
+import { parseIpv6 } from '../../../protocol/ipv6.ts';
 
 const LEAST = '[remote]\nhosts = ["203.0.113.7"]\n';
 const parse = (text: string) => parseConfig(text, '/etc/enf/agent.toml');
@@ -61,7 +62,7 @@ test('only the hosts are required; everything else has its default', () => {
     },
     lan: { enabled: false, defaultRoute: false, advertisePeriod: 600_000 },
     dns: { zone: '' },
-    delegation: { interface: '', open: [], table: 2_096 },
+    delegation: { interface: '', open: [], dhcp: 'off', dns: [], table: 2_096 },
     state: { directory: '/var/lib/enf-agent' },
     metrics: { listen: undefined },
     control: { socket: '/run/enf-agent/control.sock' },
@@ -106,6 +107,8 @@ test('every key can be set', () => {
     [delegation]
     interface = "eth1.7"
     open = ["tcp/22", "udp/5000-5010", "icmp"]
+    dhcp = "stateful"
+    dns = ["fd00:1::53", "2001:db8::53"]
     table = 700
     [lan]
     enabled = true
@@ -144,6 +147,8 @@ test('every key can be set', () => {
       { protocol: 'udp', first: 5_000, last: 5_010 },
       { protocol: 'icmp' },
     ],
+    dhcp: 'stateful',
+    dns: ['fd00:1::53', '2001:db8::53'].map(parseIpv6),
     table: 700,
   });
   expect(config.lan).toEqual({ enabled: true, defaultRoute: true, advertisePeriod: 30_000 });
@@ -312,6 +317,11 @@ describe('bad values name the key, what was expected and what came', () => {
     'route.table': ['254', '255', '8001', '"main"'],
     'route.persist-lockdown': ['1'],
     'delegation.interface': ['"an-overlong-name-"', '"a b"', '"02:00:5e:00:00:0a"', '7'],
+    'delegation.dhcp': ['"on"', 'true', '""'],
+    'delegation.dns': [
+      ...['"fd00::53"', '["::"]', '["::1"]', '["ff02::1"]', '["10.9.1.2"]', '["dns.example"]', '[1]'],
+      `[${'"fd00::53", '.repeat(9)}]`,
+    ],
     'delegation.open': [
       '"tcp/22"',
       '["tcp"]',

@@ -7,7 +7,7 @@ import {
   type LanObserved,
 } from '../../../agent/network/delegated.ts';
 import { openDelegatedLan } from '../../../agent/network/delegated-lan.ts';
-import { keptPrefix, withPrefix } from '../../../agent/state/delegation.ts';
+import { keptLanKey, keptPrefix, withLanKey, withPrefix } from '../../../agent/state/delegation.ts';
 import type { KernelChange } from '../../../os/linux/netlink.ts';
 import {
   type Change,
@@ -16,10 +16,15 @@ import {
   type Kernel,
   readRules,
 } from '../../../os/linux/network-config.ts';
+import { concat } from '../../../protocol/bytes.ts';
+import { encodeOption } from '../../../protocol/dhcpv6.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatPrefix, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 
-const POLICY: DelegationPolicy = { lan: 'eth1', device: 'enf0', mtu: 1_280, table: 2_096, open: [] };
+const POLICY: DelegationPolicy = {
+  ...{ lan: 'eth1', device: 'enf0', mtu: 1_280, table: 2_096, open: [] },
+  ...{ dhcp: 'off', dns: [] },
+};
 const PREFIX = parsePrefix('fd00:9:0:7::/64');
 const OTHER = parsePrefix('fd00:9:0:8::/64');
 const face = (name: string, more: Partial<Interface> = {}): Interface => ({
@@ -144,7 +149,7 @@ function sockets(accepts = (): boolean => true) {
 describe('an advertiser', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
-  const announced = { prefix: PREFIX, mtu: 1_280, routes: [] };
+  const announced = { prefix: PREFIX, mtu: 1_280, routes: [], managed: false, other: false, dns: [] };
   const FULL = 'eth1 1800 2700 5400';
 
   test('begins three times within half a minute, and goes on each few minutes', () => {
@@ -248,14 +253,41 @@ function fakeKernel() {
   };
 }
 
+/** Sockets of a DHCPv6 server. */
+function dhcpSockets() {
+  const state = { allowed: true, opened: [] as string[], sent: [] as string[] };
+  let hear: (from: string, message: Uint8Array) => void = () => {};
+  return {
+    state,
+    ask: (message: Uint8Array) => hear('fe80::9%eth1', message),
+    open: async (name: string, listener: typeof hear) => {
+      if (!state.allowed) throw new Failure('os.no-dhcp-socket', 'operator', 'not permitted');
+      state.opened.push(name);
+      hear = listener;
+      return {
+        send: (message: Uint8Array, to: string) => void state.sent.push(`${message[0]} ${to}`),
+        close: () => {
+          hear = () => {};
+          state.opened.push('closed');
+        },
+      };
+    },
+  };
+}
+
 describe('the LAN', () => {
-  const open = (fake: ReturnType<typeof fakeKernel>, socket = sockets()) => {
+  const open = (
+    fake: ReturnType<typeof fakeKernel>,
+    socket = sockets(),
+    more: Partial<DelegationPolicy> = {},
+    openDhcpSocket = dhcpSockets().open,
+  ) => {
     const notes: string[] = [];
     const lan = openDelegatedLan(
-      POLICY,
+      { ...POLICY, ...more },
       () => {},
       (failure) => void notes.push((failure as Failure).code),
-      { kernel: fake.kernel, watch: fake.watch, open: socket.open, random: () => 0 },
+      { kernel: fake.kernel, watch: fake.watch, open: socket.open, openDhcpSocket, random: () => 0 },
     );
     return { lan, notes, socket };
   };
@@ -316,6 +348,38 @@ describe('the LAN', () => {
     expect(fake.addresses()).toEqual([]);
   });
 
+  test('is answered by DHCPv6 while it has a prefix, and is announced if that cannot be', async () => {
+    const fake = fakeKernel();
+    const dhcp = dhcpSockets();
+    const { lan, socket } = open(fake, sockets(), { dhcp: 'stateful' }, dhcp.open);
+    const solicit = concat(Uint8Array.of(1, 0, 0, 7), encodeOption(1, new Uint8Array(10)));
+    dhcp.state.allowed = false;
+    await lan.set(PREFIX, [], new Uint8Array(32));
+    expect(lan.trouble()?.code).toBe('os.no-dhcp-socket');
+    await vi.waitFor(() => expect(socket.sent).toHaveLength(1));
+    dhcp.ask(solicit);
+    expect(dhcp.state.sent).toEqual([]);
+    dhcp.state.allowed = true;
+    fake.tell({ kind: 'forwarding' });
+    await vi.waitFor(() => expect(lan.trouble()).toBeUndefined(), { timeout: 10_000 });
+    dhcp.ask(solicit);
+    dhcp.ask(solicit.subarray(1));
+    expect(dhcp.state).toMatchObject({ opened: ['eth1'], sent: ['2 fe80::9%eth1'] });
+    await lan.set(undefined, []);
+    expect(dhcp.state.opened).toEqual(['eth1', 'closed']);
+    dhcp.ask(solicit);
+    expect(dhcp.state.sent).toHaveLength(1);
+    await lan.close();
+  });
+
+  test('is not answered by DHCPv6 unless that is configured', async () => {
+    const dhcp = dhcpSockets();
+    const { lan } = open(fakeKernel(), sockets(), {}, dhcp.open);
+    await lan.set(PREFIX, [], new Uint8Array(32));
+    expect(dhcp.state.opened).toEqual([]);
+    await lan.close();
+  });
+
   test('keeps what its machines have when the agent stops', async () => {
     const fake = fakeKernel();
     const { lan, socket } = open(fake);
@@ -336,4 +400,13 @@ test('what is kept belongs to an address, and is nothing if it is none', () => {
     expect(keptPrefix({ delegation: { address: 'fd00::1', prefix } }, 'fd00::1')).toBeUndefined();
   for (const delegation of [undefined, null, 7, 'x', []])
     expect(keptPrefix({ delegation }, 'fd00::1')).toBeUndefined();
+});
+
+test('the key of addresses by DHCPv6 is kept beside it', () => {
+  const key = new Uint8Array(32).fill(0xa5);
+  const record = withLanKey({ leaving: 'x' }, key);
+  expect(record).toEqual({ leaving: 'x', lanKey: 'a5'.repeat(32) });
+  expect(keptLanKey(record)).toEqual(key);
+  for (const lanKey of [undefined, null, 7, '', 'a5', 'x'.repeat(64), 'a5'.repeat(33), [key]])
+    expect(keptLanKey({ lanKey })).toBeUndefined();
 });

@@ -129,6 +129,23 @@ test('packets from there and to there pass while it is the device’s, and no ot
   expect(await passes()).toEqual([false, false]);
 });
 
+test('the key of addresses by DHCPv6 is made once, if there is that', async () => {
+  const place = await home();
+  const rest = LAN.replace('eth1"', 'eth1"\ndhcp = "stateful"');
+  const first = await online(place, rest);
+  expect(first.lanKeys).toEqual([]);
+  say(place, PREFIX);
+  await first.written(2);
+  expect(first.lanKeys).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
+  await first.driver.stop();
+  const second = await online(place, rest);
+  await second.until(() => expect(second.lanKeys).toEqual(first.lanKeys));
+  await second.driver.stop();
+  const third = await online(place);
+  await third.until(() => expect(third.lans).toHaveLength(1));
+  expect(third.lanKeys).toEqual([]);
+});
+
 test('a device that left has none, and nothing of it is kept', async () => {
   const place = await home();
   const agent = await online(place);

@@ -186,7 +186,7 @@ test('a certificate is shown with its end, and where its key is', () => {
   expect(late).toContain('EXPIRED since 2030-01-03T12:00:00.000Z');
 });
 
-test('a delegated prefix is shown with the LAN that has it, or why it is not announced', () => {
+test('a delegated prefix is shown with the LAN that has it, or what it lacks there', () => {
   const shown = (delegation: Facts['delegation']): string =>
     describeStatus(statusOf(snapshot(online, { facts: { ...snapshot(online).facts, delegation } })), NOON);
   const given = { prefix: 'fd00:9::/64', lan: 'eth1', failure: null };
@@ -196,7 +196,7 @@ test('a delegated prefix is shown with the LAN that has it, or why it is not ann
   );
   const failure = { code: 'delegation.no-forwarding', message: 'this host forwards no IPv6', action: null };
   expect(shown({ ...given, failure })).toMatch(
-    /^prefix +fd00:9::\/64, not announced on eth1: this host forwards no IPv6 \[delegation\.no-forwarding\]$/m,
+    /^prefix +fd00:9::\/64, incomplete on eth1: this host forwards no IPv6 \[delegation\.no-forwarding\]$/m,
   );
   expect(shown(undefined)).not.toMatch(/^prefix/m);
 });

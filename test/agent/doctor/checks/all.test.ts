@@ -157,7 +157,7 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
         }),
       },
       'failed',
-      /not announced on eth1: not permitted/,
+      /incomplete on eth1: not permitted/,
     ],
   ],
   'foreign-managers': [
