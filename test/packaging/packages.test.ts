@@ -81,6 +81,7 @@ describe('enf-fabric', () => {
         'fabric-doctor',
         'fabric',
         'pki',
+        'prefix',
         'rules',
       ].map((page) => `usr/share/doc/enf-fabric/docs/${page}.md`),
       'usr/share/doc/enf-fabric/examples/enf-fabric.grafana.json',
