@@ -32,6 +32,18 @@ export function inputOf(
   return { ...paged, ...(body as object | null), ...Object.fromEntries(given) };
 }
 
+/** No input has so many levels, and what goes through one level by level would use up the stack with thousands. */
+const MOST_LEVELS = 16;
+
+/** @throws Failure `request.malformed` */
+export function requireShallow(body: unknown): void {
+  let level = [body];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MOST_LEVELS) throw badRequest(`the body has more than ${MOST_LEVELS} levels`);
+    level = level.flatMap((each) => (typeof each === 'object' && each !== null ? Object.values(each) : []));
+  }
+}
+
 export const badRequest = (why: string): Failure =>
   new Failure('request.malformed', 'operator', `the request cannot be understood: ${why}`, {
     action: 'See /api/v1/openapi.json.',

@@ -17,7 +17,7 @@ import { addSecurityHeaders } from './headers.ts';
 import { idempotency } from './idempotency.ts';
 import { openApiDocument } from './openapi.ts';
 import { type ApiOptions, ask, type Caller } from './options.ts';
-import { inputOf } from './request-input.ts';
+import { inputOf, requireShallow } from './request-input.ts';
 import { API_PREFIX, patternOf, ROUTES, type Route } from './routes.ts';
 import { streams } from './streams.ts';
 
@@ -64,6 +64,10 @@ export async function startApi(given: ApiOptions, ...extensions: readonly Extens
     errorResponseBuilder: tooManyRequests,
   });
   answerProblems(app, log);
+  app.addHook('preValidation', async ({ body }) => {
+    // Parts of files are bytes.
+    if (!(body instanceof Uint8Array)) requireShallow(body);
+  });
   addOperationRoutes(app, options, known);
   const feed = startFeed(options, log, options.now ?? Date.now);
   app.addHook('onClose', async () => feed.close());

@@ -5,7 +5,7 @@ import { changePrivacy, showPrivacy } from '../operations/privacy.ts';
 import type { PrivacyView } from '../operations/views/privacy.ts';
 import { KEPT_ADDRESSES, type KeptAddresses } from '../registry/privacy.ts';
 import { requireYes, YES } from './common/confirm.ts';
-import { FABRIC, withFabric } from './common/context.ts';
+import { OWNED, withFabric } from './common/context.ts';
 import { when } from './common/list.ts';
 
 const KEPT: Readonly<Record<KeptAddresses, string>> = {
@@ -24,7 +24,7 @@ function privacyText({ addresses, days, chosen }: PrivacyView): string {
 const privacyShow: Command = {
   name: 'privacy show',
   summary: 'Says what is kept of where devices come from.',
-  options: [...FABRIC],
+  options: [...OWNED],
   examples: ['enf-fabric privacy show', 'enf-fabric privacy show --owner acme'],
   async run(invocation) {
     const view = await withFabric(invocation, (fabric) => fabric.run(showPrivacy, {}));
@@ -45,7 +45,7 @@ const privacySet: Command = {
     },
     { name: 'days', value: 'N', help: 'after so many days handshakes are only counted; 0: they stay' },
     YES,
-    ...FABRIC,
+    ...OWNED,
   ],
   examples: [
     'enf-fabric privacy set --addresses cut --days 90',

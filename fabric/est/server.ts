@@ -190,6 +190,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'fabric.device-retired': 403,
   'fabric.group-suspended': 403,
   'fabric.country-unexpected': 403,
+  'fabric.not-resident': 403,
   'fabric.unknown-owner': 403,
   'pki.which-ca': 404,
   'pki.unknown-ca': 404,

@@ -31,11 +31,14 @@ export function errorBody(service: Service, { status, code, title, detail }: Ref
   return { error: { code: status === 400 ? 'validation_error' : code, text } };
 }
 
-/** go-enf sends what is not set as null; Terraform's provider sends texts that are not set as empty ones (`textOf`). */
-export function withoutNulls(body: unknown): unknown {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) return body;
+/** No call has more levels: an object with objects. */
+const LEVELS = 2;
+
+/** go-enf sends what is not set as null; Terraform's provider sends texts that are not set as empty ones (`textOf`). Deeper than calls go stays as it is. */
+export function withoutNulls(body: unknown, levels = LEVELS): unknown {
+  if (typeof body !== 'object' || body === null || Array.isArray(body) || levels === 0) return body;
   const set = Object.entries(body).filter(([, value]) => value !== null);
-  return Object.fromEntries(set.map(([name, value]) => [name, withoutNulls(value)]));
+  return Object.fromEntries(set.map(([name, value]) => [name, withoutNulls(value, levels - 1)]));
 }
 
 /** A text that is set. */

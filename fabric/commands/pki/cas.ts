@@ -25,6 +25,7 @@ import {
 import { registerKey } from '../../operations/pki/keys.ts';
 import type { AnchorView } from '../../operations/views/pki.ts';
 import { ADMITS } from '../../registry/pki.ts';
+import { requireYes, YES } from '../common/confirm.ts';
 import { type Fabric, OWNED, withFabric } from '../common/context.ts';
 import { when } from '../common/list.ts';
 
@@ -143,12 +144,17 @@ const fetchLines = ({ from, due, fetched, error }: NonNullable<AnchorView['crl']
 
 const pkiRemove: Command = {
   name: 'pki remove',
-  summary: 'Removes a CA: its devices are cut, and come in no more.',
+  summary:
+    'Removes a CA: its devices are cut, and come in no more. The key of one that issues is gone for good.',
   arguments: '<id>',
-  options: [...OWNED],
-  examples: ['enf-fabric pki remove 1'],
+  options: [YES, ...OWNED],
+  examples: ['enf-fabric pki remove 1', 'enf-fabric pki remove 1 --yes'],
   async run(invocation) {
     const id = idOf(invocation);
+    await requireYes(
+      invocation,
+      `This cuts all devices of CA ${id}, and removes its key if the fabric has it`,
+    );
     const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(removeAnchor, { id }));
     invocation.print(view, () => `CA ${view.id} "${view.name}" is removed (${effect}).`);
     return undefined;
@@ -273,7 +279,7 @@ const pkiRevoke: Command = {
   ],
   examples: [
     'enf-fabric pki revoke 1 4f:02:9a --reason "stolen from the depot"',
-    'enf-fabric pki revoke 3 6b1f…c2 --reason "stolen from the depot" --lineage',
+    'enf-fabric pki revoke 3 6b1f02c49d0e7a5518f3c2b4a6907d12 --reason "stolen from the depot" --lineage',
   ],
   async run(invocation) {
     const id = idOf(invocation);

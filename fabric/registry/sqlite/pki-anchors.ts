@@ -152,6 +152,10 @@ export const caOf = (db: Database, row: CaRow): IssuingCa => ({
   networks: networksOf(db, row.id).map(({ prefix }) => prefix),
 });
 
+/** Whether the fabric issues the certificates of this CA. @throws Failure `pki.unknown-ca` */
+export const issues = (db: Database, scope: Scope, id: number): boolean =>
+  requireAnchor(db, scope, id).issue_days !== null;
+
 /** @throws Failure `pki.unknown-ca`, `pki.not-issuing` */
 export function issuingCa(db: Database, scope: Scope, id: number): IssuingCa {
   requireAnchor(db, scope, id);

@@ -260,7 +260,7 @@ function admitNew(
   });
 }
 
-const NOT_SAID = 'a certificate does not say so';
+export const NOT_SAID = 'a certificate does not say so';
 
 /** With another certificate, perhaps of another CA. */
 function admitAgain(

@@ -20,7 +20,7 @@ import { bytes } from './file/database.ts';
 import { prepare } from './file/statements.ts';
 import { deviceBanned, findDevice, nameExists, requireInUse } from './inventory/devices.ts';
 import { requireActive } from './people/owners.ts';
-import { caOf, ISSUES, type IssuerRow, issuerFor, issuingCa } from './pki-anchors.ts';
+import { caOf, ISSUES, type IssuerRow, issuerFor, issues, issuingCa } from './pki-anchors.ts';
 import { admitVouched, otherKind, type VouchedParts, vouches } from './pki-arrivals.ts';
 import { type CodeRow, findCode, markCodeUsed } from './pki-codes.ts';
 import { revokeSerial } from './pki-lists.ts';
@@ -350,7 +350,7 @@ function enrolledByMaker(db: Database, act: Act, maker: Maker, { ca, address, se
   });
 }
 
-/** @throws Failure `pki.unknown-ca` */
+/** @throws Failure `pki.unknown-ca`, `pki.unknown-serial`, `pki.not-issuing`: of a CA whose certificates somebody else issues no lineage is known */
 export function revokeLineage(
   db: Database,
   scope: Scope,
@@ -362,10 +362,12 @@ export function revokeLineage(
     lineage,
   }: { readonly serial: Uint8Array; readonly reason: string; readonly lineage: boolean },
 ): RevokedLineage {
-  const changed = revokeSerial(db, scope, act, anchor, { serial, reason });
+  if (lineage) issuingCa(db, scope, anchor);
   const row = prepare(db, 'SELECT lineage FROM issued WHERE serial = ? AND anchor = ?').get(serial, anchor) as
     | Pick<IssuedRow, 'lineage'>
     | undefined;
+  if (row === undefined && issues(db, scope, anchor)) throw unknownSerial(anchor, serial);
+  const changed = revokeSerial(db, scope, act, anchor, { serial, reason });
   if (row !== undefined) endMakers(db, act.at, 'lineage', bytes(row.lineage));
   const valid = row === undefined ? [] : validOf(db, act.at, 'lineage', row.lineage);
   if (lineage)
@@ -373,6 +375,14 @@ export function revokeLineage(
   const serials = valid.map((each) => bytes(each.serial));
   return { changed, revoked: lineage ? serials : [], valid: lineage ? [] : serials };
 }
+
+const unknownSerial = (anchor: number, serial: Uint8Array): Failure =>
+  new Failure(
+    'pki.unknown-serial',
+    'operator',
+    `CA ${anchor} has issued no certificate with the serial number ${toHex(serial)}`,
+    { action: 'Give the whole number, as "enf-fabric pki issued" lists it, and the CA that stands there.' },
+  );
 
 /** @throws Failure see `Issuing.issuers` */
 export function issuersAsked(

@@ -15,6 +15,7 @@ import {
   isShown,
   listedAddress,
   type NetworkAnchors,
+  NOT_SAID,
   type VouchedParts,
   vouchers,
   vouches,
@@ -24,6 +25,7 @@ import { entitled, issue, issuersAsked, revokeLineage } from './pki-issue.ts';
 import { dueLists, issuersOf, recordFetch, setListSource, takeList } from './pki-lists.ts';
 import { enrolling, setEnrols } from './pki-makers.ts';
 import type { Read } from './reader.ts';
+import { requireAnyTaken } from './roster/listed.ts';
 
 interface Parts {
   readonly read: Read;
@@ -50,7 +52,9 @@ export const ownIssuingPart = (db: Database, scope: Scope, { read, queue, act }:
     renewIssuing: (actor, id, renewed) => queue.submit(() => renewAnchor(db, scope, act(actor), id, renewed)),
     addCodes(actor, codes) {
       const made = act(actor);
-      const requireIssuer = (network: Uint8Array): void => void issuerFor(db, made.at, network);
+      const requireIssuer = (network: Uint8Array): void => {
+        requireAnyTaken(db, issuerFor(db, made.at, network), NOT_SAID);
+      };
       return queue.submit(() => addCodes(db, scope, made, codes, requireIssuer));
     },
     withdrawCode: (actor, id) => queue.submit(() => withdrawCode(db, scope, act(actor), id)),

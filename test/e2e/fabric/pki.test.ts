@@ -75,7 +75,7 @@ describe('a machine with a certificate of its owner’s CA', () => {
   });
 
   test('is cut when the CA is removed', async () => {
-    await run('pki', 'remove', '1');
+    await run('pki', 'remove', '1', '--yes');
     await eventually('the end', async () =>
       (await device.status()).situation === 'online' ? undefined : true,
     );

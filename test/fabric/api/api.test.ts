@@ -298,6 +298,8 @@ describe('a request', () => {
     ['/api/v1/networks', 400, 'request.malformed', post('{')],
     ['/api/v1/networks', 400, 'request.malformed', post('[]')],
     ['/api/v1/networks', 400, 'request.malformed', post('7')],
+    ['/api/v1/networks', 400, 'request.malformed', post(`${'{"a":'.repeat(9_000)}1${'}'.repeat(9_000)}`)],
+    ['/api/v1/networks', 400, 'request.malformed', post(`${'['.repeat(9_000)}${']'.repeat(9_000)}`)],
     ['/api/v1/networks', 400, 'request.malformed', post('{"__proto__":{"a":1}}')],
     ['/api/v1/networks', 415, 'request.bad-type', post('prefix=x', 'application/x-www-form-urlencoded')],
     ['/api/v1/networks', 415, 'request.bad-type', post('x', 'text/plain')],

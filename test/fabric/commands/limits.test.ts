@@ -70,6 +70,12 @@ test('[H-E23] what is kept of addresses is chosen on the command line, and holds
   const changed = await fabric.run('privacy', 'set', '--addresses', 'cut', '--days', '90', '--yes', ...at);
   expect(changed.out).toMatch(/networks of addresses, \/24 and \/48 are kept, for 90 days/);
   expect(await fabric.json('privacy', 'show', ...at)).toMatchObject({ addresses: 'cut', days: 90 });
+  await fabric.json('owner', 'add', 'acme', ...at);
+  const own = ['--owner', 'acme', ...at];
+  expect((await fabric.run('privacy', 'set', '--days', '0', ...own)).out).toMatch(/as long as handshakes/);
+  const shown = { chosen: { of: 'owner' }, addresses: 'cut', days: null };
+  expect(await fabric.json('privacy', 'show', ...own)).toMatchObject(shown);
+  expect(await fabric.json('privacy', 'show', ...at)).toMatchObject({ chosen: { of: 'host' }, days: 90 });
 });
 
 test('[H-E24] SIGHUP reads the database of places again; a broken one is named, and the one before goes on', async () => {

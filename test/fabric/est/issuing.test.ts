@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { judgeCertificate, readCertificate } from '../../../crypto/certificates.ts';
 import { setStanding } from '../../../fabric/operations/devices.ts';
 import { setGroupStatus } from '../../../fabric/operations/groups.ts';
+import { setResidentOnly } from '../../../fabric/operations/networks.ts';
 import { removeAnchor, revokeCertificate } from '../../../fabric/operations/pki/cas.ts';
 import {
   addCodes,
@@ -310,6 +311,26 @@ describe('a renewal', () => {
     expect(all.view).toMatchObject({ changed: false, valid: [] });
     expect(all.view.revoked).toHaveLength(3);
     for (const each of [first, second, third]) await refused(renew(each), 'pki.revoked');
+  });
+
+  it('is revoked by its whole number at its own CA, or not at all', async () => {
+    const [id, certificate] = [await here.ca(), await here.enrol(await here.code())];
+    const serial = toHex(readCertificate(certificate)!.serial);
+    for (const lineage of [true, false])
+      for (const given of [serial.slice(0, 12), 'ab:cd'])
+        await refused(
+          revokeCertificate.run(here.on, { id, serial: given, reason: 'x', lineage }),
+          'pki.unknown-serial',
+        );
+    await renew(certificate);
+  });
+
+  it('is for no network that takes only chips that keep their keys: there are no codes for it', async () => {
+    await here.ca();
+    const code = await here.code();
+    await setResidentOnly.run(here.on, { prefix: formatPrefix(PLANT), takes: 'resident' });
+    await refused(here.code(), 'fabric.not-resident');
+    await refused(here.enrol(code), 'fabric.not-resident');
   });
 });
 

@@ -58,6 +58,14 @@ describe('what is sent', () => {
       });
     expect((await post('application/x-www-form-urlencoded', 'a=b')).status).toBe(415);
     expect((await post('application/json', '{"')).status).toBe(400);
+    const deep = `${'{"a":'.repeat(9_000)}1${'}'.repeat(9_000)}`;
+    expect((await post('application/json', deep)).status).toBe(400);
+    const stranger = await fetch(`http://127.0.0.1:${client.port}/api/xcr/v2/xauth`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: deep,
+    });
+    expect(stranger.status).toBe(400);
   });
 });
 
