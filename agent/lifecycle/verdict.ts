@@ -87,7 +87,8 @@ export function consequence(
           'retry',
           'the fabric does not know the key of this identity',
           {
-            action: 'If this device was put back to an earlier state, run "enf-agent provision --force".',
+            action:
+              'If this device was put back to an earlier state, run "enf-agent provision --force". If its certificate or the CA was revoked or removed, it needs another one: "enf-agent enroll --force" with a new code.',
           },
         ),
         // After an interrupted renewal the fabric may already know the new key.
