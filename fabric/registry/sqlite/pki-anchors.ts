@@ -191,12 +191,11 @@ const GROUP_BASENAME = ascii('pki');
 
 /** @throws Failure `pki.ca-exists`, `pki.too-many-cas`, `fabric.unknown-network`, `fabric.unknown-owner` */
 export function addAnchor(db: Database, scope: Scope, act: Act, added: NewAnchor): Anchor {
-  const owner = scope.owner === HOST ? DEFAULT_OWNER : scope.owner;
-  requireActive(db, owner);
   const networks = added.networks.map((prefix) => ({ prefix, ...requireNetwork(db, scope, prefix) }));
-  const foreign = networks.find((network) => network.owner !== owner);
-  // Whoever runs the fabric sees the networks of all owners.
-  if (foreign !== undefined) requireNetwork(db, { owner, everything: false }, foreign.prefix);
+  // Whoever runs the fabric sees the networks of all owners: a CA is of the one whose networks it is for.
+  const owner = networks[0]?.owner ?? (scope.owner === HOST ? DEFAULT_OWNER : scope.owner);
+  requireActive(db, owner);
+  for (const { prefix } of networks) requireNetwork(db, { owner, everything: false }, prefix);
   requireRoom(db, owner, added);
   const { lastInsertRowid } = prepare(
     db,

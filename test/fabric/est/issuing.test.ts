@@ -6,7 +6,7 @@ import { judgeCertificate, readCertificate } from '../../../crypto/certificates.
 import { setStanding } from '../../../fabric/operations/devices.ts';
 import { setGroupStatus } from '../../../fabric/operations/groups.ts';
 import { setResidentOnly } from '../../../fabric/operations/networks.ts';
-import { removeAnchor, revokeCertificate } from '../../../fabric/operations/pki/cas.ts';
+import { listAnchors, removeAnchor, revokeCertificate } from '../../../fabric/operations/pki/cas.ts';
 import {
   addCodes,
   createCa,
@@ -311,6 +311,13 @@ describe('a renewal', () => {
     expect(all.view).toMatchObject({ changed: false, valid: [] });
     expect(all.view.revoked).toHaveLength(3);
     for (const each of [first, second, third]) await refused(renew(each), 'pki.revoked');
+  });
+
+  it('is of a CA of the owner whose network it is for, also if whoever runs the fabric makes that', async () => {
+    const id = await here.ca([FOREIGN]);
+    expect((await listAnchors.run(here.other, {})).rows).toMatchObject([{ id, owner: 'umbra' }]);
+    await here.enrol(await here.code({ network: FOREIGN }));
+    await refused(here.ca([FOREIGN, PLANT]), 'fabric.unknown-network');
   });
 
   it('is revoked by its whole number at its own CA, or not at all', async () => {
