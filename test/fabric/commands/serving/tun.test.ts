@@ -178,7 +178,7 @@ test('[H-A4] the doctor shows what a fabric offers of its host, and fails withou
     'certificates ok, cas skipped, control ok, ports ok, tun ok, host-services ok, forwarding ok, disk ok, backup warning, places ok, revocation-lists skipped, clock, entropy ok',
   );
   expect([all.code, all.healthy]).toEqual([0, true]);
-  expect(all.findings[4]!.message).toMatch(/tcp\/22,udp\/53 .*enf_fabric_enf-test2/);
+  expect(all.findings[5]!.message).toMatch(/tcp\/22,udp\/53 .*enf_fabric_enf-test2/);
   const text = await fabric.run('doctor', ...at, '--only', 'host-services');
   expect(text.out).toMatch(/^ok {5} {2}host-services {2}devices may use tcp\/22,udp\/53/);
   expect(await fabric.refusal('doctor', ...at, '--only', 'dns')).toMatchObject({ code: 'cli.bad-value' });
