@@ -14,7 +14,9 @@ export function parseWebAddress(text: string): WebAddress {
   if (text.length > LONGEST) return { wrong: `at most ${LONGEST} characters, got ${text.length}` };
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !['https:', 'http:'].includes(url.protocol))
-    return { wrong: `expected an https: address, got ${JSON.stringify(text.slice(0, 60))}` };
+    return {
+      wrong: `expected an address that begins with https: or http:, got ${JSON.stringify(text.slice(0, 60))}`,
+    };
   if (url.username !== '' || url.password !== '')
     return { wrong: 'an address must not contain a user name or password' };
   url.hash = '';

@@ -1,4 +1,4 @@
-import { createPublicKey } from 'node:crypto';
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import type { Command, Invocation } from '../../../cli/program.ts';
 import { readBounded } from '../../../os/files/read.ts';
 import { Failure } from '../../../protocol/failure.ts';
@@ -343,6 +343,18 @@ const LARGEST_KEY = 16 * 1024;
 
 /** The point of a public key in PEM, in hex. @throws Failure `fabric.bad-key` */
 function pointOf(file: Uint8Array, path: string): string {
+  try {
+    // OpenSSL would take the public half of a private key, which has no business here.
+    createPrivateKey(Buffer.from(file));
+  } catch {
+    return publicPointOf(file, path);
+  }
+  throw new Failure('fabric.bad-key', 'operator', `${path} has the private key of a machine`, {
+    action: 'Leave that on the machine, and give what "openssl pkey -in machine.key -pubout" writes.',
+  });
+}
+
+function publicPointOf(file: Uint8Array, path: string): string {
   try {
     const { crv, x, y } = createPublicKey(Buffer.from(file)).export({ format: 'jwk' });
     if (crv === 'P-256')

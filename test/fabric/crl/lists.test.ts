@@ -69,7 +69,7 @@ describe('a list is fetched', () => {
     [
       'a redirect to a file',
       (_request, response) => void response.writeHead(302, { location: 'file:///etc/passwd' }).end(),
-      /expected an https: address/,
+      /expected an address that begins with https: or http:/,
     ],
     [
       'a password',

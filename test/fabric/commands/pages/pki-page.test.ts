@@ -72,7 +72,9 @@ test('what is no public key of P-256 is not registered', async () => {
   const rsa = pem(generateKeyPairSync('rsa', { modulusLength: 2_048 }));
   const file = join(files.folder, 'other.pub');
   const register = (...more: string[]) => ['pki', 'register', 'lab', file, ...more, '--data', data];
-  for (const text of ['no key', rsa, onCurve('P-384')]) {
+  const own = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  const secret = own.export({ type: 'pkcs8', format: 'pem' }) as string;
+  for (const text of ['no key', rsa, onCurve('P-384'), secret]) {
     writeFileSync(file, text);
     expect(await fabric.refusal(...register())).toMatchObject({ code: 'fabric.bad-key' });
   }
