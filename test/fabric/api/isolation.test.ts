@@ -6,7 +6,8 @@ import type { Actor } from '../../../fabric/operations/contract/operation.ts';
 import { requestFor } from '../../../fabric/operations/contract/request.ts';
 import { perform } from '../../../fabric/operations/perform.ts';
 import { parseIpv6 } from '../../../protocol/ipv6.ts';
-import { NAMING, type Named, type Planted, plantedFabric } from '../operations/owners.ts';
+import { NAMING } from '../operations/naming.ts';
+import { type Named, type Planted, plantedFabric } from '../operations/owners.ts';
 import { opened, registryFile } from '../place.ts';
 import { fabricOf, served } from './console.ts';
 

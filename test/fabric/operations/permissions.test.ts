@@ -6,7 +6,8 @@ import { CATALOGUE } from '../../../fabric/operations/contract/catalogue.ts';
 import type { Actor } from '../../../fabric/operations/contract/operation.ts';
 import { type Ground, perform } from '../../../fabric/operations/perform.ts';
 import { opened, registryFile } from '../place.ts';
-import { ABSENT, NAMING, plantedFabric, stateOf, unnamed } from './owners.ts';
+import { NAMING } from './naming.ts';
+import { ABSENT, plantedFabric, stateOf, unnamed } from './owners.ts';
 
 /**
  * Who may do what, written down once more beside the catalogue: a new operation has no row here, and whoever changes a permission says so twice.

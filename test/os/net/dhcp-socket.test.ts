@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { openDhcpSocket } from '../../../os/net/dhcp-socket.ts';
 
-// test/e2e/prefix.test.ts has a client of Debian's that is answered.
+// test/e2e/device/prefix.test.ts has a client of Debian's that is answered.
 test('where there is no such interface, or its port may not be taken, there is no socket', async () => {
   const opened = openDhcpSocket('enf-none', () => {});
   await expect(opened).rejects.toMatchObject({

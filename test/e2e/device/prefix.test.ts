@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { admit, inSoftware, must, NETWORK, openBatch } from './batch.ts';
-import { eventually, type Running, runIn, startIn } from './process.ts';
-import { type AgentStatus, type Device, ping, type World } from './world.ts';
+import { admit, inSoftware, must, NETWORK, openBatch } from '../batch.ts';
+import { eventually, type Running, runIn, startIn } from '../process.ts';
+import { type AgentStatus, type Device, ping, type World } from '../world.ts';
 
 const POOL = 'fd00:e4f:8000::/48';
 const FIRST = 'fd00:e4f:8000::/64';

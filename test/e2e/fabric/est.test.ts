@@ -2,14 +2,14 @@
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { encodeBase64 } from '../../protocol/identity/base64.ts';
-import { caFolder } from '../fabric/openssl-ca.ts';
-import { newKey, requestOf } from '../fabric/requests.ts';
-import { ownName } from '../namespaces.ts';
-import { must } from './batch.ts';
-import { FABRIC_ADDRESS } from './network.ts';
-import { eventually, runIn } from './process.ts';
-import { createWorld, type Device, ping, type World } from './world.ts';
+import { encodeBase64 } from '../../../protocol/identity/base64.ts';
+import { caFolder } from '../../fabric/openssl-ca.ts';
+import { newKey, requestOf } from '../../fabric/requests.ts';
+import { ownName } from '../../namespaces.ts';
+import { must } from '../batch.ts';
+import { FABRIC_ADDRESS } from '../network.ts';
+import { eventually, runIn } from '../process.ts';
+import { createWorld, type Device, ping, type World } from '../world.ts';
 
 const NETWORK = 'fd00:e4f:1::/64';
 const SERVING = ['--est-listen', '0.0.0.0:9443'];

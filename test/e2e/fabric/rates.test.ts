@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { admit, inSoftware, NETWORK, openBatch } from './batch.ts';
-import { eventually, type Running, runIn, startIn } from './process.ts';
-import { type Device, ping, type World } from './world.ts';
+import { admit, inSoftware, NETWORK, openBatch } from '../batch.ts';
+import { eventually, type Running, runIn, startIn } from '../process.ts';
+import { type Device, ping, type World } from '../world.ts';
 
 /** Takes what comes on each connection, and says how many bytes that were at its end. */
 const LISTENER = `require('node:net').createServer({ allowHalfOpen: true }, (from) => {

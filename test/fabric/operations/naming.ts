@@ -1,0 +1,188 @@
+import { makeBatch } from '../device.ts';
+import { KEY, type Named, OWN_PREFIX } from './owners.ts';
+
+/**
+ * For each operation that takes the name of something: inputs that name it, in each of its fields. The same inputs are sent with what is another
+ * owner's, and with what is nobody's.
+ */
+export const NAMING: Readonly<Record<string, readonly ((of: Named) => Record<string, unknown>)[]>> = {
+  'network-list': [({ network }) => ({ limit: 9, q: network })],
+  'network-rename': [
+    ({ prefix }) => ({ prefix, name: 'mine' }),
+    ({ network }) => ({ prefix: network, name: 'mine' }),
+  ],
+  'network-zone': [
+    ({ prefix }) => ({ prefix, zone: 'mine.internal' }),
+    ({ network }) => ({ prefix: network, zone: 'mine.internal' }),
+  ],
+  'network-takes': [
+    ({ prefix }) => ({ prefix, takes: 'resident' }),
+    ({ network }) => ({ prefix: network, takes: 'resident' }),
+  ],
+  'network-pool': [
+    ({ prefix }) => ({ prefix, pool: 'fd00:8f80:1000:100::/56' }),
+    ({ network }) => ({ prefix: network, pool: '' }),
+    ({ prefix }) => ({ prefix: OWN_PREFIX, pool: prefix }),
+  ],
+  'delegation-list': [
+    ({ prefix }) => ({ limit: 9, prefix }),
+    ({ network }) => ({ limit: 9, prefix: network }),
+  ],
+  'network-remove': [({ prefix }) => ({ prefix }), ({ network }) => ({ prefix: network })],
+  'rule-list': [({ prefix }) => ({ limit: 9, network: prefix }), ({ network }) => ({ limit: 9, network })],
+  'rule-add': [
+    ({ network }) => ({ network, action: 'deny', direction: 'in' }),
+    ({ prefix }) => ({ network: prefix, action: 'deny', direction: 'in' }),
+    ...['devices', 'with'].flatMap((field) => [
+      ({ gid }: Named) => ({ network: OWN_PREFIX, action: 'deny', direction: 'in', [field]: `group:${gid}` }),
+      ({ group }: Named) => ({
+        network: OWN_PREFIX,
+        action: 'deny',
+        direction: 'in',
+        [field]: `group:${group}`,
+      }),
+      ({ device }: Named) => ({
+        network: OWN_PREFIX,
+        action: 'deny',
+        direction: 'in',
+        [field]: `device:${device}`,
+      }),
+      ({ address }: Named) => ({
+        network: OWN_PREFIX,
+        action: 'deny',
+        direction: 'in',
+        [field]: `device:${address}`,
+      }),
+    ]),
+    ({ prefix }) => ({ network: OWN_PREFIX, action: 'deny', direction: 'in', with: `network:${prefix}` }),
+  ],
+  'rule-move': [({ ids }) => ({ id: ids.rule, place: 1 })],
+  'rule-remove': [({ ids }) => ({ id: ids.rule })],
+  'rule-test': [
+    ({ address }) => ({ from: address, to: 'outside', traffic: 'tcp/22' }),
+    ({ device }) => ({ from: 'host', to: device, traffic: 'tcp/22' }),
+  ],
+  'limit-list': [({ prefix }) => ({ limit: 9, network: prefix }), ({ network }) => ({ limit: 9, network })],
+  'limit-set': [
+    ({ network }) => ({ network, packets: 7 }),
+    ({ prefix }) => ({ network: prefix, bytes: 7_000 }),
+    ({ gid }) => ({ network: OWN_PREFIX, devices: `group:${gid}`, packets: 7 }),
+    ({ group }) => ({ network: OWN_PREFIX, devices: `group:${group}`, packets: 7 }),
+    ({ device }) => ({ network: OWN_PREFIX, devices: `device:${device}`, packets: 7 }),
+    ({ address }) => ({ network: OWN_PREFIX, devices: `device:${address}`, packets: 7 }),
+  ],
+  'limit-remove': [
+    ({ network }) => ({ network, devices: 'any' }),
+    ({ prefix }) => ({ network: prefix, devices: 'any' }),
+    ({ gid }) => ({ network: OWN_PREFIX, devices: `group:${gid}` }),
+    ({ device }) => ({ network: OWN_PREFIX, devices: `device:${device}` }),
+  ],
+  'group-list': [({ group }) => ({ limit: 9, q: group }), ({ gid }) => ({ limit: 9, q: gid.slice(0, 8) })],
+  'group-add': [
+    ({ prefix }) => ({ label: makeBatch().label, network: prefix }),
+    ({ network }) => ({ label: makeBatch().label, network }),
+  ],
+  'group-show': [
+    ({ gid }) => ({ gid }),
+    ({ group }) => ({ gid: group }),
+    ({ gid }) => ({ gid: gid.slice(0, 10) }),
+  ],
+  'group-change': [({ gid }) => ({ gid, name: 'mine' }), ({ group }) => ({ gid: group, most: 1 })],
+  'group-remove': [({ gid }) => ({ gid })],
+  'group-arrivals': [({ gid }) => ({ gid })],
+  'group-delegate': [({ gid }) => ({ gid, granted: true }), ({ group }) => ({ gid: group, granted: false })],
+  'group-status': [({ gid }) => ({ gid, status: 'suspended' })],
+  'roster-begin': [({ gid }) => ({ gid, header: '{}' })],
+  'roster-part': [({ gid }) => ({ gid, offset: 0, lines: 'e30K' })],
+  'roster-index': [({ gid }) => ({ gid })],
+  'roster-show': [({ gid }) => ({ gid }), ({ group }) => ({ gid: group })],
+  'roster-list': [
+    ({ gid }) => ({ gid, limit: 9 }),
+    ({ group }) => ({ gid: group, limit: 9, state: 'unseen' }),
+  ],
+  'roster-standing': [({ gid }) => ({ gid, change: 'ban', box: 1 })],
+  'roster-remove': [({ gid }) => ({ gid })],
+  'label-read': [({ label }) => ({ label })],
+  'device-list': [
+    ({ network }) => ({ limit: 9, network }),
+    ({ prefix }) => ({ limit: 9, network: prefix }),
+    ({ gid }) => ({ limit: 9, gid }),
+    ...['open', 'ended', 'never', 'offline'].map((tunnel) => ({ prefix }: Named) => ({
+      limit: 9,
+      tunnel,
+      network: prefix,
+    })),
+    ({ device }) => ({ limit: 9, q: device }),
+    ({ device }) => ({ limit: 9, q: device.slice(0, 2) }),
+    ({ group }) => ({ limit: 9, q: group }),
+    ({ address }) => ({ limit: 9, q: address }),
+    ({ address }) => ({ limit: 9, q: address.slice(-4) }),
+    ({ address }) => ({ limit: 9, q: address.split(':').slice(-2).join(':') }),
+    ({ prefix }) => ({ limit: 9, standing: 'evicted', network: prefix }),
+  ],
+  'device-count': [({ gid }) => ({ gid, change: 'ban' }), ({ prefix }) => ({ network: prefix })],
+  'device-bulk': [({ gid }) => ({ gid, change: 'ban' })],
+  'device-show': [({ address }) => ({ address }), ({ device }) => ({ address: device })],
+  'device-standing': [({ address }) => ({ address, change: 'ban' })],
+  'device-name': [
+    ({ address }) => ({ address, name: 'mine' }),
+    ({ device }) => ({ address: device, note: 'mine' }),
+  ],
+  'device-retire': [({ address }) => ({ address })],
+  'device-delegate': [
+    ({ address }) => ({ address, granted: true }),
+    ({ device }) => ({ address: device, granted: false }),
+  ],
+  'device-replace': [({ address, second }) => ({ address, by: second })],
+  'device-register': [
+    ({ prefix }) => ({ network: prefix, key: KEY }),
+    ({ network }) => ({ network, key: KEY }),
+    ({ prefix, address }) => ({ network: prefix, address, key: KEY }),
+    ({ address }) => ({ network: OWN_PREFIX, address, key: KEY }),
+  ],
+  'handshake-list': [({ gid }) => ({ limit: 9, gid }), ({ address }) => ({ limit: 9, device: address })],
+  'audit-list': [
+    ({ address }) => ({ limit: 9, subject: address }),
+    ({ gid }) => ({ limit: 9, subject: gid }),
+    ({ personId }) => ({ limit: 9, subject: `person ${personId}` }),
+  ],
+  'pki-add': [
+    ({ prefix }) => ({ name: 'mine', certificates: [], networks: [prefix], admits: 'listed' }),
+    ({ network }) => ({ name: 'mine', certificates: [], networks: [network], admits: 'listed' }),
+  ],
+  'pki-remove': [({ ids }) => ({ id: ids.ca })],
+  'pki-import': [({ ids }) => ({ id: ids.ca, devices: [] })],
+  'pki-crl': [({ ids }) => ({ id: ids.ca, crl: 'MAA=' })],
+  'pki-crl-from': [({ ids }) => ({ id: ids.ca, url: 'https://crl.example.org/ca.crl' })],
+  'pki-enrols': [
+    ({ ids }) => ({ id: ids.ca, network: '' }),
+    ({ ids, prefix }) => ({ id: ids.ca, network: prefix }),
+  ],
+  'pki-revoke': [({ ids }) => ({ id: ids.ca, serial: '1', reason: 'mine' })],
+  'pki-create': [
+    ({ prefix }) => ({ name: 'mine', networks: [prefix] }),
+    ({ network }) => ({ name: 'mine', networks: [network] }),
+  ],
+  'pki-renew': [({ ids }) => ({ id: ids.ca }), ({ ids, prefix }) => ({ id: ids.ca, networks: [prefix] })],
+  'pki-issued': [({ ids }) => ({ limit: 9, ca: ids.ca }), ({ address }) => ({ limit: 9, address })],
+  'code-add': [
+    ({ prefix }) => ({ network: prefix }),
+    ({ network }) => ({ network }),
+    ({ address }) => ({ network: OWN_PREFIX, address }),
+  ],
+  'code-withdraw': [({ ids }) => ({ id: ids.code })],
+  'token-revoke': [({ ids }) => ({ id: ids.token })],
+  'invite-withdraw': [({ invite }) => ({ id: invite })],
+  'person-role': [
+    ({ person }) => ({ person, role: 'auditor' }),
+    ({ personId }) => ({ person: personId, role: 'auditor' }),
+  ],
+  'person-remove': [({ person }) => ({ person }), ({ personId }) => ({ person: personId })],
+  'alarm-acknowledge': [({ ids }) => ({ id: ids.alarm })],
+  'hook-remove': [({ ids }) => ({ id: ids.hook })],
+  'hook-test': [({ ids }) => ({ id: ids.hook })],
+  'hook-deliveries': [({ ids }) => ({ id: ids.hook, limit: 9 })],
+  'delivery-retry': [({ ids }) => ({ id: ids.delivery })],
+  'job-show': [({ ids }) => ({ id: ids.job })],
+  'job-cancel': [({ ids }) => ({ id: ids.job })],
+};
