@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { hrefOf, type Route } from '../app/address.ts';
 import { go } from '../app/route.ts';
 
@@ -8,12 +8,20 @@ const TYPING_MS = 250;
 export function Search({ route, label }: { readonly route: Route; readonly label: string }) {
   const asked = route.query.get('q') ?? '';
   const [typed, setTyped] = useState(asked);
-  useEffect(() => setTyped(asked), [asked]);
+  // What this field has asked for itself says nothing new: somebody may be typing on.
+  const known = useRef(asked);
   useEffect(() => {
-    if (typed === asked || (typed !== '' && typed.trim().length < 3)) return;
+    if (asked === known.current) return;
+    known.current = asked;
+    setTyped(asked);
+  }, [asked]);
+  useEffect(() => {
+    const wanted = typed.trim();
+    if (wanted === asked || (wanted !== '' && wanted.length < 3)) return;
     const timer = setTimeout(() => {
+      known.current = wanted;
       const { after: _, ...others } = Object.fromEntries(route.query);
-      go(hrefOf(route.path, { ...others, q: typed.trim() }));
+      go(hrefOf(route.path, { ...others, q: wanted }));
     }, TYPING_MS);
     return () => clearTimeout(timer);
   }, [typed, asked]);

@@ -179,7 +179,7 @@ describe('a passkey', () => {
     const text = `{"response":{"id":"A","rawId":"A","type":"public-key","response":{"clientDataJSON":"A"},"more":${deep}}}`;
     expect(await there.send('POST', '/session/passkey', text)).toMatchObject({
       status: 400,
-      body: { code: 'fabric.bad-input' },
+      body: { code: 'request.malformed' },
     });
   });
 
