@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { concat, equal, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
@@ -9,7 +8,7 @@ import type { RegistryOptions } from '../registry.ts';
 import { cityId } from './counts/cities.ts';
 import { DAY_MS, trimMember } from './counts/history.ts';
 import { type GroupLimits, requireWithinLimits } from './counts/limits.ts';
-import { prepare } from './file/statements.ts';
+import { type Database, prepare } from './file/statements.ts';
 import { deviceBanned, findMember, requireInUse, shortPseudonym } from './inventory/devices.ts';
 import { findGroup } from './inventory/groups.ts';
 import { recordHandshake } from './inventory/handshakes.ts';

@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { HOST, type Scope } from '../../access/scope.ts';
 import type { Act } from '../records.ts';
 import type { OwnedRegistry, Registry } from '../registry.ts';
@@ -21,6 +20,7 @@ import {
 } from './alarms/hooks.ts';
 import { beyondLimits, failures, overAnnounced } from './counts/found.ts';
 import type { CommitQueue } from './file/group-commit.ts';
+import type { Database } from './file/statements.ts';
 import { listsEnding } from './pki-lists.ts';
 import type { Read } from './reader.ts';
 

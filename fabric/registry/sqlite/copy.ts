@@ -1,9 +1,8 @@
-import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../protocol/failure.ts';
 import type { RegistrySummary } from '../records.ts';
 import { copyBeforeUpgrade, guarded, requireFile } from './file/database.ts';
 import { MIGRATIONS, newerSchema, schemaVersion } from './file/schema.ts';
-import { connect, prepare } from './file/statements.ts';
+import { connect, type Database, prepare, type SQLiteConnection } from './file/statements.ts';
 import { auditHead, verifyAudit } from './trail/audit.ts';
 import { headFile, keptHead } from './trail/kept-head.ts';
 
@@ -47,7 +46,7 @@ export async function checkDatabase(path: string): Promise<RegistrySummary> {
   }
 }
 
-function withDatabase<T>(path: string, work: (db: Database) => T): T {
+function withDatabase<T>(path: string, work: (db: SQLiteConnection) => T): T {
   const db = connect(path, { timeout: 2_000 });
   try {
     return work(db);

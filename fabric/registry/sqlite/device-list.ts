@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import type { Prefix } from '../../../protocol/ipv6.ts';
 import type { Scope } from '../../access/scope.ts';
 import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
@@ -6,7 +5,7 @@ import type { Device, DeviceFilter, DeviceKind, GroupStatus } from '../records.t
 import { bytes } from './file/database.ts';
 import { all, type Condition, lastOfWindow, windowSql } from './file/filters.ts';
 import { inScope, isIndexed } from './file/owned.ts';
-import { prepare } from './file/statements.ts';
+import { type Database, prepare } from './file/statements.ts';
 import { deviceStanding, kindOf } from './inventory/devices.ts';
 import { OUTSIDE } from './roster/listed.ts';
 import type { Found } from './search/found.ts';
@@ -90,7 +89,7 @@ export function listFound(
   const conditions = [indexed, ...others];
   const rows = prepare(
     db,
-    `SELECT ${COLUMNS} FROM device NOT INDEXED WHERE id IN (SELECT value FROM json_each(?)) AND ${all(conditions)} ORDER BY id LIMIT ?`,
+    `SELECT ${COLUMNS} FROM device NOT INDEXED WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(?)) AND ${all(conditions)} ORDER BY id LIMIT ?`,
   )
     .raw()
     .all(JSON.stringify(found.ids), ...conditions.flatMap(({ values }) => values), page.limit + 1) as Row[];

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { Database } from 'better-sqlite3';
 import { toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
@@ -7,7 +6,7 @@ import type { Scope } from '../../access/scope.ts';
 import type { Act, Device } from '../records.ts';
 import { endAlarmsOfGroup } from './alarms/alarms.ts';
 import { cityId } from './counts/cities.ts';
-import { prepare } from './file/statements.ts';
+import { type Database, prepare } from './file/statements.ts';
 import { endDelegation, endGroupGrant, endPool } from './inventory/delegations.ts';
 import { deviceBanned, requireDevice, requireInUse, tunnelDown } from './inventory/devices.ts';
 import { requireGroup } from './inventory/groups.ts';

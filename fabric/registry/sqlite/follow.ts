@@ -1,6 +1,6 @@
-import type { Database } from 'better-sqlite3';
 import type { ChangeFeed } from '../change-feed.ts';
 import type { CommitQueue } from './file/group-commit.ts';
+import type { Database } from './file/statements.ts';
 import { endOpenTunnels } from './inventory/devices.ts';
 import { removeChanges } from './trail/changes.ts';
 

@@ -1,10 +1,9 @@
-import type { Database } from 'better-sqlite3';
 import { HOST } from '../../access/scope.ts';
 import type { News, NewsPosition, NewsSince } from '../news.ts';
 import type { Change } from '../records.ts';
 import type { TunnelNews } from '../tunnels/news.ts';
 import { bytes } from './file/database.ts';
-import { prepare } from './file/statements.ts';
+import { type Database, prepare } from './file/statements.ts';
 import { handshakesBetween } from './inventory/handshakes.ts';
 import { entriesBetween } from './trail/audit.ts';
 import { changeOf, lastChange } from './trail/changes.ts';

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import type { Database } from 'better-sqlite3';
 import { ascii, equal, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
@@ -18,7 +17,7 @@ import type { Act, GroupStatus } from '../records.ts';
 import { removeGroup } from './endings.ts';
 import { bytes } from './file/database.ts';
 import { inScope } from './file/owned.ts';
-import { prepare } from './file/statements.ts';
+import { type Database, prepare } from './file/statements.ts';
 import { NO_GROUP_KEY } from './inventory/groups.ts';
 import { requireNetwork } from './inventory/networks.ts';
 import { requireActive } from './people/owners.ts';
@@ -197,15 +196,16 @@ export function addAnchor(db: Database, scope: Scope, act: Act, added: NewAnchor
   requireActive(db, owner);
   for (const { prefix } of networks) requireNetwork(db, { owner, everything: false }, prefix);
   requireRoom(db, owner, added);
-  const { lastInsertRowid } = prepare(
+  const id = prepare(
     db,
     `INSERT INTO anchor (owner, name, certificate, others, fingerprint, subject, not_after, admits, created, issue_days)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-  ).run(
-    ...[owner, added.name, added.certificate, added.others, added.fingerprint, added.subject],
-    ...[added.notAfter, added.admits, act.at, added.issueDays ?? null],
-  );
-  const id = Number(lastInsertRowid);
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+  )
+    .pluck()
+    .get(
+      ...[owner, added.name, added.certificate, added.others, added.fingerprint, added.subject],
+      ...[added.notAfter, added.admits, act.at, added.issueDays ?? null],
+    ) as number;
   const group = { anchor: id, owner, name: added.name, fingerprint: added.fingerprint };
   for (const network of networks) addGroupFor(db, act, group, network);
   appendAudit(db, {

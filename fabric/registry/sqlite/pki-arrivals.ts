@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import type { CertificateFacts } from '../../../crypto/certificates.ts';
 import { concat, equal, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
@@ -10,7 +9,7 @@ import { VOUCHED_KEY } from '../pki.ts';
 import type { Act, Device } from '../records.ts';
 import { requireWithinLimits } from './counts/limits.ts';
 import { bytes } from './file/database.ts';
-import { prepare } from './file/statements.ts';
+import { type Database, prepare } from './file/statements.ts';
 import { findDevice } from './inventory/devices.ts';
 import { requireGroup } from './inventory/groups.ts';
 import type { Keep } from './privacy/part.ts';
@@ -46,9 +45,9 @@ const fits = ({ subject, serial, spki }: ListedRow, facts: CertificateFacts): bo
 export function listedAddress(db: Database, facts: CertificateFacts): Uint8Array | undefined {
   const rows = prepare(
     db,
-    `SELECT * FROM (SELECT * FROM listed_device WHERE spki = ? LIMIT ?)
-     UNION SELECT * FROM (SELECT * FROM listed_device WHERE serial = ? LIMIT ?)
-     UNION SELECT * FROM (SELECT * FROM listed_device WHERE subject = ? LIMIT ?)`,
+    `SELECT * FROM (SELECT * FROM listed_device WHERE spki = ? LIMIT ?) AS by_spki
+     UNION SELECT * FROM (SELECT * FROM listed_device WHERE serial = ? LIMIT ?) AS by_serial
+     UNION SELECT * FROM (SELECT * FROM listed_device WHERE subject = ? LIMIT ?) AS by_subject`,
   ).all(facts.spki, LOOKED_AT, facts.serial, LOOKED_AT, facts.subject, LOOKED_AT) as ListedRow[];
   const found = new Map(
     rows.filter((row) => fits(row, facts)).map(({ address }) => [toHex(address), bytes(address)]),
@@ -277,7 +276,7 @@ function admitAgain(
   if (!equal(known.gid, gid)) moveTo(db, address, known.gid, gid);
   prepare(
     db,
-    'UPDATE device SET evicted = iif(?, 0, evicted), handshake_at = ?, handshake_from = ?, country = ? WHERE address = ?',
+    'UPDATE device SET evicted = CASE WHEN ? = 1 THEN 0 ELSE evicted END, handshake_at = ?, handshake_from = ?, country = ? WHERE address = ?',
   ).run(readmitted ? 1 : 0, act.at, keep(source, owner), locate(source) ?? null, address);
   if (readmitted) recordChange(db, 'device', address);
   const detail = { ca: anchor, serial: toHex(facts.serial), ...(readmitted && { rekeyed: true }) };

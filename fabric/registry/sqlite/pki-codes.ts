@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { equal } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6, formatPrefix } from '../../../protocol/ipv6.ts';
@@ -9,7 +8,7 @@ import { LOOKED_AT, type Page, type PageRequest, pageOf, parseNumberCursor } fro
 import type { Act } from '../records.ts';
 import { bytes } from './file/database.ts';
 import { inScope } from './file/owned.ts';
-import { prepare } from './file/statements.ts';
+import { type Database, prepare } from './file/statements.ts';
 import { nameExists } from './inventory/devices.ts';
 import { requireNetwork } from './inventory/networks.ts';
 import { appendAudit } from './trail/audit.ts';
@@ -120,12 +119,13 @@ function addCode(
   requireRoom(db, owner, act.at);
   if (address !== undefined) requireFree(db, act.at, owner, network.address, address);
   if (name !== undefined) requireUnused(db, act.at, owner, name, address);
-  const { lastInsertRowid } = prepare(
+  const id = prepare(
     db,
     `INSERT INTO enrolment_code (owner, network, hash, name, address, created_by, created, expires)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-  ).run(owner, network.address, hash, name ?? null, address ?? null, act.actor, act.at, expires);
-  const id = Number(lastInsertRowid);
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+  )
+    .pluck()
+    .get(owner, network.address, hash, name ?? null, address ?? null, act.actor, act.at, expires) as number;
   return { owner, code: codeOf(prepare(db, `${SELECT} WHERE enrolment_code.id = ?`).get(id) as NamedRow) };
 }
 
@@ -134,7 +134,7 @@ const OPEN = 'used IS NULL AND withdrawn IS NULL AND expires > ?';
 function requireRoom(db: Database, owner: number, now: number): void {
   const open = prepare(
     db,
-    `SELECT count(*) FROM (SELECT 1 FROM enrolment_code WHERE owner = ? AND ${OPEN} LIMIT ?)`,
+    `SELECT count(*) FROM (SELECT 1 FROM enrolment_code WHERE owner = ? AND ${OPEN} LIMIT ?) AS open`,
   )
     .pluck()
     .get(owner, now, MOST_CODES) as number;

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { Database } from 'better-sqlite3';
 import { concat, equal, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
@@ -17,7 +16,7 @@ import {
 import { MOST_ANCHORS } from '../pki.ts';
 import type { Act } from '../records.ts';
 import { bytes } from './file/database.ts';
-import { prepare } from './file/statements.ts';
+import { type Database, prepare } from './file/statements.ts';
 import { deviceBanned, findDevice, nameExists, requireInUse } from './inventory/devices.ts';
 import { requireActive } from './people/owners.ts';
 import { caOf, ISSUES, type IssuerRow, issuerFor, issues, issuingCa } from './pki-anchors.ts';
@@ -260,13 +259,13 @@ function freeAddress(db: Database, network: Uint8Array, identifier: Identifier):
   const seed = bytes(randomBytes(32));
   const taken = prepare(
     db,
-    `SELECT EXISTS (SELECT 1 FROM device WHERE address = @address) OR EXISTS (SELECT 1 FROM enrolment_code WHERE address = @address)
-       OR EXISTS (SELECT 1 FROM maker_enrolment WHERE address = @address)`,
+    `SELECT EXISTS (SELECT 1 FROM device WHERE address = ?) OR EXISTS (SELECT 1 FROM enrolment_code WHERE address = ?)
+       OR EXISTS (SELECT 1 FROM maker_enrolment WHERE address = ?)`,
   ).pluck();
   for (let counter = 0; counter < MAX_COUNTER; counter++) {
     const id = identifier(key, seed, counter);
     const address = concat(network.subarray(0, 8), id);
-    if (!isReserved(id) && taken.get({ address }) === 0) return address;
+    if (!isReserved(id) && taken.get(address, address, address) === 0) return address;
   }
   throw new Failure('fabric.network-full', 'operator', `no free address after ${MAX_COUNTER} attempts`, {
     action: 'Verify the registry with "enf-fabric audit"; this does not happen by chance in a /64.',

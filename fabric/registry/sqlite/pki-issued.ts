@@ -1,10 +1,9 @@
-import type { Database } from 'better-sqlite3';
 import type { Scope } from '../../access/scope.ts';
 import type { IssuedCertificate, IssuedFilter } from '../issuing.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import { bytes } from './file/database.ts';
 import { inScope } from './file/owned.ts';
-import { prepare } from './file/statements.ts';
+import { type Database, prepare } from './file/statements.ts';
 import type { IssuedRow } from './pki-issue.ts';
 
 /** Certificates that the fabric has issued, as they are listed. */

@@ -1,11 +1,10 @@
-import type { Database } from 'better-sqlite3';
 import type { RevocationList } from '../../../crypto/certificates.ts';
 import { concat, toHex } from '../../../protocol/bytes.ts';
 import type { Scope } from '../../access/scope.ts';
 import type { Finding } from '../alarms.ts';
 import type { Anchor, DueList, FetchOutcome, ListTaken } from '../pki.ts';
 import type { Act } from '../records.ts';
-import { prepare } from './file/statements.ts';
+import { type Database, prepare } from './file/statements.ts';
 import { anchorOf, changed, requireAnchor } from './pki-anchors.ts';
 import { appendAudit } from './trail/audit.ts';
 import { recordChange } from './trail/changes.ts';
@@ -182,7 +181,7 @@ export function listsEnding(db: Database, at: number): Finding[] {
           (SELECT count(*) FROM revocation_list WHERE anchor = anchor.id) AS lists,
           (SELECT min(next_update) FROM revocation_list
            WHERE anchor = anchor.id AND next_update - min(?, (next_update - this_update) / 4) <= ?) AS ends
-        FROM anchor LEFT JOIN list_source ON list_source.anchor = anchor.id WHERE removed IS NULL)
+        FROM anchor LEFT JOIN list_source ON list_source.anchor = anchor.id WHERE removed IS NULL) AS listed
      WHERE ends IS NOT NULL OR (lists = 0 AND failures >= ?) ORDER BY id LIMIT ?`,
   ).all(SOON_MS, at, LEAST_FAILURES, MOST_ENDING) as {
     id: number;

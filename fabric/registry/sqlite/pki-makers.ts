@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import type { CertificateFacts } from '../../../crypto/certificates.ts';
 import { equal, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
@@ -9,7 +8,7 @@ import type { EnrollingCa, MakerCertificate } from '../issuing.ts';
 import { type Admits, type Anchor, MOST_ANCHORS } from '../pki.ts';
 import type { Act, GroupStatus } from '../records.ts';
 import { bytes } from './file/database.ts';
-import { prepare } from './file/statements.ts';
+import { type Database, prepare } from './file/statements.ts';
 import { anchorOf, issuerFor, issuingCa, networksOf, requireAnchor } from './pki-anchors.ts';
 import { hasShown, listedBy, vouches } from './pki-arrivals.ts';
 import { appendAudit } from './trail/audit.ts';

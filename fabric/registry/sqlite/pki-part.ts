@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import type { Scope } from '../../access/scope.ts';
 import { EVERYTHING } from '../../access/scope.ts';
 import type { Identifier } from '../address.ts';
@@ -7,6 +6,7 @@ import type { OwnPki, PkiAdmission, PkiLists } from '../pki.ts';
 import type { Act } from '../records.ts';
 import { FABRIC } from '../registry.ts';
 import type { CommitQueue } from './file/group-commit.ts';
+import type { Database } from './file/statements.ts';
 import { findDevice } from './inventory/devices.ts';
 import { addAnchor, issuerFor, issuingCa, listDevices, removeAnchor, renewAnchor } from './pki-anchors.ts';
 import {

@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import type { Scope } from '../../access/scope.ts';
 import type { OwnedReader, RegistryReader } from '../registry.ts';
@@ -17,6 +16,7 @@ import {
 import { listDevices, listFound, mostFound, placeIn } from './device-list.ts';
 import { guarded } from './file/database.ts';
 import { MIGRATIONS, schemaVersion } from './file/schema.ts';
+import type { Database } from './file/statements.ts';
 import { connect } from './file/statements.ts';
 import {
   delegatedTo,

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import type { Database } from 'better-sqlite3';
 import { ascii, concat, equal, toHex } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
@@ -9,7 +8,7 @@ import type { Act, Device } from '../records.ts';
 import type { NewKey } from '../registry.ts';
 import { requireWithinLimits } from './counts/limits.ts';
 import { bytes } from './file/database.ts';
-import { prepare } from './file/statements.ts';
+import { type Database, prepare } from './file/statements.ts';
 import { deviceBanned, findDevice, requireInUse } from './inventory/devices.ts';
 import { findGroup, NO_GROUP_KEY } from './inventory/groups.ts';
 import { requireNetwork } from './inventory/networks.ts';

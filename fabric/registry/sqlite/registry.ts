@@ -1,5 +1,4 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Database } from 'better-sqlite3';
 import { isFailure } from '../../../protocol/failure.ts';
 import { EVERYTHING, HOST, type Scope } from '../../access/scope.ts';
 import { deriveIdentifier, type Identifier } from '../address.ts';
@@ -18,6 +17,7 @@ import { excluded } from './counts/tallies.ts';
 import { removeGroup, removeNetwork, replaceDevice, retireDevice } from './endings.ts';
 import { emptyDatabase, guarded, openDatabase } from './file/database.ts';
 import { type CommitQueue, commitQueue } from './file/group-commit.ts';
+import type { Database } from './file/statements.ts';
 import { follow } from './follow.ts';
 import { delegate, delegationOf, setGrant, setPool } from './inventory/delegations.ts';
 import {
@@ -45,7 +45,7 @@ import { removeRate, setRate } from './traffic/rates.ts';
 import { addRule, moveRule, removeRule } from './traffic/rules.ts';
 import { appendAudit, TWINS, verifyAudit, verifyAuditPart } from './trail/audit.ts';
 import { changesSince, lastChange } from './trail/changes.ts';
-import { keptHead } from './trail/kept-head.ts';
+import { type KeptHead, keptHead } from './trail/kept-head.ts';
 import { noteOfDevice, ownerOfDevice } from './trail/notes.ts';
 import { lastRestore, recordRestore } from './trail/restored.ts';
 
@@ -56,8 +56,36 @@ const SWEEP_PAUSE_MS = 10;
 /** About 200 MB of refused handshakes; older ones that prove nothing are forgotten. */
 const REFUSALS_KEPT = 1_000_000;
 
+/** An engine, opened: what the registry's code is given of it. */
+export interface Store {
+  readonly db: Database;
+  /** Runs an access; the engine's errors become a Failure. */
+  readonly read: Read;
+  readonly head: KeptHead;
+  /** What is written is done by this queue, which calls back after each commit. */
+  queue(afterCommit: () => void): CommitQueue;
+  /** Calls back when somebody has changed something, if the engine hears of it. */
+  listen?(changed: () => void): void;
+  close(): void;
+}
+
 /** Opens the registry at `path`. @throws Failure see `openDatabase` */
 export function openSqliteRegistry(path: string, options: RegistryOptions = {}): Registry {
+  const { now = Date.now, onError = () => {} } = options;
+  const db = openDatabase(path, { now: now() });
+  const read: Read = (work) => guarded(path, work);
+  const store: Store = {
+    ...{ db, read },
+    head: read(() => keptHead(db, path, onError)),
+    queue: (afterCommit) => commitQueue(db, path, afterCommit),
+    close: () => void db.close(),
+  };
+  return registryOn(store, options);
+}
+
+/** The registry on an engine, whose schema is the one that this program knows. */
+export function registryOn(store: Store, options: RegistryOptions = {}): Registry {
+  const { db, read, head } = store;
   const {
     now = Date.now,
     identifier = deriveIdentifier,
@@ -65,10 +93,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     locate = () => undefined,
     cityOf = () => undefined,
   } = options;
-  const db = openDatabase(path, { now: now() });
-  const read: Read = (work) => guarded(path, work);
   const act = (actor: string): Act => ({ at: now(), actor });
-  const head = read(() => keptHead(db, path, onError));
   let restoredAt = read(() => lastRestore(db));
 
   const groups = openGroups((gid) => read(() => requireOpenGroup(db, gid)));
@@ -84,7 +109,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   };
   // Whoever follows tries again soon.
   const tryToCatchUp = (): void => void catchUp().catch(onError);
-  const queue = commitQueue(db, path, () => {
+  const queue = store.queue(() => {
     head.committed();
     tryToCatchUp();
   });
@@ -171,6 +196,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     follow(periodMs) {
       tails.fill(() => wait(FILL_PAUSE_MS, undefined, { ref: false })).catch(onError);
       rosters.sweep();
+      store.listen?.(tryToCatchUp);
       return follow(
         { db, queue, feed, now, isConnected: tunnels.part.isConnected, look: tryToCatchUp, onError },
         periodMs,
@@ -185,9 +211,9 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     },
     async close() {
       tunnels.flush();
-      queue.close();
+      await queue.close();
       head.close();
-      db.close();
+      store.close();
     },
   };
 }

@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { fromHex, toHex } from '../../../protocol/bytes.ts';
 import { Failure, isFailure } from '../../../protocol/failure.ts';
 import { serialKey } from '../../../protocol/serial.ts';
@@ -16,7 +15,7 @@ import {
   type RosterRow,
 } from '../rosters.ts';
 import { bytes } from './file/database.ts';
-import { prepare } from './file/statements.ts';
+import { type Database, prepare } from './file/statements.ts';
 import { deviceStanding, setStanding } from './inventory/devices.ts';
 import { requireGroup } from './inventory/groups.ts';
 import { findListed } from './roster/listed.ts';

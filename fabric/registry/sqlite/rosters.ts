@@ -1,9 +1,9 @@
-import type { Database } from 'better-sqlite3';
 import type { Scope } from '../../access/scope.ts';
 import type { Act } from '../records.ts';
 import type { OwnRosters, RosterReader } from '../rosters.ts';
 import { ownTurn } from '../turns.ts';
 import type { CommitQueue } from './file/group-commit.ts';
+import type { Database } from './file/statements.ts';
 import { requireGroup } from './inventory/groups.ts';
 import { type Arrivals, rosterArrivals } from './roster/arrival.ts';
 import { indexSome } from './roster/keys.ts';

@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
 import { HOST, type Scope } from '../../../access/scope.ts';
 import type { Alarm, AlarmKind, Finding } from '../../alarms.ts';
@@ -6,7 +5,7 @@ import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pa
 import type { Act } from '../../records.ts';
 import { FABRIC } from '../../registry.ts';
 import { inScope, ownerShown } from '../file/owned.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { appendAudit, TWINS } from '../trail/audit.ts';
 import { announce } from './hooks.ts';
 
@@ -241,7 +240,7 @@ export function tokensEnding(db: Database, at: number, until: number): Finding[]
     db,
     `SELECT id, owner, name, role, expires FROM
        (SELECT *, row_number() OVER (PARTITION BY owner ORDER BY expires) AS n FROM token
-        WHERE revoked IS NULL AND expires > ? AND expires <= ?) WHERE n <= ${MOST_OF_KIND}`,
+        WHERE revoked IS NULL AND expires > ? AND expires <= ?) AS numbered WHERE n <= ${MOST_OF_KIND}`,
   ).all(at, until) as { id: number; owner: number; name: string; role: string; expires: number }[];
   return rows.map(({ id, owner, name, role, expires }) => ({
     kind: 'token.expiring',
@@ -256,7 +255,7 @@ export function casEnding(db: Database, at: number, days: number): Finding[] {
     db,
     `SELECT id, owner, name, not_after, issue_days FROM
        (SELECT *, row_number() OVER (PARTITION BY owner ORDER BY not_after) AS n FROM anchor
-        WHERE removed IS NULL AND not_after <= ? + max(?, coalesce(issue_days, 0)) * 86400000) WHERE n <= ${MOST_OF_KIND}`,
+        WHERE removed IS NULL AND not_after <= ? + max(?, coalesce(issue_days, 0)) * 86400000) AS numbered WHERE n <= ${MOST_OF_KIND}`,
   ).all(at, days) as {
     id: number;
     owner: number;

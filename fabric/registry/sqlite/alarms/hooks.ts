@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
 import { HOST, type Scope } from '../../../access/scope.ts';
 import type { Attempt, Delivery, DueDelivery, Hook } from '../../alarms.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
 import type { Act } from '../../records.ts';
 import { inScope } from '../file/owned.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
 
 /** Of one owner, and of the host. */
@@ -174,7 +173,7 @@ export function dueDeliveries(
     `SELECT id, hook, event, body, created, attempts, status, at, error, url, secret, owner FROM
        (SELECT delivery.*, url, secret, owner, row_number() OVER (PARTITION BY owner ORDER BY attempts, delivery.id) AS turn
         FROM delivery JOIN hook ON hook.id = delivery.hook
-        WHERE delivery.id IN (SELECT min(id) FROM delivery WHERE status = 'waiting' AND at <= ? GROUP BY hook))
+        WHERE delivery.id IN (SELECT min(id) FROM delivery WHERE status = 'waiting' AND at <= ? GROUP BY hook)) AS waiting
      ORDER BY turn, owner <= ?, owner LIMIT ?`,
   ).all(at, after, most) as (DeliveryRow & { url: string; secret: string; owner: number })[];
   const last = rows.at(-1)?.owner ?? after;

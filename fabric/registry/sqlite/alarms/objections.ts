@@ -1,9 +1,8 @@
-import type { Database } from 'better-sqlite3';
 import { secretsEqual } from '../../../../crypto/secrets.ts';
 import { toHex } from '../../../../protocol/bytes.ts';
 import { HOST, type Scope } from '../../../access/scope.ts';
 import type { NewGroup } from '../../registry.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { recordFindings } from './alarms.ts';
 
 /**

@@ -1,8 +1,7 @@
-import type { Database } from 'better-sqlite3';
 import type { Scope } from '../../../access/scope.ts';
 import type { City, CountedCity } from '../../records.ts';
 import { inScope } from '../file/owned.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 
 /** A row of `place`, or the columns of one that a device is joined with. */
 export interface CityRow {
@@ -52,7 +51,7 @@ export function deviceCities(db: Database, scope: Scope, most: number): CountedC
   const rows = prepare(
     db,
     `SELECT place.*, devices FROM
-       (SELECT place AS id, sum(devices) AS devices FROM device_place WHERE ${own.sql} GROUP BY place ORDER BY devices DESC, place LIMIT ?)
+       (SELECT place AS id, sum(devices) AS devices FROM device_place WHERE ${own.sql} GROUP BY place ORDER BY devices DESC, place LIMIT ?) AS counted
      JOIN place USING (id) ORDER BY devices DESC, id`,
   ).all(...own.values, most) as (CityRow & { devices: number })[];
   return rows.map((row) => ({ ...cityOf(row), devices: row.devices }));

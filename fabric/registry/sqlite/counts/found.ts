@@ -1,8 +1,7 @@
-import type { Database } from 'better-sqlite3';
 import { toHex } from '../../../../protocol/bytes.ts';
 import type { AlarmKind, FailurePage, FailurePlace, Finding } from '../../alarms.ts';
 import { bytes } from '../file/database.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 
 /** What the registry finds for alarms. */
 
@@ -19,7 +18,7 @@ export function overAnnounced(db: Database): Finding[] {
     db,
     `SELECT gid, owner, name, announced, devices FROM
        (SELECT *, row_number() OVER (PARTITION BY owner) AS n FROM grp JOIN group_size USING (gid)
-        WHERE announced IS NOT NULL AND devices > announced) WHERE n <= ${MOST_OF_KIND}`,
+        WHERE announced IS NOT NULL AND devices > announced) AS numbered WHERE n <= ${MOST_OF_KIND}`,
   ).all() as { gid: Uint8Array; owner: number; name: string; announced: number; devices: number }[];
   return rows.map(({ gid, owner, ...detail }) => ({
     kind: 'group.over-announced',

@@ -1,7 +1,6 @@
-import type { Database } from 'better-sqlite3';
 import type { Scope } from '../../../access/scope.ts';
 import type { Handshake, HandshakeCount } from '../../records.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 
 /**
  * Handshakes that have no row of their own any more are counted by day and result: proven ones as those of their chip; the others are nobody's,
@@ -26,10 +25,11 @@ const DAYS_KEPT = 400;
 
 const NOBODY: Member = { gid: new Uint8Array(0), pseudonym: new Uint8Array(0) };
 
-const ADD = `ON CONFLICT DO UPDATE SET times = times + excluded.times, first = min(first, excluded.first), last = max(last, excluded.last)`;
+const ADD = `ON CONFLICT (gid, pseudonym, day, result) DO UPDATE SET times = handshake_day.times + excluded.times,
+  first = min(handshake_day.first, excluded.first), last = max(handshake_day.last, excluded.last)`;
 
 const OFF_ROSTER = 'fabric.not-on-roster';
-const OF_CHIP = `proven AND result <> '${OFF_ROSTER}'`;
+const OF_CHIP = `proven = 1 AND result <> '${OFF_ROSTER}'`;
 
 /** Whether a handshake counts as one of its chip. */
 export const isOfChip = ({ proven, result }: Pick<Handshake, 'proven' | 'result'>): boolean =>
@@ -40,7 +40,7 @@ export function countAndRemove(db: Database, condition: string, ...values: reado
   prepare(
     db,
     `INSERT INTO handshake_day
-     SELECT iif(${OF_CHIP}, gid, x''), iif(${OF_CHIP}, pseudonym, x''), at / ${DAY_MS}, result, count(*), min(at), max(at)
+     SELECT CASE WHEN ${OF_CHIP} THEN gid ELSE x'' END, CASE WHEN ${OF_CHIP} THEN pseudonym ELSE x'' END, at / ${DAY_MS}, result, count(*), min(at), max(at)
      FROM handshake WHERE ${condition} GROUP BY 1, 2, 3, 4 ${ADD}`,
   ).run(...values);
   prepare(db, `DELETE FROM handshake WHERE ${condition}`).run(...values);

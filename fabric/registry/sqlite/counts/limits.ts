@@ -1,8 +1,7 @@
-import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
 import { counted } from '../../../../protocol/words.ts';
 import { type Group, shortGid } from '../../records.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 
 /** What limits a group, and how it is named in a refusal. */
 export type GroupLimits = Pick<Group, 'gid' | 'name' | 'most' | 'countries'>;

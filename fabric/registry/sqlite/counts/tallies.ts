@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import type { Scope } from '../../../access/scope.ts';
 import {
   ABANDONED,
@@ -11,7 +10,7 @@ import {
 } from '../../records.ts';
 import { ownTurn } from '../../turns.ts';
 import { inScope } from '../file/owned.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { DAY_MS } from './history.ts';
 
 /** What is counted while rows are written, so that nobody has to read them to see how many there are. */
@@ -29,7 +28,7 @@ const outcomeOf = (result: string): number => {
   return result === ABANDONED ? OUTCOME.abandoned : OUTCOME.refused;
 };
 
-const sumOf = (outcome: number): string => `sum(iif(ok = ${outcome}, times, 0))`;
+const sumOf = (outcome: number): string => `sum(CASE WHEN ok = ${outcome} THEN times ELSE 0 END)`;
 
 /** Counts `times` handshakes of this kind. */
 export function tally(
@@ -39,7 +38,8 @@ export function tally(
 ): void {
   prepare(
     db,
-    'INSERT INTO handshake_hour VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET times = times + excluded.times',
+    `INSERT INTO handshake_hour VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT (hour, owner, country, ok) DO UPDATE SET times = handshake_hour.times + excluded.times`,
   ).run(Math.floor(at / HOUR_MS), owner, country ?? '', outcomeOf(result), times);
 }
 
@@ -174,8 +174,8 @@ export function census(db: Database, scope: Scope): Census {
   const numbers = prepare(
     db,
     `SELECT count(*) AS groups, ${sums(Object.keys(NO_DEVICES))},
-       coalesce(sum(iif(status = 'suspended', devices, 0)), 0) AS suspended, coalesce(sum(connected), 0) AS connected
-     FROM grp LEFT JOIN (SELECT gid, connected, ${STANDINGS} FROM group_size) USING (gid) WHERE ${own.sql}`,
+       coalesce(sum(CASE WHEN status = 'suspended' THEN devices ELSE 0 END), 0) AS suspended, coalesce(sum(connected), 0) AS connected
+     FROM grp LEFT JOIN (SELECT gid, connected, ${STANDINGS} FROM group_size) AS size USING (gid) WHERE ${own.sql}`,
   ).get(...own.values) as Omit<Census, 'networks'>;
   const networks = prepare(db, `SELECT count(*) FROM network WHERE ${own.sql}`)
     .pluck()
@@ -187,7 +187,7 @@ export function census(db: Database, scope: Scope): Census {
 export function excluded(db: Database): number {
   const { n } = prepare(
     db,
-    `SELECT coalesce(sum(iif(status = 'suspended', devices, banned)), 0) AS n FROM group_size JOIN grp USING (gid)`,
+    `SELECT coalesce(sum(CASE WHEN status = 'suspended' THEN devices ELSE banned END), 0) AS n FROM group_size JOIN grp USING (gid)`,
   ).get() as { n: number };
   return n;
 }

@@ -1,11 +1,11 @@
 import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import SQLite, { type Database } from 'better-sqlite3';
+import SQLite from 'better-sqlite3';
 import { isOtherRunning } from '../../../../os/files/private-folder.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import type { Migration } from './migration.ts';
 import { MIGRATIONS, migrate, schemaVersion } from './schema.ts';
-import { connect, prepare } from './statements.ts';
+import { connect, prepare, type SQLiteConnection } from './statements.ts';
 
 /** How long opening waits for another process's transaction before it fails. */
 const OPEN_TIMEOUT_MS = 2_000;
@@ -27,7 +27,7 @@ const LOG_PAGES = 2_000;
 export function openDatabase(
   path: string,
   options: { now?: number; steps?: readonly Migration[] } = {},
-): Database {
+): SQLiteConnection {
   requireFile(path);
   return guarded(path, () => {
     const db = connect(path, { timeout: OPEN_TIMEOUT_MS });
@@ -60,13 +60,13 @@ export function openDatabase(
 export const copyBeforeUpgrade = (path: string): string => `${path}-before-upgrade`;
 
 /** It holds something, and not all steps were applied to it. */
-function isOlder(db: Database, steps: readonly Migration[]): boolean {
+function isOlder(db: SQLiteConnection, steps: readonly Migration[]): boolean {
   const known = prepare(db, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'migration'").get();
   return known !== undefined && schemaVersion(db) > 0 && schemaVersion(db) < steps.length;
 }
 
 /** Complete and on the disk, or the schema stays as it is. */
-function keepCopy(db: Database, path: string): void {
+function keepCopy(db: SQLiteConnection, path: string): void {
   const target = copyBeforeUpgrade(path);
   removeLeftovers(target);
   const temp = `${target}-${process.pid}.tmp`;
@@ -103,7 +103,7 @@ export function requireFile(path: string): void {
 }
 
 /** The bytes of a new registry file, with what `begin` writes into it. */
-export function emptyDatabase(now: number, begin: (db: Database) => void): Uint8Array {
+export function emptyDatabase(now: number, begin: (db: SQLiteConnection) => void): Uint8Array {
   const db = connect(':memory:');
   try {
     migrate(db, now);

@@ -1,5 +1,4 @@
-import type { Database } from 'better-sqlite3';
-import { prepare } from './statements.ts';
+import { type Database, prepare } from './statements.ts';
 
 /**
  * Narrowed lists: what one index answers finds rows, and the other conditions are looked at in a bounded number of them: a filter that few rows

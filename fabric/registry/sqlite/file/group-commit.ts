@@ -1,17 +1,15 @@
-import SQLite, { type Database } from 'better-sqlite3';
+import SQLite from 'better-sqlite3';
 import { Failure, isFailure } from '../../../../protocol/failure.ts';
 import { guarded } from './database.ts';
-import { prepare } from './statements.ts';
+import { prepare, type SQLiteConnection } from './statements.ts';
 import { type WalFile, walFile } from './wal-file.ts';
 
 /** Group commit: jobs that wait are committed together, and each is answered once it is on the disk. */
 export interface CommitQueue {
   /** Runs `job` in a savepoint of the next commit. A job that throws is undone alone; the others are committed. */
   submit<T>(job: () => T): Promise<T>;
-  /** Commits what is waiting now, and waits for the disk. */
-  flush(): void;
-  /** Flushes and closes the file. */
-  close(): void;
+  /** Commits what is waiting now, waits for the disk, and ends. */
+  close(): Promise<void>;
 }
 
 /** More jobs per transaction gain nothing, but delay the first one's answer. */
@@ -48,7 +46,7 @@ interface Committed {
  * is on the disk, before its jobs are answered.
  */
 export function commitQueue(
-  db: Database,
+  db: SQLiteConnection,
   path: string,
   afterCommit: () => void,
   wal: WalFile = walFile(path),
@@ -146,8 +144,7 @@ export function commitQueue(
         waiting.push({ run: () => runJob(db, job, resolve, reject), reject });
         schedule();
       }),
-    flush,
-    close() {
+    async close() {
       flush();
       wal.close();
     },
@@ -168,7 +165,7 @@ function runBatch(waiting: readonly Waiting[], batch: Waiting[]): (() => void)[]
 
 /** Runs a job in its savepoint. Returns how to tell its caller the result after the commit. */
 function runJob<T>(
-  db: Database,
+  db: SQLiteConnection,
   job: () => T,
   resolve: (result: T) => void,
   reject: (error: unknown) => void,
@@ -184,7 +181,7 @@ function runJob<T>(
 }
 
 /** Runs `work` in a transaction that is committed without waiting for the disk. */
-function unflushed<T>(db: Database, work: () => T): T {
+function unflushed<T>(db: SQLiteConnection, work: () => T): T {
   db.exec('PRAGMA synchronous = NORMAL');
   try {
     return db.transaction(work).immediate();
@@ -194,7 +191,7 @@ function unflushed<T>(db: Database, work: () => T): T {
 }
 
 /** Copies everything from the log into the registry file and begins a new log. @throws Failure `registry.locked` */
-function renewLog(db: Database, path: string): void {
+function renewLog(db: SQLiteConnection, path: string): void {
   const { busy } = prepare(db, 'PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
   if (busy === 0) return;
   throw new Failure(
@@ -208,7 +205,7 @@ function renewLog(db: Database, path: string): void {
 }
 
 /** Runs `job` in a savepoint; what it did is undone if it throws. */
-function inSavepoint<T>(db: Database, job: () => T): T {
+function inSavepoint<T>(db: SQLiteConnection, job: () => T): T {
   prepare(db, 'SAVEPOINT job').run();
   let done = false;
   try {

@@ -1,7 +1,6 @@
-import type { Database } from 'better-sqlite3';
 import type { Scope } from '../../../access/scope.ts';
 import type { Condition } from './filters.ts';
-import { prepare } from './statements.ts';
+import { type Database, prepare } from './statements.ts';
 
 /** What is in a scope, as a condition on rows; `column` holds the number of the owner. */
 export function inScope({ owner, everything }: Scope, column = 'owner'): Condition {

@@ -1,11 +1,10 @@
-import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
 import type { Migration } from './migration.ts';
 import { MIGRATIONS_1 } from './migrations-1.ts';
 import { MIGRATIONS_2 } from './migrations-2.ts';
 import { MIGRATIONS_3 } from './migrations-3.ts';
 import { MIGRATIONS_4 } from './migrations-4.ts';
-import { prepare } from './statements.ts';
+import { type Database, prepare, type SQLiteConnection } from './statements.ts';
 
 /** All steps, in order: a registry's version is the number of those that it has seen. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -19,7 +18,7 @@ export const MIGRATIONS: readonly Migration[] = [
  * Brings the schema up to date, each step in a transaction of its own together with its row in `migration`.
  * @throws Failure `registry.newer-schema` if a later version of the program wrote the file
  */
-export function migrate(db: Database, now: number, steps: readonly Migration[] = MIGRATIONS): void {
+export function migrate(db: SQLiteConnection, now: number, steps: readonly Migration[] = MIGRATIONS): void {
   db.exec(
     'CREATE TABLE IF NOT EXISTS migration (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied INTEGER NOT NULL) STRICT',
   );

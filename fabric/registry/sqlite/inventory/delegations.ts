@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { toHex } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../../../protocol/ipv6.ts';
@@ -9,7 +8,7 @@ import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pa
 import type { Act, Device } from '../../records.ts';
 import { bytes } from '../file/database.ts';
 import { inScope } from '../file/owned.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { requireFreePool, requireLent } from '../people/owners.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { recordChange } from '../trail/changes.ts';

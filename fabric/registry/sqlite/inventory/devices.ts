@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { concat, toHex } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../../protocol/ipv6.ts';
@@ -17,7 +16,7 @@ import type { DeviceNames } from '../../registry.ts';
 import { type CityRow, cityOf } from '../counts/cities.ts';
 import { bytes } from '../file/database.ts';
 import { inScope } from '../file/owned.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { recordChange } from '../trail/changes.ts';
 

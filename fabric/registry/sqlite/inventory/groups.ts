@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { fromHex, toHex } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../../../protocol/ipv6.ts';
@@ -18,7 +17,7 @@ import type { GroupChange, NewGroup } from '../../registry.ts';
 import { standingCounts } from '../counts/tallies.ts';
 import { bytes } from '../file/database.ts';
 import { inScope } from '../file/owned.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { requireActive } from '../people/owners.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { recordChange } from '../trail/changes.ts';

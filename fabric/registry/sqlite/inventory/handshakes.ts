@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { HOST, type Scope } from '../../../access/scope.ts';
 import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
 import { ABANDONED, type Handshake, type HandshakeFilter } from '../../records.ts';
@@ -8,7 +7,7 @@ import { tally, trimTallies } from '../counts/tallies.ts';
 import { bytes } from '../file/database.ts';
 import { type Condition, newestFirst } from '../file/filters.ts';
 import { inScope, isIndexed, ownerShown } from '../file/owned.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 
 /** A handshake, and the owner of the group that it claims; `HOST` if nobody has that. */
 type Owned = Handshake & { readonly owner: number };

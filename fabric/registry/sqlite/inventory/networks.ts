@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { Database } from 'better-sqlite3';
 import { concat } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import { formatPrefix, type Prefix } from '../../../../protocol/ipv6.ts';
@@ -15,7 +14,7 @@ import {
 import { type Act, type Network, parseNetwork, type TextFilter, textKey, writingsOf } from '../../records.ts';
 import { bytes } from '../file/database.ts';
 import { inScope } from '../file/owned.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { requireActive, requireLent, requireOutsidePools } from '../people/owners.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { recordChange } from '../trail/changes.ts';

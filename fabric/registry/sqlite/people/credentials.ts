@@ -1,11 +1,10 @@
-import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
 import { EVERYTHING } from '../../../access/scope.ts';
 import { MOST_PASSKEYS, type NewPasskey, type Passkey } from '../../credentials.ts';
 import type { Account } from '../../people.ts';
 import type { Act } from '../../records.ts';
 import { bytes } from '../file/database.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { ownerOfPerson } from './owners.ts';
 import { requirePerson, subjectOf } from './people.ts';
@@ -171,7 +170,7 @@ function unlinkAccount(db: Database, at: number, person: number, issuer: string)
   prepare(
     db,
     `DELETE FROM account WHERE (issuer, subject) IN
-       (SELECT issuer, subject FROM account WHERE person = ? AND unlinked IS NOT NULL ORDER BY unlinked DESC LIMIT -1 OFFSET ?)`,
+       (SELECT issuer, subject FROM account WHERE person = ? AND unlinked IS NOT NULL ORDER BY unlinked DESC LIMIT 1000 OFFSET ?)`,
   ).run(person, UNLINKED_KEPT);
   return changes > 0;
 }
@@ -182,7 +181,8 @@ export function bindAccount(db: Database, at: number, person: number, account: A
   unlinkAccount(db, at, person, issuer);
   prepare(
     db,
-    'INSERT OR REPLACE INTO account (issuer, subject, person, login, created) VALUES (?, ?, ?, ?, ?)',
+    `INSERT INTO account (issuer, subject, person, login, created) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT (issuer, subject) DO UPDATE SET person = excluded.person, login = excluded.login, created = excluded.created, unlinked = NULL`,
   ).run(issuer, subject, person, login, at);
 }
 

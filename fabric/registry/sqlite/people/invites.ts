@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { fromHex, toHex } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import type { Role } from '../../../access/roles.ts';
@@ -17,7 +16,7 @@ import {
 import type { Act } from '../../records.ts';
 import { bytes } from '../file/database.ts';
 import { inScope } from '../file/owned.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { accountOwner, bindAccount, wasLinked } from './credentials.ts';
 import { ofOwner, requireActive } from './owners.ts';
@@ -124,8 +123,10 @@ export function findInvite(db: Database, hash: Uint8Array, now: number): Invite 
 const findInvitesFor = (db: Database, login: string, now: number): Row[] =>
   prepare(
     db,
-    `SELECT hash, role, owner, created_by, max(expires) AS expires, login FROM invite WHERE login = ? AND expires > ?
-     GROUP BY owner ORDER BY owner LIMIT ${MOST_OWNERS}`,
+    `SELECT hash, role, owner, created_by, expires, login FROM invite WHERE login = ? AND expires > ? AND NOT EXISTS
+       (SELECT 1 FROM invite AS later WHERE later.login = invite.login AND later.owner = invite.owner
+        AND (later.expires > invite.expires OR (later.expires = invite.expires AND later.hash > invite.hash)))
+     ORDER BY owner LIMIT ${MOST_OWNERS}`,
   ).all(loginKey(login), now) as Row[];
 
 const inviteOf = ({ hash, role, expires, login }: Row): Invite => ({

@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
 import { formatPrefix, matches, type Prefix } from '../../../../protocol/ipv6.ts';
 import { counted } from '../../../../protocol/words.ts';
@@ -14,7 +13,7 @@ import {
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
 import type { Act } from '../../records.ts';
 import { bytes } from '../file/database.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
 
 type Row = Omit<Owner, 'spaces'>;
@@ -44,7 +43,7 @@ export function listOwners(db: Database, page: PageRequest): Page<Owner> {
 }
 
 export const hasOneOwner = (db: Database): boolean =>
-  prepare(db, 'SELECT count(*) FROM (SELECT 1 FROM owner LIMIT 2)').pluck().get() === 1;
+  prepare(db, 'SELECT count(*) FROM (SELECT 1 FROM owner LIMIT 2) AS few').pluck().get() === 1;
 
 /** The owner of this name that is not closed. @throws Failure `fabric.unknown-owner` */
 export function ownerNamed(db: Database, name: string): Owner {
@@ -86,7 +85,7 @@ export function renameOwner(db: Database, act: Act, owner: string, name: string)
   const { id } = ownerNamed(db, owner);
   if (name !== owner) {
     requireFreeName(db, name, id);
-    prepare(db, 'INSERT OR IGNORE INTO former_name VALUES (?, ?)').run(owner, id);
+    prepare(db, 'INSERT INTO former_name VALUES (?, ?) ON CONFLICT DO NOTHING').run(owner, id);
   }
   prepare(db, 'UPDATE owner SET name = ? WHERE id = ?').run(name, id);
   const renamed = ownerNamed(db, name);

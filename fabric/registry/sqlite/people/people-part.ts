@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { EVERYTHING, type Scope } from '../../../access/scope.ts';
 import type { Credentials } from '../../credentials.ts';
 import type { Owners, OwnersReader } from '../../owners.ts';
@@ -6,6 +5,7 @@ import type { People } from '../../people.ts';
 import type { Act } from '../../records.ts';
 import type { OwnedRegistry } from '../../registry.ts';
 import type { CommitQueue } from '../file/group-commit.ts';
+import type { Database } from '../file/statements.ts';
 import {
   accountOwner,
   addAccount,

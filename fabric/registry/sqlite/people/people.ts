@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
 import { mayGive, permissionsOf, ROLES, type Role } from '../../../access/roles.ts';
 import { DEFAULT_OWNER, EVERYTHING, HOST, type Scope } from '../../../access/scope.ts';
@@ -6,7 +5,7 @@ import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pa
 import { type NewPerson, nameKey, type Person, personActor, type SignIn } from '../../people.ts';
 import type { Act } from '../../records.ts';
 import { inScope } from '../file/owned.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { membershipsOf, ofOwner, ownerOfPerson } from './owners.ts';
 import { revokeTokensOf } from './tokens.ts';
@@ -27,7 +26,7 @@ interface Row {
 const PASSKEYS = '(SELECT count(*) FROM passkey WHERE passkey.person = person.id) AS passkeys';
 /** All people; whoever is of several owners in the role at the first one. */
 const ALL = `SELECT id, name, generation, created_by, created, signed_in, removed, password, ${PASSKEYS},
-  iif(host, 'host', (SELECT role FROM membership WHERE membership.person = person.id ORDER BY owner LIMIT 1)) AS role
+  CASE WHEN host = 1 THEN 'host' ELSE (SELECT role FROM membership WHERE membership.person = person.id ORDER BY owner LIMIT 1) END AS role
   FROM person`;
 /** Those of owners: who has brought in somebody elsewhere is not told. */
 const OWN = `SELECT id, name, generation, membership.created_by, membership.created, signed_in, removed, password, ${PASSKEYS}, role
@@ -116,11 +115,12 @@ export function addPerson(
     });
   }
   const isHost = role === 'host';
-  const { lastInsertRowid } = prepare(
+  const id = prepare(
     db,
-    'INSERT INTO person (name, key, host, password, created_by, created) VALUES (?, ?, ?, ?, ?, ?)',
-  ).run(name, nameKey(name), isHost ? 1 : 0, password ?? null, createdBy, at);
-  const id = Number(lastInsertRowid);
+    'INSERT INTO person (name, key, host, password, created_by, created) VALUES (?, ?, ?, ?, ?, ?) RETURNING id',
+  )
+    .pluck()
+    .get(name, nameKey(name), isHost ? 1 : 0, password ?? null, createdBy, at) as number;
   if (!isHost) join(db, { at, actor: createdBy }, { person: id, owner, role });
   const person = requirePerson(db, EVERYTHING, id);
   const detail = { name, role, invitedBy: createdBy };
@@ -143,7 +143,7 @@ function join(
   prepare(
     db,
     `INSERT INTO membership (person, owner, role, created_by, created) VALUES (?, ?, ?, ?, ?)
-     ON CONFLICT DO UPDATE SET role = excluded.role`,
+     ON CONFLICT (person, owner) DO UPDATE SET role = excluded.role`,
   ).run(person, owner, role, actor, at);
 }
 
@@ -256,7 +256,7 @@ function requireAnotherOwner(db: Database, { id, role, owners, name }: Person, o
   const others = prepare(
     db,
     `SELECT count(*) FROM person WHERE removed IS NULL AND id <> ? AND (host = 1 OR id IN
-       (SELECT person FROM membership WHERE owner = iif(? = ${HOST}, owner, ?) AND role IN (${marks})))`,
+       (SELECT person FROM membership WHERE owner = CASE WHEN ? = ${HOST} THEN owner ELSE ? END AND role IN (${marks})))`,
   ).pluck();
   if ((others.get(id, owner, owner, ...OWNING) as number) > 0) return;
   throw new Failure('fabric.last-owner', 'operator', `${name} is the last person who may change people`, {

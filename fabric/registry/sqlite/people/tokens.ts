@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
 import type { Role } from '../../../access/roles.ts';
 import { DEFAULT_OWNER, HOST, type Scope } from '../../../access/scope.ts';
@@ -6,7 +5,7 @@ import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pa
 import type { Act } from '../../records.ts';
 import type { NewToken, Token } from '../../tokens.ts';
 import { inScope } from '../file/owned.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { requireActive } from './owners.ts';
 
@@ -85,10 +84,10 @@ export function revokeTokensOf(
   person: number,
   { still = [], owner }: { readonly still?: readonly Role[]; readonly owner?: number } = {},
 ): number {
-  const marks = still.map(() => '?').join(', ');
+  const others = still.map(() => ' AND role <> ?').join('');
   return prepare(
     db,
-    `UPDATE token SET revoked = ? WHERE person = ? AND revoked IS NULL AND role NOT IN (${marks}) AND owner = coalesce(?, owner)`,
+    `UPDATE token SET revoked = ? WHERE person = ? AND revoked IS NULL${others} AND owner = coalesce(?, owner)`,
   ).run(at, person, ...still, owner ?? null).changes;
 }
 

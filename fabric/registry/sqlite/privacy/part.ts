@@ -1,8 +1,8 @@
-import type { Database } from 'better-sqlite3';
 import type { Scope } from '../../../access/scope.ts';
 import { keptAddress, keptEndpoint, type OwnPrivacy, type PrivacyKeeper } from '../../privacy.ts';
 import type { Act } from '../../records.ts';
 import type { CommitQueue } from '../file/group-commit.ts';
+import type { Database } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { chooserOf, readChoices, readPrivacy, writePrivacy } from './settings.ts';
 import { forgetInAlarms, sweepStep } from './sweep.ts';

@@ -1,8 +1,7 @@
-import type { Database } from 'better-sqlite3';
 import { HOST, type Scope } from '../../../access/scope.ts';
 import { DEFAULT_PRIVACY, type Privacy, type PrivacyChoices, type PrivacySetting } from '../../privacy.ts';
 import type { Act } from '../../records.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 
 interface Row {
   value: string;
@@ -31,12 +30,11 @@ export function writePrivacy(
   { actor, at }: Act,
   { addresses, days }: Privacy,
 ): void {
-  prepare(db, "INSERT OR REPLACE INTO setting VALUES (?, 'privacy', ?, ?, ?)").run(
-    owner,
-    JSON.stringify({ addresses, ...(days !== undefined && { days }) }),
-    actor,
-    at,
-  );
+  prepare(
+    db,
+    `INSERT INTO setting VALUES (?, 'privacy', ?, ?, ?)
+     ON CONFLICT (owner, name) DO UPDATE SET value = excluded.value, changed_by = excluded.changed_by, changed = excluded.changed`,
+  ).run(owner, JSON.stringify({ addresses, ...(days !== undefined && { days }) }), actor, at);
 }
 
 /** All choices: owners are few. */

@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { HOST } from '../../../access/scope.ts';
 import {
   type KeptAddresses,
@@ -8,7 +7,7 @@ import {
   type SweepPlace,
 } from '../../privacy.ts';
 import { countAndRemove, DAY_MS, forgetCounts } from '../counts/history.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 
 /** Rows that are looked at in one step: some milliseconds. */
 const ROWS = 200;
@@ -68,7 +67,10 @@ function handshakeStep(db: Database, at: number, keeping: Keeping, after: number
         countAndRemove(db, 'id > ? AND id <= ? AND at < ? AND owner = ?', ...values);
       }
       if (old.size > 0) forgetCounts(db, at);
-      const update = prepare(db, 'UPDATE handshake SET source = ?, place = iif(?, place, NULL) WHERE id = ?');
+      const update = prepare(
+        db,
+        'UPDATE handshake SET source = ?, place = CASE WHEN ? = 1 THEN place END WHERE id = ?',
+      );
       for (const { id, source } of shorter) update.run(source, source === '' ? 0 : 1, id);
     },
     next: rows.length < ROWS ? { table: 'device', row: 0 } : { table: 'handshake', row: last },
@@ -110,7 +112,7 @@ function deviceStep(db: Database, keeping: Keeping, after: number): SweepStep {
     apply() {
       const update = prepare(
         db,
-        `UPDATE device SET handshake_from = ?, tunnel_from = ?, place = iif(?, place, NULL) WHERE id = ?`,
+        `UPDATE device SET handshake_from = ?, tunnel_from = ?, place = CASE WHEN ? = 1 THEN place END WHERE id = ?`,
       );
       for (const { id, from, tunnel } of differing) update.run(from, tunnel, from === '' ? 0 : 1, id);
     },
@@ -129,7 +131,7 @@ const TEXTS = {
   delivery: {
     ...{ text: 'body', at: 'created', kind: "body ->> '$.alarm.kind'", from: '$.alarm.detail.from' },
     // The host's hooks hear of alarms of owners, too.
-    owner: "(SELECT owner FROM alarm WHERE alarm.id = delivery.body ->> '$.alarm.id')",
+    owner: "(SELECT owner FROM alarm WHERE alarm.id = CAST(delivery.body ->> '$.alarm.id' AS BIGINT))",
     next: undefined,
   },
 } as const;

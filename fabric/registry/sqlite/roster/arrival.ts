@@ -1,5 +1,4 @@
 import { createHash, type Hash } from 'node:crypto';
-import type { Database } from 'better-sqlite3';
 import { equal } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import { LONGEST_ROW, parseRosterRow } from '../../../../protocol/roster.ts';
@@ -7,7 +6,7 @@ import { serialKey } from '../../../../protocol/serial.ts';
 import { ownTurn } from '../../turns.ts';
 import { bytes } from '../file/database.ts';
 import type { CommitQueue } from '../file/group-commit.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { dropRoster, type Kept } from './rosters.ts';
 
 /*

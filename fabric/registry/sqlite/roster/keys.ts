@@ -1,10 +1,9 @@
-import type { Database } from 'better-sqlite3';
 import { toHex } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import type { Act } from '../../records.ts';
 import { ownTurn } from '../../turns.ts';
 import type { CommitQueue } from '../file/group-commit.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { recordChange } from '../trail/changes.ts';
 import { dropRoster, findRoster, type Kept, keepMaker, type RosterGroup } from './rosters.ts';

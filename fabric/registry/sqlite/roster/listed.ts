@@ -1,8 +1,7 @@
-import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
 import { serialName } from '../../../../protocol/serial.ts';
 import { shortGid } from '../../records.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 
 /** What an admission needs of a group with a roster. */
 export interface ListingGroup {
@@ -27,7 +26,7 @@ interface Listed {
 const LISTED = `
   SELECT r.line, serial, resident, r.banned, names FROM roster_key AS k JOIN roster_row AS r ON r.roster = k.roster AND r.line = k.line
     JOIN roster ON roster.id = k.roster
-  WHERE k.roster = ? AND k.key = substr(?, 2, 8) AND r.pseudonym = ?`;
+  WHERE k.roster = ? AND k.key = substr(CAST(? AS BLOB), 2, 8) AND r.pseudonym = ?`;
 
 /** A device of a group with a roster that is not on it, as a condition on its row. */
 export const OUTSIDE = `

@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { equal, toHex } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import type { Scope } from '../../../access/scope.ts';
@@ -6,7 +5,7 @@ import { type Act, type Group, shortGid } from '../../records.ts';
 import type { NewRoster, Roster } from '../../rosters.ts';
 import { bytes } from '../file/database.ts';
 import { inScope } from '../file/owned.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
 import { recordChange } from '../trail/changes.ts';
 

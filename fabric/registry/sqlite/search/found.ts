@@ -1,9 +1,8 @@
-import type { Database } from 'better-sqlite3';
 import type { Scope } from '../../../access/scope.ts';
 import { type DeviceSearch, textKey } from '../../records.ts';
 import { ownTurn } from '../../turns.ts';
 import { inScope } from '../file/owned.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, type Engine, prepare } from '../file/statements.ts';
 import type { Tails } from './tails.ts';
 
 /** Groups by whose names devices are found. */
@@ -87,6 +86,22 @@ function indexed(
 const MATCHES = 2_000;
 const FIRST_MATCHES = 128;
 
+/** Three letters or more of a name or a note are found by each engine's own index. */
+const TEXT_IN: Readonly<
+  Record<Engine, { readonly sql: string; readonly pattern: (text: string) => string }>
+> = {
+  sqlite: {
+    sql: `SELECT device_text.rowid AS id, owner FROM device_text CROSS JOIN device ON device.id = device_text.rowid
+      WHERE device_text MATCH ? AND device_text.rowid > ? ORDER BY device_text.rowid LIMIT ?`,
+    pattern: (text) => `"${text.replaceAll('"', '""')}"`,
+  },
+  postgres: {
+    sql: `SELECT id, owner FROM device WHERE (name IS NOT NULL OR note IS NOT NULL) AND described(name, note) LIKE ? AND id > ?
+      ORDER BY id LIMIT ?`,
+    pattern: (text) => `%${text.replace(/[\\%_]/g, '\\$&')}%`,
+  },
+};
+
 /**
  * Devices whose name or note has the text in it. Those of other owners are passed over here, however many there are: a page that ends at them would
  * tell that somebody else has such a text.
@@ -96,12 +111,8 @@ async function named(
   text: string,
   { after, most, scope }: Sought,
 ): Promise<number[]> {
-  const quoted = `"${text.replaceAll('"', '""')}"`;
-  const matches = prepare(
-    db,
-    `SELECT device_text.rowid AS id, owner FROM device_text CROSS JOIN device ON device.id = device_text.rowid
-     WHERE device_text MATCH ? AND device_text.rowid > ? ORDER BY device_text.rowid LIMIT ?`,
-  );
+  const { sql, pattern } = TEXT_IN[db.engine];
+  const matches = prepare(db, sql);
   const found: number[] = [];
   let rows: { id: number; owner: number }[];
   let last = after;
@@ -109,7 +120,7 @@ async function named(
   do {
     if (size > 0) await ownTurn();
     size = size === 0 ? FIRST_MATCHES : MATCHES;
-    rows = read(() => matches.all(quoted, last, size)) as typeof rows;
+    rows = read(() => matches.all(pattern(text), last, size)) as typeof rows;
     found.push(...rows.filter(({ owner }) => scope.everything || owner === scope.owner).map(({ id }) => id));
     last = rows.at(-1)?.id ?? last;
   } while (rows.length === size && found.length < most);

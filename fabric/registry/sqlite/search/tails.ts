@@ -1,7 +1,6 @@
-import type { Database } from 'better-sqlite3';
 import type { Scope } from '../../../access/scope.ts';
 import { ownTurn } from '../../turns.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { groupValues } from './group-values.ts';
 
 /**

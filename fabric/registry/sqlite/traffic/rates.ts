@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { Failure } from '../../../../protocol/failure.ts';
 import { formatPrefix, matches, type Prefix } from '../../../../protocol/ipv6.ts';
 import type { Scope } from '../../../access/scope.ts';
@@ -16,7 +15,7 @@ import {
 import type { Act, Device } from '../../records.ts';
 import { bytes } from '../file/database.ts';
 import { inScope } from '../file/owned.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { findDevice } from '../inventory/devices.ts';
 import { findGroup } from '../inventory/groups.ts';
 import { requireNetwork } from '../inventory/networks.ts';

@@ -1,4 +1,3 @@
-import type { Database } from 'better-sqlite3';
 import { toHex } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, matches, type Prefix } from '../../../../protocol/ipv6.ts';
@@ -18,7 +17,7 @@ import {
 } from '../../rules.ts';
 import { bytes } from '../file/database.ts';
 import { inScope } from '../file/owned.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { findDevice } from '../inventory/devices.ts';
 import { findGroup } from '../inventory/groups.ts';
 import { requireNetwork } from '../inventory/networks.ts';

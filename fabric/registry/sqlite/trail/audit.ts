@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
-import type { Database } from 'better-sqlite3';
 import { concat, equal } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import { parseIpv6 } from '../../../../protocol/ipv6.ts';
@@ -12,7 +11,7 @@ import { ownTurn } from '../../turns.ts';
 import { bytes } from '../file/database.ts';
 import { all, type Condition, newestFirst } from '../file/filters.ts';
 import { inScope, isIndexed, ownerShown } from '../file/owned.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 
 interface Row {
   seq: number;
@@ -32,6 +31,9 @@ export const TWINS = 'device.twins';
 
 const chained = (previous: Uint8Array, row: ChainRow): Uint8Array =>
   bytes(createHash('sha256').update(previous).update(canonicalText(row), 'utf8').digest());
+
+/** As every engine gives it back: UTF-8 has no half surrogate pairs, and PostgreSQL no zeros; a hash over one would never fit again. */
+const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd');
 
 /** Appends an entry, in the caller's transaction with the change that it describes. */
 export function appendAudit(
@@ -56,10 +58,9 @@ export function appendAudit(
   const row = {
     seq,
     at: entry.at,
-    // As SQLite gives it back: UTF-8 has no half surrogate pairs, and a hash over one would never fit again.
-    actor: entry.actor.toWellFormed(),
+    actor: storable(entry.actor),
     action: entry.action,
-    subject: entry.subject.toWellFormed(),
+    subject: storable(entry.subject),
     detail: JSON.stringify(entry.detail ?? {}),
   };
   const hash = chained(last?.hash ?? GENESIS, row);

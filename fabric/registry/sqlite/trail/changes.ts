@@ -1,8 +1,7 @@
-import type { Database } from 'better-sqlite3';
 import { CHANGES_AT_ONCE, type NumberedChange } from '../../change-feed.ts';
 import type { Change } from '../../records.ts';
 import { bytes } from '../file/database.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 
 /** Records a change in the caller's transaction. The sequence comes from one counter row, so that no smaller one is committed later. */
 export function recordChange(db: Database, kind: Change['kind'], subject: Uint8Array): void {

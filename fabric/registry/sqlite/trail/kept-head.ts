@@ -8,10 +8,10 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import type { Database } from 'better-sqlite3';
 import { equal, fromHex, toHex } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import type { AuditHead } from '../../records.ts';
+import type { Database } from '../file/statements.ts';
 import { auditHash, auditHead } from './audit.ts';
 
 /** The file with the newest audit entry, as `audit --expect` takes it: beside the registry, so that a copy without its log is noticed. */

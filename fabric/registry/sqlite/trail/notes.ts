@@ -1,9 +1,8 @@
-import type { Database } from 'better-sqlite3';
 import { formatIpv6 } from '../../../../protocol/ipv6.ts';
 import { HOST } from '../../../access/scope.ts';
 import type { Act } from '../../records.ts';
 import { DAY_MS } from '../counts/history.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { appendAudit } from './audit.ts';
 
 /** What the fabric itself notes of a device in the audit trail, as often as the device causes it. */
@@ -55,11 +54,10 @@ function counted(
   // A day that began in the future is one of a clock that was wrong.
   const goesOn = last !== undefined && Math.abs(at - last.since) < DAY_MS;
   const times = goesOn ? last.times + 1 : 1;
-  prepare(db, 'INSERT OR REPLACE INTO noted VALUES (?, ?, ?, ?)').run(
-    address,
-    action,
-    goesOn ? last.since : at,
-    times,
-  );
+  prepare(
+    db,
+    `INSERT INTO noted VALUES (?, ?, ?, ?)
+     ON CONFLICT (address, action) DO UPDATE SET since = excluded.since, times = excluded.times`,
+  ).run(address, action, goesOn ? last.since : at, times);
   return { times, former: goesOn ? 0 : (last?.times ?? 0) };
 }

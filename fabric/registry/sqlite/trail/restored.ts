@@ -1,7 +1,6 @@
-import type { Database } from 'better-sqlite3';
 import { HOST } from '../../../access/scope.ts';
 import type { Act } from '../../records.ts';
-import { prepare } from '../file/statements.ts';
+import { type Database, prepare } from '../file/statements.ts';
 import { appendAudit } from './audit.ts';
 
 /** When the registry was last put back to an earlier state (milliseconds since 1970): what devices did shortly before may be missing. */

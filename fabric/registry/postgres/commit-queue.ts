@@ -1,0 +1,122 @@
+import { isFailure } from '../../../protocol/failure.ts';
+import type { CommitQueue } from '../sqlite/file/group-commit.ts';
+import type { ServerDatabase } from './connection.ts';
+import { StatementError } from './failures.ts';
+import type { Link } from './link.ts';
+
+/** More jobs per transaction gain nothing, but keep other nodes from writing. */
+const BATCH = 256;
+/** No job is begun in a transaction that has taken so long. */
+const BATCH_MS = 20;
+
+/** One node writes at a time: so everything happens in one order, the audit trail's chain and the numbers of changes with it. */
+const BEGIN = 'BEGIN; SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 0))';
+
+interface Waiting {
+  /** Does the job; the function that it returns answers the caller. */
+  run(transaction: number): () => void;
+  reject(error: unknown): void;
+}
+
+/**
+ * The commit queue of a registry on a server. It waits neither for its turn to write nor for the server's disk: only the statements of the jobs
+ * themselves are waited for. `afterCommit` runs once a commit is on the disk, before its jobs are answered. What was asked when the connection was lost
+ * is told so: it may have happened, as far as anybody knows.
+ */
+export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => void): CommitQueue {
+  const waiting: Waiting[] = [];
+  let underway = false;
+  let transactions = 0;
+
+  function schedule(): void {
+    if (underway || waiting.length === 0) return;
+    underway = true;
+    setImmediate(async () => {
+      await turn();
+      underway = false;
+      schedule();
+      if (!underway) ended?.();
+    });
+  }
+
+  async function turn(): Promise<void> {
+    const number = ++transactions;
+    try {
+      await link.send('write', { sql: BEGIN, begins: number });
+    } catch (error) {
+      await undo(number);
+      for (const each of waiting.splice(0)) each.reject(error);
+      return;
+    }
+    const batch: Waiting[] = [];
+    try {
+      const answers = runBatch(number, batch);
+      await link.send('write', { sql: 'COMMIT', transaction: number });
+      settle(answers);
+    } catch (error) {
+      await undo(number);
+      for (const each of batch) each.reject(error);
+    }
+  }
+
+  const undo = (number: number): Promise<unknown> =>
+    link.send('write', { sql: 'ROLLBACK', transaction: number }).catch(() => {});
+
+  /** Moves the jobs that are begun from those that wait to `batch`. Returns how to answer each of them. */
+  function runBatch(number: number, batch: Waiting[]): (() => void)[] {
+    const until = performance.now() + BATCH_MS;
+    const answers: (() => void)[] = [];
+    while (waiting.length > 0 && batch.length < BATCH && (batch.length === 0 || performance.now() < until)) {
+      const next = waiting.shift()!;
+      batch.push(next);
+      answers.push(next.run(number));
+    }
+    return answers;
+  }
+
+  function settle(answers: readonly (() => void)[]): void {
+    afterCommit();
+    for (const answer of answers) answer();
+  }
+
+  let ended: (() => void) | undefined;
+  return {
+    submit: (job) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ run: (number) => runJob(db, link, number, job, resolve, reject), reject });
+        schedule();
+      }),
+    close: () =>
+      new Promise((resolve) => {
+        ended = resolve;
+        if (!underway) resolve();
+      }),
+  };
+}
+
+/** Runs a job: what it did is undone alone if it throws. Returns how to tell its caller the result after the commit. */
+function runJob<T>(
+  db: ServerDatabase,
+  link: Link,
+  transaction: number,
+  job: () => T,
+  resolve: (result: T) => void,
+  reject: (error: unknown) => void,
+): () => void {
+  return db.within(transaction, () => {
+    try {
+      const result = job();
+      if (db.hasWritten()) link.ask('write', { sql: 'RELEASE job', transaction });
+      return () => resolve(result);
+    } catch (error) {
+      // The server has ended the transaction, or is not there: nothing of this batch is written.
+      if (isServers(error)) throw error;
+      if (db.hasWritten()) link.ask('write', { sql: 'ROLLBACK TO job; RELEASE job', transaction });
+      return () => reject(error);
+    }
+  });
+}
+
+const isServers = (error: unknown): boolean =>
+  error instanceof StatementError ||
+  (isFailure(error) && (error.code === 'registry.unreachable' || error.cause instanceof StatementError));

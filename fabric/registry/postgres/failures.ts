@@ -1,0 +1,69 @@
+import { Failure } from '../../../protocol/failure.ts';
+
+/** What the server, or the way to it, says: `code` is an SQLSTATE (PostgreSQL's documentation, appendix A) or a system's error. */
+export interface ServerError {
+  readonly code: string;
+  readonly message: string;
+  readonly detail?: string;
+}
+
+/** An error of a statement that is the program's own fault. */
+export class StatementError extends Error {
+  readonly code: string;
+  constructor({ code, message, detail }: ServerError) {
+    super(detail === undefined ? message : `${message}: ${detail}`);
+    this.code = code;
+  }
+}
+
+/** Nobody knows what was committed, or nothing was: the connection ended, or was never there. */
+export const unreachable = (why: string, cause?: unknown): Failure =>
+  new Failure('registry.unreachable', 'retry', `the registry's database server cannot be used: ${why}`, {
+    action:
+      'See that PostgreSQL runs and that this machine reaches it; "enf-fabric doctor" tries each address of the file "registry.url".',
+    cause,
+  });
+
+/** Classes of SQLSTATE: connection, operator intervention, a standby that takes no changes, too many connections; and what the system says of a socket. */
+const LOST = /^(08|57P|25006|53300|E[A-Z]+)/;
+/** Lock or statement timeout, deadlock, serialization. */
+const BUSY = /^(55P03|57014|40)/;
+/** Who may connect, and what for. */
+const FORBIDDEN = /^(28|42501|3D000|3F000)/;
+
+/** What a statement's error means for whoever asked. */
+export function postgresFailure(error: ServerError): Error {
+  const cause = new StatementError(error);
+  const { code, message } = error;
+  if (BUSY.test(code)) {
+    return new Failure('registry.locked', 'retry', `the registry's database is busy (${code})`, {
+      action: 'Try again; if it lasts, look at pg_stat_activity for who holds the lock.',
+      cause,
+    });
+  }
+  if (code === '53100') {
+    return new Failure(
+      'os.disk-full',
+      'retry',
+      `the registry's database server has no space left (${code})`,
+      {
+        action: "Free space on the file system of PostgreSQL's data.",
+        cause,
+      },
+    );
+  }
+  if (FORBIDDEN.test(code)) {
+    return new Failure(
+      'registry.not-writable',
+      'operator',
+      `the registry's database refuses: ${message} (${code})`,
+      {
+        action:
+          'Correct user, database and password in the file "registry.url", or what this user may do (docs/scale.md).',
+        cause,
+      },
+    );
+  }
+  if (LOST.test(code)) return unreachable(`${message} (${code})`, cause);
+  return cause;
+}

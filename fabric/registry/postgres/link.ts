@@ -1,0 +1,136 @@
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { assetPath } from '../../../os/files/asset.ts';
+import { postgresFailure, type ServerError, unreachable } from './failures.ts';
+
+/** The connections to the server: changes, what is read beside them, and news of others' changes. */
+export type Name = 'write' | 'read' | 'listen';
+
+export interface Answer {
+  readonly rows: readonly (readonly (string | null)[])[];
+  /** Name and type (pg_type.oid) of each column. */
+  readonly fields: readonly (readonly [string, number])[];
+  /** Rows that were written or read. */
+  readonly count: number;
+}
+
+export interface Query {
+  readonly sql: string;
+  /** The server keeps its plan under this name. */
+  readonly statement?: string;
+  readonly values?: readonly (string | null)[];
+  /** The number of the transaction that it is part of: it fails if the connection was lost since. */
+  readonly transaction?: number;
+  /** The number of the transaction that it begins. */
+  readonly begins?: number;
+}
+
+/** What talks to the server. */
+export interface Link {
+  /** Waits for the answer: nothing else is done in this thread meanwhile, for some seconds at most. @throws Failure see failures.ts */
+  ask(name: Name, query: Query): Answer;
+  /** The same without waiting. */
+  send(name: Name, query: Query): Promise<Answer>;
+  /** Calls back when somebody has recorded a change, or may have. */
+  listen(changed: () => void): void;
+  close(): void;
+}
+
+/** Longer takes no statement, and nobody waits longer for a lock: the server ends them before this side gives up. */
+const STATEMENT_MS = 4_000;
+const LOCK_MS = 2_000;
+const CONNECT_MS = 2_000;
+const PATIENCE_MS = 6_000;
+/** Between two attempts to connect. */
+const PAUSE_MS = 1_000;
+
+const SETTINGS = [
+  `statement_timeout=${STATEMENT_MS}`,
+  `lock_timeout=${LOCK_MS}`,
+  // A process that hangs keeps nobody else from writing.
+  `idle_in_transaction_session_timeout=${PATIENCE_MS}`,
+  'search_path=enf',
+  'bytea_output=hex',
+  // An identity must survive a power cut once the device has it.
+  'synchronous_commit=on',
+  // Statements are small, and their plans do not depend on the values.
+  'plan_cache_mode=force_generic_plan',
+  'jit=off',
+]
+  .map((setting) => `-c ${setting}`)
+  .join(' ');
+
+type Message = { readonly id: number } & (Answer | { readonly error: ServerError });
+
+/** `urls`: the servers, `postgres://user@host/database`, of which one takes changes. They are connected to when something is asked. */
+export function openLink(urls: readonly string[]): Link {
+  const answers = new MessageChannel();
+  const events = new MessageChannel();
+  const signal = new SharedArrayBuffer(4);
+  const flag = new Int32Array(signal);
+  const worker = new Worker(assetPath(import.meta.url, 'enf-fabric-postgres.mjs', './io.mjs'), {
+    workerData: {
+      ...{ urls, settings: SETTINGS, connectMs: CONNECT_MS, pauseMs: PAUSE_MS, signal },
+      ...{ answers: answers.port2, events: events.port2 },
+    },
+    transferList: [answers.port2, events.port2],
+    // What is in argv and in the environment is none of its business.
+    argv: [],
+    execArgv: [],
+  });
+  worker.unref();
+  const waiting = new Map<number, { resolve: (answer: Answer) => void; reject: (error: unknown) => void }>();
+  let changed: (() => void) | undefined;
+  let last = 0;
+
+  events.port1.on('message', (message: Message | { readonly change: true }) => {
+    if ('change' in message) return changed?.();
+    const caller = waiting.get(message.id);
+    waiting.delete(message.id);
+    if (waiting.size === 0) events.port1.unref();
+    if ('error' in message) caller?.reject(postgresFailure(message.error));
+    else caller?.resolve(message);
+  });
+  events.port1.unref();
+
+  function post(name: Name, query: Query, waits: boolean): number {
+    last++;
+    events.port1.postMessage({ ...query, id: last, name, waits });
+    return last;
+  }
+
+  return {
+    ask(name, query) {
+      let seen = Atomics.load(flag, 0);
+      const id = post(name, query, true);
+      const until = performance.now() + PATIENCE_MS;
+      for (;;) {
+        const received = receiveMessageOnPort(answers.port1) as { message: Message } | undefined;
+        if (received?.message.id === id) {
+          if ('error' in received.message) throw postgresFailure(received.message.error);
+          return received.message;
+        }
+        // The answer to what was given up before.
+        if (received !== undefined) continue;
+        if (Atomics.wait(flag, 0, seen, Math.max(0, until - performance.now())) === 'timed-out') {
+          events.port1.postMessage({ lose: name });
+          throw unreachable(`it does not answer within ${PATIENCE_MS / 1_000} seconds`);
+        }
+        seen = Atomics.load(flag, 0);
+      }
+    },
+    send: (name, query) =>
+      new Promise((resolve, reject) => {
+        waiting.set(post(name, query, false), { resolve, reject });
+        events.port1.ref();
+      }),
+    listen(call) {
+      changed = call;
+      events.port1.postMessage({ listen: true });
+    },
+    close() {
+      events.port1.postMessage({ end: true });
+      answers.port1.close();
+      events.port1.close();
+    },
+  };
+}

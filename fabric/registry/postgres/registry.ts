@@ -1,0 +1,55 @@
+import { HOST } from '../../access/scope.ts';
+import type { Registry, RegistryOptions } from '../registry.ts';
+import { registryOn } from '../sqlite/registry.ts';
+import { appendAudit } from '../sqlite/trail/audit.ts';
+import { keptHead } from '../sqlite/trail/kept-head.ts';
+import { serverQueue } from './commit-queue.ts';
+import { serverDatabase } from './connection.ts';
+import { openLink } from './link.ts';
+import { makeSchema, migrateServer } from './schema/migrate.ts';
+
+/**
+ * Opens the registry on the servers of `urls` (link.ts); `path` is the file of the data folder that names them, beside which the newest audit entry is
+ * kept. @throws Failure `registry.absent`, `registry.newer-schema`, `registry.unreachable`, `registry.not-writable`
+ */
+export function openServerRegistry(
+  urls: readonly string[],
+  path: string,
+  options: RegistryOptions = {},
+): Registry {
+  const { now = Date.now, onError = () => {} } = options;
+  const link = openLink(urls);
+  try {
+    migrateServer(link, now());
+    const db = serverDatabase(link);
+    const read = <T>(work: () => T): T => work();
+    return registryOn(
+      {
+        ...{ db, read },
+        head: keptHead(db, path, onError),
+        queue: (afterCommit) => serverQueue(db, link, afterCommit),
+        listen: link.listen,
+        close: db.close,
+      },
+      options,
+    );
+  } catch (error) {
+    link.close();
+    throw error;
+  }
+}
+
+/** Makes an empty registry on a server; its audit trail begins with the actor who made it. @throws Failure `registry.exists`, and those of opening */
+export async function makeServerRegistry(urls: readonly string[], actor: string, at: number): Promise<void> {
+  const link = openLink(urls);
+  try {
+    makeSchema(link, at);
+    const db = serverDatabase(link);
+    const queue = serverQueue(db, link, () => {});
+    await queue.submit(() =>
+      appendAudit(db, { at, actor, owner: HOST, action: 'fabric.init', subject: 'registry' }),
+    );
+  } finally {
+    link.close();
+  }
+}

@@ -1,0 +1,99 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { chownSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { onTestFinished } from 'vitest';
+
+/** A PostgreSQL server of the tests' own, on a socket in a folder of its own. */
+export interface Server {
+  readonly folder: string;
+  /** Where a database of this name is. */
+  url(database: string): string;
+  /** Runs SQL as the server's owner, and returns what psql prints of it. */
+  sql(database: string, text: string): string;
+  /** Ends it at once, as a power cut does. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
+}
+
+/** Who PostgreSQL runs as, since it refuses root. */
+const NOBODY = 65534;
+const VERSIONS = '/usr/lib/postgresql';
+
+function program(name: string): string {
+  const version = readdirSync(VERSIONS).sort((one, other) => Number(other) - Number(one))[0];
+  return join(VERSIONS, version!, 'bin', name);
+}
+
+const asOwner = (): readonly string[] =>
+  process.geteuid?.() === 0
+    ? ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--']
+    : [];
+
+function run(name: string, ...argv: string[]): string {
+  const [command, ...before] = [...asOwner(), program(name)];
+  return execFileSync(command!, [...before, ...argv], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    cwd: '/',
+  });
+}
+
+/** Starts a server. `settings`: as postgresql.conf has them; it writes nothing through to the disk unless they say so. */
+export async function startServer(settings: Readonly<Record<string, string>> = {}): Promise<Server> {
+  const folder = mkdtempSync(join(tmpdir(), 'enf-pg-'));
+  if (process.geteuid?.() === 0) chownSync(folder, NOBODY, NOBODY);
+  const data = join(folder, 'data');
+  run('initdb', '-D', data, '-U', 'enf', '-A', 'trust', '--no-sync', '-E', 'UTF8', '--locale=C');
+  let running: ReturnType<typeof spawn> | undefined;
+  const all = {
+    ...{ listen_addresses: '', unix_socket_directories: folder, max_connections: '200', fsync: 'off' },
+    ...{ shared_buffers: '32MB', ...settings },
+  };
+  const sql = (database: string, text: string): string =>
+    run('psql', '-h', folder, '-U', 'enf', '-d', database, '-v', 'ON_ERROR_STOP=1', '-qAtc', text).trim();
+
+  async function start(): Promise<void> {
+    const [command, ...before] = [...asOwner(), program('postgres')];
+    const given = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    running = spawn(command!, [...before, '-D', data, ...given], { stdio: 'ignore', cwd: '/' });
+    for (let left = 100; ; left--) {
+      try {
+        sql('postgres', 'SELECT 1');
+        return;
+      } catch (error) {
+        if (left === 0) throw error;
+        await wait(100);
+      }
+    }
+  }
+
+  await start();
+  return {
+    folder,
+    url: (database) => `postgres://enf@/${database}?host=${encodeURIComponent(folder)}`,
+    sql,
+    async kill() {
+      const child = running;
+      running = undefined;
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGQUIT');
+      await ended;
+    },
+    start,
+  };
+}
+
+export async function stopServer(server: Server): Promise<void> {
+  await server.kill();
+  rmSync(server.folder, { recursive: true, force: true });
+}
+
+/** A server for one test. */
+export async function ownServer(settings?: Readonly<Record<string, string>>): Promise<Server> {
+  const server = await startServer(settings);
+  onTestFinished(() => stopServer(server));
+  return server;
+}
