@@ -3,6 +3,7 @@ import type { Registry, RegistryOptions } from '../registry.ts';
 import { registryOn } from '../sqlite/registry.ts';
 import { appendAudit } from '../sqlite/trail/audit.ts';
 import { keptHead } from '../sqlite/trail/kept-head.ts';
+import { admitOnServer } from './admit.ts';
 import { serverQueue } from './commit-queue.ts';
 import { serverDatabase } from './connection.ts';
 import { openLink } from './link.ts';
@@ -28,6 +29,7 @@ export function openServerRegistry(
         ...{ db, read },
         head: keptHead(db, path, onError),
         queue: (afterCommit) => serverQueue(db, link, afterCommit),
+        admit: admitOnServer(),
         listen: link.listen,
         close: db.close,
       },

@@ -26,13 +26,16 @@ type Located = Applicant & {
 };
 
 /** `keep`: what is kept of a source, for whom its place was looked up. */
-type AdmitOptions = Pick<Required<RegistryOptions>, 'identifier' | 'locate' | 'cityOf'> & {
+export type AdmitOptions = Pick<Required<RegistryOptions>, 'identifier' | 'locate' | 'cityOf'> & {
   readonly keep: Keep['address'];
 };
 
+/** Admits a chip in the caller's transaction: see `admitDevice`. */
+export type Admit = (db: Database, act: Act, applicant: Applicant, options: AdmitOptions) => Uint8Array;
+
 /** More collisions in a row than this do not happen by chance in a /64. */
 const MAX_COUNTER = 1_000;
-const NULL_IDENTITY = new Uint8Array(16);
+export const NULL_IDENTITY = new Uint8Array(16);
 
 /**
  * Admits a chip whose group signature was verified: a known one gets the address it has, with its new longterm key;
@@ -169,6 +172,17 @@ function admitAgain(
   return address;
 }
 
+/** What the trail says of who was admitted. */
+export const admissionDetail = ({
+  gid,
+  pseudonym,
+  name,
+}: Applicant & { readonly name?: string | undefined }): Record<string, unknown> => ({
+  gid: toHex(gid),
+  pseudonym: shortPseudonym(pseudonym),
+  ...(name !== undefined && { name }),
+});
+
 /** Within a day nobody carries a gateway abroad and provisions it there. */
 function noteMove(db: Database, act: Act, known: Device, country: string | undefined): void {
   const { address, handshake, country: from } = known;
@@ -214,7 +228,7 @@ function admitNew(
       owner: network.owner,
       action: ADMISSION,
       subject: formatIpv6(address),
-      detail: { gid: toHex(gid), pseudonym: shortPseudonym(pseudonym), ...(name !== undefined && { name }) },
+      detail: admissionDetail(applicant),
     });
     return address;
   }

@@ -10,7 +10,7 @@ import { FABRIC, type OwnedRegistry, type Registry, type RegistryOptions } from 
 import { tunnelCounts } from '../tunnels/counts.ts';
 import { type TunnelNews, tunnelNews } from '../tunnels/news.ts';
 import { tunnelNotes } from '../tunnels/notes.ts';
-import { admitDevice, requireOpenGroup } from './admit.ts';
+import { type Admit, admitDevice, requireOpenGroup } from './admit.ts';
 import { alarmPart, ownAlarmPart } from './alarm-part.ts';
 import { raiseObjection } from './alarms/objections.ts';
 import { excluded } from './counts/tallies.ts';
@@ -64,6 +64,7 @@ export interface Store {
   readonly head: KeptHead;
   /** What is written is done by this queue, which calls back after each commit. */
   queue(afterCommit: () => void): CommitQueue;
+  readonly admit: Admit;
   /** Calls back when somebody has changed something, if the engine hears of it. */
   listen?(changed: () => void): void;
   close(): void;
@@ -78,6 +79,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
     ...{ db, read },
     head: read(() => keptHead(db, path, onError)),
     queue: (afterCommit) => commitQueue(db, path, afterCommit),
+    admit: admitDevice,
     close: () => void db.close(),
   };
   return registryOn(store, options);
@@ -183,6 +185,7 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
     onAdmitted: admissions.subscribe,
     ...handshakePart(db, queue, {
       act,
+      admit: store.admit,
       identifier,
       locate,
       cityOf,
@@ -345,6 +348,7 @@ function handshakePart(
   queue: CommitQueue,
   {
     act,
+    admit,
     identifier,
     locate,
     cityOf,
@@ -353,6 +357,7 @@ function handshakePart(
     admitted,
   }: {
     act: (actor: string) => Act;
+    admit: Admit;
     identifier: Identifier;
     locate: (source: string) => string | undefined;
     cityOf: (source: string) => City | undefined;
@@ -365,7 +370,7 @@ function handshakePart(
   return {
     async admit(applicant) {
       const address = await queue.submit(() =>
-        admitDevice(db, act(FABRIC), applicant, { identifier, locate, cityOf, keep }),
+        admit(db, act(FABRIC), applicant, { identifier, locate, cityOf, keep }),
       );
       admitted(address);
       return address;

@@ -1,6 +1,7 @@
 import { Failure } from '../../../../protocol/failure.ts';
 import { newerSchema } from '../../sqlite/file/schema.ts';
 import type { Link } from '../link.ts';
+import { ADMISSION_FUNCTION } from './admission.ts';
 import { COUNTS } from './counts.ts';
 import { DEVICES } from './devices.ts';
 import { FUNCTIONS } from './functions.ts';
@@ -47,7 +48,7 @@ export function makeSchema(link: Link, now: number): void {
     const run = (sql: string): unknown => link.ask('write', { sql });
     run('CREATE SCHEMA IF NOT EXISTS enf');
     run('CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA enf');
-    for (const sql of [PEOPLE, DEVICES, FUNCTIONS, COUNTS, SEARCH, BEGINNING]) run(sql);
+    for (const sql of [PEOPLE, DEVICES, FUNCTIONS, COUNTS, ADMISSION_FUNCTION, SEARCH, BEGINNING]) run(sql);
     noteVersion(link, { version: BASELINE, name: 'a registry on PostgreSQL' }, now);
     applySteps(link, BASELINE, now);
   });
