@@ -37,13 +37,17 @@ if (what === 'all' || what === 'bundles') {
     packaging: 'packaging/main.ts',
     image: 'packaging/image/main.ts',
   };
+  // What a program runs in a thread of its own.
+  const threads = {
+    'enf-fabric': [{ in: join(root, 'fabric/registry/postgres/io.mjs'), out: 'enf-fabric-postgres' }],
+  };
   for (const [program, source] of Object.entries(programs)) {
     const entry = join(root, source);
     if (!existsSync(entry) || (only !== undefined && only !== program)) continue;
     for (const name of readdirSync(dist)) if (name.startsWith(`${program}-`)) rmSync(join(dist, name));
     const { metafile } = await build({
       absWorkingDir: root,
-      entryPoints: [{ in: entry, out: program }],
+      entryPoints: [{ in: entry, out: program }, ...(threads[program] ?? [])],
       outdir: dist,
       outExtension: { '.js': '.mjs' },
       // What is imported on demand becomes a file beside the program: a device that has its identity never loads the handshake.
@@ -57,6 +61,8 @@ if (what === 'all' || what === 'bundles') {
       // A device keeps no room for indentation, and boards load the factory's program; names and short lines stay, so that a stack trace says where it was.
       ...(program !== 'enf-fabric' && { minifyWhitespace: true, lineLimit: 160 }),
       legalComments: 'none',
+      // The driver of PostgreSQL can do with these, and does without them.
+      external: ['pg-native', 'pg-cloudflare'],
       define: {
         'process.env.ENF_VERSION': JSON.stringify(version),
         'process.env.ENF_BUILT': JSON.stringify(built()),

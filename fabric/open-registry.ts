@@ -1,3 +1,9 @@
+import { readFile, rename, stat } from 'node:fs/promises';
+import { writeDurable } from '../os/files/durable.ts';
+import { Failure } from '../protocol/failure.ts';
+import { type CopyProgress, copyFromServers, type Moved, moveToServers } from './registry/postgres/move.ts';
+import { openServerReader, openServerRegistry, serverFiles } from './registry/postgres/registry.ts';
+import { readServers, serversFile } from './registry/postgres/servers.ts';
 import type { RegistrySummary } from './registry/records.ts';
 import type { Registry, RegistryOptions, RegistryReader } from './registry/registry.ts';
 import { checkDatabase, copyDatabase, registryFiles } from './registry/sqlite/copy.ts';
@@ -5,19 +11,28 @@ import { type Held, lockKeyFile } from './registry/sqlite/file/lock.ts';
 import { openSqliteReader } from './registry/sqlite/reader.ts';
 import { emptySqliteRegistry, openSqliteRegistry } from './registry/sqlite/registry.ts';
 
-/** Which engine keeps the registry is decided here and nowhere else. Today there is one. */
+/**
+ * Which engine keeps the registry is decided here and nowhere else: PostgreSQL, if a file "registry.url" is in the data folder (postgres/servers.ts), else
+ * SQLite in the file at `path`.
+ */
 
-/** Opens the registry at `path`. @throws Failure see `openDatabase` in sqlite/file/database.ts */
+const serversOf = (path: string): readonly string[] | undefined => readServers(serversFile(path));
+
+/** Opens the registry at `path`. @throws Failure see `openDatabase` in sqlite/file/database.ts, and `openServerRegistry` */
 export async function openRegistry(path: string, options: RegistryOptions = {}): Promise<Registry> {
-  return openSqliteRegistry(path, options);
+  const servers = serversOf(path);
+  return servers === undefined
+    ? openSqliteRegistry(path, options)
+    : openServerRegistry(servers, serversFile(path), options);
 }
 
 /**
  * Opens the registry at `path` to read beside the fabric that serves it; undefined if that is of another version.
- * @throws Failure see `openDatabase` in sqlite/file/database.ts
+ * @throws Failure see `openDatabase` in sqlite/file/database.ts, and `openServerRegistry`
  */
 export async function openReader(path: string): Promise<RegistryReader | undefined> {
-  return openSqliteReader(path);
+  const servers = serversOf(path);
+  return servers === undefined ? openSqliteReader(path) : openServerReader(servers, serversFile(path));
 }
 
 /** The content of a new registry file; its audit trail begins with the actor who made it. */
@@ -26,12 +41,54 @@ export function emptyRegistry(actor: string, at = Date.now()): Uint8Array {
 }
 
 /** The paths at which a registry keeps its files, whether they are there or not. */
-export const filesOfRegistry: (path: string) => readonly string[] = registryFiles;
+export const filesOfRegistry = (path: string): readonly string[] => [
+  ...registryFiles(path).flatMap((name) => [name, `${name}${MOVED}`]),
+  ...serverFiles(serversFile(path)),
+];
 
-/** Writes a copy of the registry at `path` into a new file, also while a fabric serves it. @throws Failure see `copyDatabase` in sqlite/copy.ts */
+/** Nobody hears how far it is: it is told once the copy is whole. */
+const SILENT: CopyProgress = { table() {}, copied() {}, verifying() {} };
+
+/** Writes a copy of the registry at `path` into a new file of SQLite, also while a fabric serves it. @throws Failure see `copyDatabase` in sqlite/copy.ts, and `copyFromServers` */
 export async function copyRegistry(path: string, to: string): Promise<void> {
-  copyDatabase(path, to);
+  const servers = serversOf(path);
+  if (servers === undefined) copyDatabase(path, to);
+  else await copyFromServers(servers, to, SILENT);
 }
+
+/**
+ * Moves the registry of the file at `path` to the servers that `file` names, which becomes the data folder's "registry.url"; the file of SQLite stays under
+ * another name. If it is interrupted, the same again goes on; until it is done the registry is where it was.
+ * @throws Failure see `moveToServers`, `readServers`
+ */
+export async function moveRegistry(path: string, file: string, progress: CopyProgress): Promise<Moved> {
+  const servers = readServers(file);
+  if (servers === undefined) throw noServers(file);
+  if (serversOf(path) !== undefined) throw movedAlready(serversFile(path));
+  const moved = await moveToServers(path, servers, Date.now(), progress);
+  const { uid, gid } = await stat(path);
+  await writeDurable(serversFile(path), await readFile(file), 0o600, { uid, gid });
+  for (const name of registryFiles(path)) await rename(name, `${name}${MOVED}`).catch(ignoreAbsent);
+  return moved;
+}
+
+/** What the files of a registry are called in addition, once it is on a server. */
+const MOVED = '-moved';
+
+function ignoreAbsent(error: unknown): void {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+}
+
+const noServers = (file: string): Failure =>
+  new Failure('os.no-file', 'operator', `${file} is not there`, {
+    action:
+      'Write the address of the database into a file of mode 0600: a password does not belong into a command.',
+  });
+
+const movedAlready = (file: string): Failure =>
+  new Failure('registry.exists', 'operator', `the registry is on a server already, as ${file} says`, {
+    action: 'To move it to another server, use the tools of PostgreSQL, and change the address in that file.',
+  });
 
 /** Checks a copy of a registry, and says what it holds. @throws Failure see `checkDatabase` in sqlite/copy.ts */
 export async function checkRegistry(path: string): Promise<RegistrySummary> {

@@ -17,6 +17,7 @@ import { consoleInvite, personCommands } from './person.ts';
 import { pkiCommands } from './pki/cas.ts';
 import { issuingCommands } from './pki/issuing.ts';
 import { privacyCommands } from './privacy.ts';
+import { registryCommands } from './registry.ts';
 import { rootCommands } from './root.ts';
 import { rosterCommands } from './roster.ts';
 import { serveCommand } from './serve.ts';
@@ -42,6 +43,7 @@ export const commands: readonly Command[] = [
   ...alarmCommands,
   ...privacyCommands,
   ...backupCommands,
+  ...registryCommands,
   ...certificateCommands,
   ...rootCommands,
   ...tokenCommands,

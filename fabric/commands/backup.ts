@@ -6,6 +6,7 @@ import { isEncrypted } from '../backup/read.ts';
 import { restoreBackup, verifyBackup } from '../backup/restore.ts';
 import { DATA, operator } from './common/context.ts';
 import { when } from './common/list.ts';
+import { progressOf } from './common/progress.ts';
 import { requireHere } from './common/remote.ts';
 
 const PASSPHRASE_FILE: Option = {
@@ -123,13 +124,4 @@ async function withPassphrase<T>(
   } finally {
     passphrase?.fill(0);
   }
-}
-
-/** For people; a program waits for the JSON. */
-function progressOf(invocation: Invocation): Progress {
-  return {
-    step: (what) => {
-      if (!invocation.flag('json')) process.stderr.write(`${what} …\n`);
-    },
-  };
 }

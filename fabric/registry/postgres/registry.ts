@@ -1,13 +1,14 @@
 import { HOST } from '../../access/scope.ts';
-import type { Registry, RegistryOptions } from '../registry.ts';
+import type { Registry, RegistryOptions, RegistryReader } from '../registry.ts';
+import { readerOn } from '../sqlite/reader.ts';
 import { registryOn } from '../sqlite/registry.ts';
 import { appendAudit } from '../sqlite/trail/audit.ts';
-import { keptHead } from '../sqlite/trail/kept-head.ts';
+import { headFile, keptHead } from '../sqlite/trail/kept-head.ts';
 import { admitOnServer } from './admit.ts';
 import { serverQueue } from './commit-queue.ts';
 import { serverDatabase } from './connection.ts';
 import { openLink } from './link.ts';
-import { makeSchema, migrateServer } from './schema/migrate.ts';
+import { makeSchema, migrateServer, SERVER_VERSION, serverVersion } from './schema/migrate.ts';
 
 /**
  * Opens the registry on the servers of `urls` (link.ts); `path` is the file of the data folder that names them, beside which the newest audit entry is
@@ -39,6 +40,22 @@ export function openServerRegistry(
     link.close();
     throw error;
   }
+}
+
+/** What a registry on servers keeps in the data folder, whose file `path` names them. */
+export const serverFiles = (path: string): readonly string[] => [path, headFile(path)];
+
+/** Opens the same to read, at the first server that answers, be it a standby; undefined if its schema is not the one that this program knows. */
+export function openServerReader(urls: readonly string[], path: string): RegistryReader | undefined {
+  const link = openLink(urls);
+  try {
+    if (serverVersion(link) === SERVER_VERSION) return readerOn(serverDatabase(link), (work) => work(), path);
+  } catch (error) {
+    link.close();
+    throw error;
+  }
+  link.close();
+  return undefined;
 }
 
 /** Makes an empty registry on a server; its audit trail begins with the actor who made it. @throws Failure `registry.exists`, and those of opening */

@@ -121,21 +121,24 @@ export function openSqliteReader(path: string): RegistryReader | undefined {
   const read: Read = (work) => guarded(path, work);
   const db = read(() => connect(path, { readonly: true, timeout: BUSY_TIMEOUT_MS }));
   try {
-    if (read(() => schemaVersion(db)) === MIGRATIONS.length) {
-      const tails = tailsOf(db, read);
-      return {
-        ...ownersReader(db, read),
-        of: (scope) => readingPart(db, scope, { read, tails, now: Date.now }),
-        verifyAudit: (expected) => verifyAudit(db, read, expected),
-        verifyAuditPart: async (from) => read(() => verifyAuditPart(db, from)),
-        missing: () => read(() => missingBeside(db, path)),
-        close: async () => void db.close(),
-      };
-    }
+    if (read(() => schemaVersion(db)) === MIGRATIONS.length) return readerOn(db, read, path);
   } catch (error) {
     db.close();
     throw error;
   }
   db.close();
   return undefined;
+}
+
+/** The registry on a connection, to be read; beside `path` the newest audit entry is kept. */
+export function readerOn(db: Database & { close(): unknown }, read: Read, path: string): RegistryReader {
+  const tails = tailsOf(db, read);
+  return {
+    ...ownersReader(db, read),
+    of: (scope) => readingPart(db, scope, { read, tails, now: Date.now }),
+    verifyAudit: (expected) => verifyAudit(db, read, expected),
+    verifyAuditPart: async (from) => read(() => verifyAuditPart(db, from)),
+    missing: () => read(() => missingBeside(db, path)),
+    close: async () => void db.close(),
+  };
 }

@@ -36,22 +36,49 @@ export function serverVersion(link: Link, name: 'read' | 'write' = 'read'): numb
   return Number(link.ask(name, { sql: 'SELECT max(version) FROM enf.migration' }).rows[0]?.[0] ?? 0);
 }
 
-/** Makes a new registry, in a database that has none. `begin` writes what it begins with. @throws Failure `registry.exists` */
+/** Makes a new registry, in a database that has none. @throws Failure `registry.exists` */
 export function makeSchema(link: Link, now: number): void {
   inTransaction(link, () => {
-    if (serverVersion(link, 'write') !== undefined) {
-      throw new Failure('registry.exists', 'operator', 'the database has a registry already', {
-        action:
-          'Name another database, or take a new data folder of this fabric that names this one ("enf-fabric join").',
-      });
-    }
-    const run = (sql: string): unknown => link.ask('write', { sql });
-    run('CREATE SCHEMA IF NOT EXISTS enf');
-    run('CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA enf');
-    for (const sql of [PEOPLE, DEVICES, FUNCTIONS, COUNTS, ADMISSION_FUNCTION, SEARCH, BEGINNING]) run(sql);
-    noteVersion(link, { version: BASELINE, name: 'a registry on PostgreSQL' }, now);
-    applySteps(link, BASELINE, now);
+    if (serverVersion(link, 'write') !== undefined) throw alreadyThere();
+    makeTables(link);
+    noteBaseline(link, now);
   });
+}
+
+/** What a registry is copied into counts as none until it is finished. @throws Failure `registry.exists` */
+export function makeUnfinishedSchema(link: Link, now: number): void {
+  inTransaction(link, () => {
+    const version = serverVersion(link, 'write');
+    if (version === UNFINISHED) return;
+    if (version !== undefined) throw alreadyThere();
+    makeTables(link);
+    noteVersion(link, { version: UNFINISHED, name: 'a registry is copied' }, now);
+  });
+}
+
+export const finishSchema = (link: Link, now: number): void =>
+  inTransaction(link, () => noteBaseline(link, now));
+
+/** The version of a schema into which a registry is copied. */
+const UNFINISHED = 0;
+
+const alreadyThere = (): Failure =>
+  new Failure('registry.exists', 'operator', 'the database has a registry already', {
+    action:
+      'Name another database; or, if it is the one of this fabric, put its address into the file "registry.url".',
+  });
+
+function makeTables(link: Link): void {
+  const run = (sql: string): unknown => link.ask('write', { sql });
+  run('CREATE SCHEMA IF NOT EXISTS enf');
+  run('CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA enf');
+  for (const sql of [PEOPLE, DEVICES, FUNCTIONS, COUNTS, ADMISSION_FUNCTION, SEARCH, BEGINNING]) run(sql);
+  for (const { sql } of STEPS) run(sql);
+}
+
+function noteBaseline(link: Link, now: number): void {
+  noteVersion(link, { version: BASELINE, name: 'a registry on PostgreSQL' }, now);
+  for (const [at, { name }] of STEPS.entries()) noteVersion(link, { version: BASELINE + at + 1, name }, now);
 }
 
 /** Brings the schema up to date. @throws Failure `registry.absent`, `registry.newer-schema` */
@@ -62,15 +89,11 @@ export function migrateServer(link: Link, now: number): void {
 }
 
 function requireKnown(version: number | undefined): number {
-  if (version === undefined) {
-    throw new Failure(
-      'registry.absent',
-      'operator',
-      'the database that "registry.url" names has no registry',
-      {
-        action: 'Move one there with "enf-fabric registry move --to URL", or correct the file.',
-      },
-    );
+  if (version === undefined || version === UNFINISHED) {
+    const what = version === undefined ? 'has no registry' : 'has an unfinished copy of a registry';
+    throw new Failure('registry.absent', 'operator', `the database that "registry.url" names ${what}`, {
+      action: 'Move one there with "enf-fabric registry move", or correct the file.',
+    });
   }
   if (version > SERVER_VERSION) throw newerSchema(version, SERVER_VERSION);
   return version;

@@ -1,0 +1,138 @@
+import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { equal } from '../../../protocol/bytes.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import type { RegistrySummary } from '../records.ts';
+import { emptyDatabase, guarded, openDatabase } from '../sqlite/file/database.ts';
+import { connect, type Database, prepare, type SQLiteConnection } from '../sqlite/file/statements.ts';
+import { auditHead, verifyAudit } from '../sqlite/trail/audit.ts';
+import { type ServerDatabase, serverDatabase } from './connection.ts';
+import { copyTable, type Side, tablesOf } from './copy.ts';
+import { type Link, openLink } from './link.ts';
+import { finishSchema, makeUnfinishedSchema } from './schema/migrate.ts';
+
+/** What is told while a registry is copied. */
+export interface CopyProgress {
+  /** A table is copied, which has so many rows. */
+  table(name: string, rows: number): void;
+  copied(rows: number): void;
+  verifying(): void;
+}
+
+/** Rows that were the same there already, as after a move that was interrupted, are not written again. */
+export interface Moved extends RegistrySummary {
+  readonly rows: number;
+  readonly written: number;
+}
+
+/**
+ * Copies the registry file at `path` to the servers of `urls`, which have none, or an unfinished copy of it; it is one once everything is there and
+ * the trail was recomputed there. Nobody changes the file meanwhile. @throws Failure `registry.exists`, `registry.locked`, `audit.broken`, and those of both
+ */
+export async function moveToServers(
+  path: string,
+  urls: readonly string[],
+  now: number,
+  progress: CopyProgress,
+): Promise<Moved> {
+  const from = openDatabase(path, { now });
+  const lock = guarded(path, () => connect(path, { timeout: 2_000 }));
+  const link = openLink(urls);
+  try {
+    guarded(path, () => lock.exec('BEGIN IMMEDIATE'));
+    makeUnfinishedSchema(link, now);
+    const db = serverDatabase(link);
+    const counted = await copyAll(from, { db, write: (work) => writeOn(link, db, work) }, from, progress);
+    progress.verifying();
+    const { head } = await verifyAudit(db, (work) => work());
+    const expected = auditHead(from);
+    if (!equal(head, expected.hash)) throw differs();
+    continueNumbers(link, from);
+    finishSchema(link, now);
+    return { ...counted, ...summaryOf(db) };
+  } finally {
+    link.close();
+    lock.close();
+    from.close();
+  }
+}
+
+/** Writes all that a registry on servers has, at one moment, into a new registry file. @throws Failure `registry.absent`, and those of the server and of writing */
+export async function copyFromServers(
+  urls: readonly string[],
+  to: string,
+  progress: CopyProgress,
+): Promise<void> {
+  const link = openLink(urls);
+  closeSync(openSync(to, 'wx', 0o600));
+  writeFileSync(
+    to,
+    emptyDatabase(Date.now(), () => {}),
+  );
+  const file = openDatabase(to);
+  try {
+    link.ask('read', { sql: 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY' });
+    const write = (work: () => void): void => guarded(to, () => file.transaction(work).immediate());
+    await copyAll(serverDatabase(link), { db: file, write }, file, progress);
+  } finally {
+    link.close();
+    file.close();
+  }
+}
+
+async function copyAll(
+  from: Database,
+  to: Side,
+  sqlite: SQLiteConnection,
+  progress: CopyProgress,
+): Promise<{ rows: number; written: number }> {
+  let rows = 0;
+  let written = 0;
+  for (const table of tablesOf(sqlite)) {
+    progress.table(table.name, prepare(from, `SELECT count(*) FROM ${table.name}`).pluck().get() as number);
+    const done = await copyTable(from, to, table, progress.copied);
+    rows += done.rows;
+    written += done.written;
+  }
+  return { rows, written };
+}
+
+let transactions = 0;
+
+function writeOn(link: Link, db: ServerDatabase, work: () => void): void {
+  const number = ++transactions;
+  link.ask('write', { sql: 'BEGIN', begins: number });
+  db.within(number, work);
+  link.ask('write', { sql: 'COMMIT', transaction: number });
+}
+
+/** Numbers go on where SQLite's would have: those that were given are not given again, also if their rows are gone. */
+function continueNumbers(link: Link, sqlite: SQLiteConnection): void {
+  const given = new Map(
+    (prepare(sqlite, 'SELECT name, seq FROM sqlite_sequence').all() as { name: string; seq: number }[]).map(
+      ({ name, seq }) => [name, seq],
+    ),
+  );
+  for (const { name, key } of tablesOf(sqlite)) {
+    if (key.length !== 1 || key[0] !== 'id') continue;
+    const newest = prepare(sqlite, `SELECT max(id) FROM ${name}`).pluck().get() as number | null;
+    const last = Math.max(newest ?? 0, given.get(name) ?? 0);
+    if (last > 0)
+      link.ask('write', { sql: `SELECT setval(pg_get_serial_sequence('enf.${name}', 'id'), ${last})` });
+  }
+}
+
+function summaryOf(db: Database): RegistrySummary {
+  const count = (table: string): number =>
+    prepare(db, `SELECT count(*) FROM ${table}`).pluck().get() as number;
+  return { head: auditHead(db), networks: count('network'), groups: count('grp'), devices: count('device') };
+}
+
+const differs = (): Failure =>
+  new Failure(
+    'audit.broken',
+    'operator',
+    "the copy's audit trail ends with another entry than the registry's",
+    {
+      action: 'Name a database that nobody else has written to.',
+    },
+  );

@@ -1,0 +1,128 @@
+import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { EVERYTHING } from '../../../../fabric/access/scope.ts';
+import { copyRegistry, moveRegistry, openReader, openRegistry } from '../../../../fabric/open-registry.ts';
+import type { CopyProgress } from '../../../../fabric/registry/postgres/move.ts';
+import type { Registry } from '../../../../fabric/registry/registry.ts';
+import { allOf, anyGroup, NETWORK, opened, registryFile, scratch, wholeOf } from '../../place.ts';
+import { applicant } from '../contract/place.ts';
+import { type Server, startServer, stopServer } from './server.ts';
+
+const code = (code: string) => ({ code });
+
+let server: Server;
+let made = 0;
+const QUIET: CopyProgress = { table() {}, copied() {}, verifying() {} };
+
+beforeAll(async () => {
+  server = await startServer();
+}, 60_000);
+afterAll(() => stopServer(server));
+
+/** A registry file with some of everything, and the file with the address of an empty database. */
+async function place(devices: number) {
+  const path = registryFile();
+  const registry = opened(path);
+  await registry.addNetwork('owner', NETWORK, 'plant');
+  const group = await registry.addGroup('owner', anyGroup());
+  const addresses = await Promise.all(
+    Array.from({ length: devices }, () => registry.admit(applicant(group, { source: '192.0.2.7' }))),
+  );
+  await registry.nameDevice('owner', addresses[0]!, { name: 'gate "north"', note: 'é\u0301 % _ \\' });
+  await registry.setStanding('owner', addresses[1]!, 'ban');
+  await registry.refused({ source: '192.0.2.9', proven: false, result: 'xtt.bad-signature' });
+  await registry.close();
+  const database = `moved${++made}`;
+  server.sql('postgres', `CREATE DATABASE ${database}`);
+  const file = join(scratch(), 'servers');
+  writeFileSync(file, `# the plant's\n${server.url(database)}\n`, { mode: 0o600 });
+  return { path, file, group, addresses, database };
+}
+
+/** What people see of a registry. */
+async function seen(registry: Pick<Registry, 'of' | 'verifyAudit'>) {
+  const all = registry.of(EVERYTHING);
+  return {
+    networks: await allOf((page) => all.networks(page)),
+    groups: await allOf((page) => all.groups(page)),
+    devices: await allOf((page) => all.devices(page)),
+    handshakes: await allOf((page) => all.handshakes(page)),
+    audit: await allOf((page) => all.audit(page)),
+    census: await all.census(),
+    countries: await all.deviceCountries(),
+    found: (await all.devices({ limit: 10 }, { search: 'north' })).rows,
+    trail: await registry.verifyAudit(),
+  };
+}
+
+async function open(path: string) {
+  const registry = wholeOf(await openRegistry(path));
+  onTestFinished(() => registry.close());
+  return registry;
+}
+
+test('a registry moves with everything that it has, and goes on there', async () => {
+  const { path, file, group, addresses } = await place(1_200);
+  const before = await seen(opened(path));
+  const moved = await moveRegistry(path, file, QUIET);
+  expect(moved).toMatchObject({ devices: 1_200, networks: 1, groups: 1 });
+  // The first owner is in every registry.
+  expect(moved.written).toBe(moved.rows - 1);
+  expect(existsSync(path)).toBe(false);
+  expect(existsSync(`${path}-moved`)).toBe(true);
+  expect(statSync(join(dirname(path), 'registry.url')).mode & 0o777).toBe(0o600);
+  const there = await open(path);
+  expect(await seen(there)).toEqual(before);
+  const address = await there.admit(applicant(group));
+  expect(addresses).not.toContainEqual(address);
+  expect((await there.census()).devices).toBe(1_201);
+  expect((await there.verifyAudit()).entries).toBe(before.trail.entries + 1);
+  const reader = await openReader(path);
+  onTestFinished(async () => reader?.close());
+  expect((await reader!.of(EVERYTHING).census()).devices).toBe(1_201);
+});
+
+test('a move that was interrupted goes on; until it is done the registry is where it was', async () => {
+  const { path, file } = await place(1_200);
+  let pages = 0;
+  const interrupted: CopyProgress = {
+    ...QUIET,
+    copied() {
+      if (++pages === 4) throw new Error('power cut');
+    },
+  };
+  await expect(moveRegistry(path, file, interrupted)).rejects.toThrow('power cut');
+  const before = await seen(opened(path));
+  const url = join(dirname(path), 'registry.url');
+  writeFileSync(url, readFileSync(file), { mode: 0o600 });
+  await expect(openRegistry(path)).rejects.toMatchObject(code('registry.absent'));
+  writeFileSync(url, '', { mode: 0o600 });
+  await expect(openRegistry(path)).rejects.toMatchObject(code('registry.bad-url'));
+  chmodSync(url, 0o644);
+  await expect(openRegistry(path)).rejects.toMatchObject(code('registry.exposed'));
+  rmSync(url);
+  const moved = await moveRegistry(path, file, QUIET);
+  expect(moved.written).toBeLessThan(moved.rows);
+  expect(await seen(await open(path))).toEqual(before);
+});
+
+test('a database that has a registry is left alone', async () => {
+  const first = await place(3);
+  await moveRegistry(first.path, first.file, QUIET);
+  const second = await place(2);
+  await expect(moveRegistry(second.path, first.file, QUIET)).rejects.toMatchObject(code('registry.exists'));
+  expect((await opened(second.path).census()).devices).toBe(2);
+  expect((await (await open(first.path)).census()).devices).toBe(3);
+  await expect(moveRegistry(first.path, first.file, QUIET)).rejects.toMatchObject(code('registry.exists'));
+  await expect(moveRegistry(second.path, '/nowhere', QUIET)).rejects.toMatchObject(code('os.no-file'));
+});
+
+test('a copy of a registry on a server is a file of SQLite with the same content', async () => {
+  const { path, file } = await place(700);
+  await moveRegistry(path, file, QUIET);
+  const before = await seen(await open(path));
+  const copy = join(scratch(), 'copy.db');
+  await copyRegistry(path, copy);
+  expect(await seen(opened(copy))).toEqual(before);
+});
