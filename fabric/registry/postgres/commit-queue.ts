@@ -16,6 +16,23 @@ interface Waiting {
   /** Does the job; the function that it returns answers the caller. */
   run(transaction: number): () => void;
   reject(error: unknown): void;
+  /** It may be done together with others of the same kind that wait behind it. */
+  readonly together?: {
+    readonly kind: Together<unknown, unknown>;
+    readonly item: unknown;
+    answer(value: unknown): void;
+  };
+}
+
+/** Jobs of one kind that are done at once, where that can be: what answers each of them, undefined for those that are left to `alone`. */
+export interface Together<Item, Result> {
+  together(items: readonly Item[]): readonly (Result | undefined)[];
+  alone(item: Item): Result;
+}
+
+export interface ServerQueue extends CommitQueue {
+  /** As `submit`, together with others of this kind. `together` changes nothing for those that it does not answer, and does not throw for one of them. */
+  submitTogether<Item, Result>(kind: Together<Item, Result>, item: Item): Promise<Result>;
 }
 
 /**
@@ -23,7 +40,7 @@ interface Waiting {
  * themselves are waited for. `afterCommit` runs once a commit is on the disk, before its jobs are answered. What was asked when the connection was lost
  * is told so: it may have happened, as far as anybody knows.
  */
-export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => void): CommitQueue {
+export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => void): ServerQueue {
   const waiting: Waiting[] = [];
   let underway = false;
   let transactions = 0;
@@ -67,11 +84,27 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
     const until = performance.now() + BATCH_MS;
     const answers: (() => void)[] = [];
     while (waiting.length > 0 && batch.length < BATCH && (batch.length === 0 || performance.now() < until)) {
-      const next = waiting.shift()!;
-      batch.push(next);
-      answers.push(next.run(number));
+      const kind = waiting[0]!.together?.kind;
+      let many = 1;
+      if (kind !== undefined)
+        while (waiting[many]?.together?.kind === kind && batch.length + many < BATCH) many++;
+      const next = waiting.splice(0, many);
+      batch.push(...next);
+      answers.push(...(kind === undefined ? [next[0]!.run(number)] : runTogether(number, kind, next)));
     }
     return answers;
+  }
+
+  function runTogether(
+    number: number,
+    kind: Together<unknown, unknown>,
+    jobs: readonly Waiting[],
+  ): (() => void)[] {
+    const done = db.within(number, () => kind.together(jobs.map(({ together }) => together!.item)));
+    return jobs.map((job, at) => {
+      const value = done[at];
+      return value === undefined ? job.run(number) : () => job.together!.answer(value);
+    });
   }
 
   function settle(answers: readonly (() => void)[]): void {
@@ -84,6 +117,19 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
     submit: (job) =>
       new Promise((resolve, reject) => {
         waiting.push({ run: (number) => runJob(db, link, number, job, resolve, reject), reject });
+        schedule();
+      }),
+    submitTogether: <Item, Result>(kind: Together<Item, Result>, item: Item) =>
+      new Promise<Result>((resolve, reject) => {
+        waiting.push({
+          run: (number) => runJob(db, link, number, () => kind.alone(item), resolve, reject),
+          reject,
+          together: {
+            kind: kind as Together<unknown, unknown>,
+            item,
+            answer: resolve as (value: unknown) => void,
+          },
+        });
         schedule();
       }),
     close: () =>

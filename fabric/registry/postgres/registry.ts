@@ -29,8 +29,16 @@ export function openServerRegistry(
       {
         ...{ db, read },
         head: keptHead(db, path, onError),
-        queue: (afterCommit) => serverQueue(db, link, afterCommit),
-        admit: admitOnServer(),
+        writing(afterCommit) {
+          const queue = serverQueue(db, link, afterCommit);
+          return {
+            queue,
+            admitting(work) {
+              const kind = admitOnServer(db, work);
+              return (applicant) => queue.submitTogether(kind, applicant);
+            },
+          };
+        },
         listen: link.listen,
         close: db.close,
       },

@@ -30,8 +30,11 @@ export type AdmitOptions = Pick<Required<RegistryOptions>, 'identifier' | 'locat
   readonly keep: Keep['address'];
 };
 
-/** Admits a chip in the caller's transaction: see `admitDevice`. */
-export type Admit = (db: Database, act: Act, applicant: Applicant, options: AdmitOptions) => Uint8Array;
+/** What is the same for all chips that a process admits. */
+export interface Admitting {
+  act(): Act;
+  readonly options: AdmitOptions;
+}
 
 /** More collisions in a row than this do not happen by chance in a /64. */
 const MAX_COUNTER = 1_000;

@@ -1,16 +1,16 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { isFailure } from '../../../protocol/failure.ts';
 import { EVERYTHING, HOST, type Scope } from '../../access/scope.ts';
-import { deriveIdentifier, type Identifier } from '../address.ts';
+import { deriveIdentifier } from '../address.ts';
 import type { Endpoint } from '../admission.ts';
 import { changeFeed } from '../change-feed.ts';
 import { openGroups } from '../open-groups.ts';
-import { type Act, type City, type Device, standingOf } from '../records.ts';
+import { type Act, type Applicant, type Device, standingOf } from '../records.ts';
 import { FABRIC, type OwnedRegistry, type Registry, type RegistryOptions } from '../registry.ts';
 import { tunnelCounts } from '../tunnels/counts.ts';
 import { type TunnelNews, tunnelNews } from '../tunnels/news.ts';
 import { tunnelNotes } from '../tunnels/notes.ts';
-import { type Admit, admitDevice, requireOpenGroup } from './admit.ts';
+import { type Admitting, admitDevice, requireOpenGroup } from './admit.ts';
 import { alarmPart, ownAlarmPart } from './alarm-part.ts';
 import { raiseObjection } from './alarms/objections.ts';
 import { excluded } from './counts/tallies.ts';
@@ -62,12 +62,18 @@ export interface Store {
   /** Runs an access; the engine's errors become a Failure. */
   readonly read: Read;
   readonly head: KeptHead;
-  /** What is written is done by this queue, which calls back after each commit. */
-  queue(afterCommit: () => void): CommitQueue;
-  readonly admit: Admit;
+  /** How it is written; calls back after each commit. */
+  writing(afterCommit: () => void): Writing;
   /** Calls back when somebody has changed something, if the engine hears of it. */
   listen?(changed: () => void): void;
   close(): void;
+}
+
+/** How an engine is written. */
+export interface Writing {
+  readonly queue: CommitQueue;
+  /** Admits chips by that queue. */
+  admitting(work: Admitting): (applicant: Applicant) => Promise<Uint8Array>;
 }
 
 /** Opens the registry at `path`. @throws Failure see `openDatabase` */
@@ -78,8 +84,16 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   const store: Store = {
     ...{ db, read },
     head: read(() => keptHead(db, path, onError)),
-    queue: (afterCommit) => commitQueue(db, path, afterCommit),
-    admit: admitDevice,
+    writing(afterCommit) {
+      const queue = commitQueue(db, path, afterCommit);
+      return {
+        queue,
+        admitting:
+          ({ act, options }) =>
+          (applicant) =>
+            queue.submit(() => admitDevice(db, act(), applicant, options)),
+      };
+    },
     close: () => void db.close(),
   };
   return registryOn(store, options);
@@ -111,7 +125,7 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
   };
   // Whoever follows tries again soon.
   const tryToCatchUp = (): void => void catchUp().catch(onError);
-  const queue = store.queue(() => {
+  const { queue, admitting } = store.writing(() => {
     head.committed();
     tryToCatchUp();
   });
@@ -184,12 +198,9 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
     openGroup: async (gid) => groups.get(gid),
     onAdmitted: admissions.subscribe,
     ...handshakePart(db, queue, {
-      act,
-      admit: store.admit,
-      identifier,
-      locate,
-      cityOf,
-      keep: keep.address,
+      act: () => act(FABRIC),
+      options: { identifier, locate, cityOf, keep: keep.address },
+      admitting,
       refusalsKept: options.refusalsKept ?? REFUSALS_KEPT,
       admitted: admissions.tell,
     }),
@@ -348,30 +359,22 @@ function handshakePart(
   queue: CommitQueue,
   {
     act,
-    admit,
-    identifier,
-    locate,
-    cityOf,
-    keep,
+    options,
+    admitting,
     refusalsKept,
     admitted,
-  }: {
-    act: (actor: string) => Act;
-    admit: Admit;
-    identifier: Identifier;
-    locate: (source: string) => string | undefined;
-    cityOf: (source: string) => City | undefined;
-    keep: Keep['address'];
+  }: Admitting & {
+    admitting: Writing['admitting'];
     refusalsKept: number;
     admitted: (address: Uint8Array) => void;
   },
 ) {
   const refusals = refusalLog(db, refusalsKept);
+  const admit = admitting({ act, options });
+  const { locate, cityOf, keep } = options;
   return {
     async admit(applicant) {
-      const address = await queue.submit(() =>
-        admit(db, act(FABRIC), applicant, { identifier, locate, cityOf, keep }),
-      );
+      const address = await admit(applicant);
       admitted(address);
       return address;
     },
@@ -382,7 +385,7 @@ function handshakePart(
         const source = keep(handshake.source, owner);
         const city = source === '' ? undefined : cityOf(handshake.source);
         const place = { ...(country !== undefined && { country }), ...(city !== undefined && { city }) };
-        refusals.append({ ...handshake, source, ...place, owner, at: act(FABRIC).at }, unlisted);
+        refusals.append({ ...handshake, source, ...place, owner, at: act().at }, unlisted);
       });
     },
   } satisfies Partial<Registry>;

@@ -51,7 +51,7 @@ async function seen(registry: Pick<Registry, 'of' | 'verifyAudit'>) {
     audit: await allOf((page) => all.audit(page)),
     census: await all.census(),
     countries: await all.deviceCountries(),
-    found: (await all.devices({ limit: 10 }, { search: 'north' })).rows,
+    found: (await all.devices({ limit: 10 }, { search: { text: 'north' } })).rows,
     trail: await registry.verifyAudit(),
   };
 }

@@ -1,0 +1,131 @@
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
+import { makeServerRegistry, openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
+import type { RegistryOptions } from '../../../../fabric/registry/registry.ts';
+import { toHex } from '../../../../protocol/bytes.ts';
+import { allOf, anyGroup, NETWORK, random, scratch, wholeOf } from '../../place.ts';
+import { applicant } from '../contract/place.ts';
+import { ownServer } from './server.ts';
+
+/** Several processes on one registry, and the server that it is on. */
+async function place() {
+  const server = await ownServer();
+  server.sql('postgres', 'CREATE DATABASE enf');
+  const urls = [server.url('enf')];
+  await makeServerRegistry(urls, 'test', 1_000);
+  const node = (options: RegistryOptions = {}) => {
+    const registry = wholeOf(openServerRegistry(urls, join(scratch(), 'registry.url'), options));
+    onTestFinished(() => registry.close());
+    return registry;
+  };
+  return { server, urls, node };
+}
+
+test('nodes that admit at once give no address twice, and each device one; the trail is one chain', async () => {
+  const { node } = await place();
+  const nodes = [node(), node(), node()];
+  await nodes[0]!.addNetwork('owner', NETWORK, 'plant');
+  const group = await nodes[0]!.addGroup('owner', anyGroup());
+  const chips = Array.from({ length: 60 }, () => random(65));
+  // Each chip comes to all of them.
+  const given = await Promise.all(
+    chips.flatMap((pseudonym) => nodes.map((each) => each.admit(applicant(group, { pseudonym })))),
+  );
+  const addresses = given.map(toHex);
+  chips.forEach((_, at) => {
+    expect(new Set(addresses.slice(at * 3, at * 3 + 3)).size).toBe(1);
+  });
+  expect(new Set(addresses).size).toBe(60);
+  expect((await nodes[1]!.census()).devices).toBe(60);
+  expect((await nodes[2]!.verifyAudit()).entries).toBeGreaterThanOrEqual(63);
+});
+
+test('identifiers that collide are resolved on every node', async () => {
+  const { node } = await place();
+  const narrow = {
+    identifier: (_key: Uint8Array, pseudonym: Uint8Array, counter: number) =>
+      new Uint8Array([2, 0, 0, 0, 0, 0, 0, ((pseudonym[5]! & 7) + counter * 8) & 0xff]),
+  };
+  const nodes = [node(narrow), node(narrow)];
+  await nodes[0]!.addNetwork('owner', NETWORK, 'plant');
+  const group = await nodes[0]!.addGroup('owner', anyGroup());
+  const given = await Promise.all(
+    Array.from({ length: 80 }, (_, n) => nodes[n % 2]!.admit(applicant(group))),
+  );
+  expect(new Set(given.map(toHex)).size).toBe(80);
+});
+
+test('a change on one node is heard of on the others, each in the order of the changes', async () => {
+  const { node } = await place();
+  const [one, other] = [node(), node()];
+  const heard: string[] = [];
+  other.subscribe((change) => heard.push(change.kind));
+  onTestFinished(await other.follow(60_000));
+  await one.addNetwork('owner', NETWORK, 'plant');
+  const group = await one.addGroup('owner', anyGroup());
+  const address = await one.admit(applicant(group));
+  await one.setStanding('owner', address, 'ban');
+  await expect.poll(() => heard, { timeout: 20_000 }).toEqual(['network', 'device']);
+  expect(other.lookup(address)?.standing).toBe('banned');
+});
+
+test('a server that is lost fails what is asked with a code, and what comes after it is back is done; nothing that was answered is lost', async () => {
+  const { server, node } = await place();
+  const registry = node();
+  await registry.addNetwork('owner', NETWORK, 'plant');
+  const group = await registry.addGroup('owner', anyGroup());
+  const heard: string[] = [];
+  const other = node();
+  other.subscribe((change) => heard.push(change.kind));
+  onTestFinished(await other.follow(60_000));
+  const admitted: string[] = [];
+  let failures = 0;
+  let going = true;
+  const work = Promise.all(
+    Array.from({ length: 8 }, async () => {
+      while (going) {
+        try {
+          admitted.push(toHex(await registry.admit(applicant(group))));
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'registry.unreachable', remedy: 'retry' });
+          failures++;
+          await wait(20);
+        }
+      }
+    }),
+  );
+  await expect.poll(() => admitted.length, { timeout: 20_000 }).toBeGreaterThan(20);
+  await server.kill();
+  await expect.poll(() => failures, { timeout: 20_000 }).toBeGreaterThan(8);
+  await expect(registry.census()).rejects.toMatchObject({ code: 'registry.unreachable' });
+  const before = admitted.length;
+  await server.start();
+  await expect.poll(() => admitted.length, { timeout: 30_000 }).toBeGreaterThan(before + 20);
+  going = false;
+  await work;
+  const devices = new Set(
+    (await allOf((page) => registry.devices(page))).map(({ address }) => toHex(address)),
+  );
+  for (const address of admitted) expect(devices.has(address)).toBe(true);
+  await registry.verifyAudit();
+  // Who hears of changes hears of them again.
+  await registry.setGroupStatus('owner', group.gid, 'suspended');
+  await expect.poll(() => heard.at(-1), { timeout: 20_000 }).toBe('group');
+});
+
+test('a database without a registry, and one that refuses, are told apart', async () => {
+  const { server, urls } = await place();
+  server.sql('postgres', 'CREATE DATABASE other');
+  const open = (url: string): unknown => openServerRegistry([url], join(scratch(), 'registry.url'));
+  expect(() => open(server.url('other'))).toThrow(expect.objectContaining({ code: 'registry.absent' }));
+  expect(() => open(server.url('nowhere'))).toThrow(
+    expect.objectContaining({ code: 'registry.not-writable' }),
+  );
+  expect(() => open('postgres://enf@127.0.0.1:1/enf')).toThrow(
+    expect.objectContaining({ code: 'registry.unreachable' }),
+  );
+  await expect(makeServerRegistry(urls, 'test', 1_000)).rejects.toMatchObject({ code: 'registry.exists' });
+  server.sql('enf', "INSERT INTO enf.migration VALUES (1000, 'later', 1)");
+  expect(() => open(urls[0]!)).toThrow(expect.objectContaining({ code: 'registry.newer-schema' }));
+});
