@@ -3,7 +3,7 @@ import { concat, toHex } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../../protocol/ipv6.ts';
 import type { Report } from '../../../../protocol/tunnel/report.ts';
-import type { Scope } from '../../../access/scope.ts';
+import { EVERYTHING, type Scope } from '../../../access/scope.ts';
 import type {
   Act,
   AgentReport,
@@ -23,10 +23,10 @@ import { recordChange } from '../trail/changes.ts';
 
 const SELECT = `
   SELECT device.*, grp.name AS group_name, grp.status AS group_status, owner.name AS owner_name, grp.anchor AS anchor, grp.keys AS keys,
-    network.prefix,
+    network.prefix, node.name AS node_name,
     place.country AS place_country, place.region, place.city, place.latitude, place.longitude, place.radius_km
   FROM device JOIN grp ON grp.gid = device.gid JOIN network ON network.id = grp.network
-    JOIN owner ON owner.id = grp.owner LEFT JOIN place ON place.id = device.place`;
+    JOIN owner ON owner.id = grp.owner LEFT JOIN place ON place.id = device.place LEFT JOIN node ON node.id = device.node`;
 
 interface Row extends Omit<CityRow, 'country'> {
   place_country: string | null;
@@ -58,9 +58,12 @@ interface Row extends Omit<CityRow, 'country'> {
   country: string | null;
   retired: number | null;
   moved_to: Uint8Array | null;
+  generation: number;
+  node_name: string | null;
 }
 
-function device(row: Row): Device {
+/** `everything`: of whom nothing is hidden; which nodes there are, is nothing of an owner's. */
+function device(row: Row, { everything }: Pick<Scope, 'everything'>): Device {
   const { tunnel_at: at, tunnel_from: from, tunnel_ended: ended } = row;
   const agent = agentOf(row);
   return {
@@ -82,6 +85,7 @@ function device(row: Row): Device {
     ...(row.country === null ? {} : { country: row.country }),
     ...(row.place_country === null ? {} : { city: cityOf({ ...row, country: row.place_country }) }),
     ...(at === null || from === null ? {} : { tunnel: { at, from, ...(ended === null ? {} : { ended }) } }),
+    ...(everything ? attachedOf(row.generation, row.node_name) : {}),
     ...(agent === undefined ? {} : { agent }),
   };
 }
@@ -96,6 +100,10 @@ export function deviceStanding(retired: number | null, banned: number, evicted: 
   return banned === 1 ? 'banned' : evicted === 1 ? 'evicted' : 'active';
 }
 
+/** Which tunnel is the newest one, and where it ends. */
+export const attachedOf = (generation: number, node: string | null): Pick<Device, 'attached'> =>
+  generation === 0 ? {} : { attached: { generation, ...(node === null ? {} : { node }) } };
+
 function agentOf(row: Row): AgentReport | undefined {
   const { reported_at: at, agent_version: version, failure_code: code, failure_at: failed } = row;
   if (at === null || version === null) return undefined;
@@ -108,7 +116,7 @@ export function findDevice(db: Database, scope: Scope, address: Uint8Array): Dev
   const row = prepare(db, `${SELECT} WHERE device.address = ? AND ${own.sql}`).get(address, ...own.values) as
     | Row
     | undefined;
-  return row === undefined ? undefined : device(row);
+  return row === undefined ? undefined : device(row, scope);
 }
 
 /** The address of the device of this name. @throws Failure `fabric.unknown-device`, `fabric.ambiguous-device` */
@@ -156,7 +164,7 @@ const MEMBER = `${SELECT} WHERE device.gid = ? AND pseudonym = ?`;
 /** The device of this chip in this group. */
 export function findMember(db: Database, gid: Uint8Array, pseudonym: Uint8Array): Device | undefined {
   const row = prepare(db, MEMBER).get(gid, pseudonym) as Row | undefined;
-  return row === undefined ? undefined : device(row);
+  return row === undefined ? undefined : device(row, EVERYTHING);
 }
 
 /** A device can be banned and evicted at once: the end of the ban does not end the eviction. */
@@ -276,7 +284,7 @@ export function tunnelUp(db: Database, at: number, address: Uint8Array, from: st
 export function tunnelDown(db: Database, at: number, address: Uint8Array): void {
   prepare(
     db,
-    'UPDATE device SET tunnel_ended = ? WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL AND address = ?',
+    'UPDATE device SET tunnel_ended = ?, node = NULL WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL AND address = ?',
   ).run(at, address);
 }
 
@@ -284,22 +292,24 @@ export function tunnelDown(db: Database, at: number, address: Uint8Array): void 
 const ENDED = 200;
 
 /**
- * Ends a part of the tunnels that are recorded as up, those of devices behind row `after` that have none here. Returns the last row that
- * was looked at; undefined if there are no more.
+ * Ends a part of the tunnels that are recorded as up, those of devices behind row `after` that have none here; `several`: but not those that a node has
+ * attached. Returns the last row that was looked at; undefined if there are no more.
  */
 export function endOpenTunnels(
   db: Database,
   at: number,
   after: number,
   isConnected: (address: Uint8Array) => boolean,
+  several = false,
 ): number | undefined {
   const open = prepare(
     db,
-    `SELECT id, address FROM device
+    `SELECT id, address, node FROM device
      WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL AND id > ? ORDER BY id LIMIT ?`,
-  ).all(after, ENDED) as Pick<Row, 'id' | 'address'>[];
-  for (const { id, address } of open) {
-    if (!isConnected(address)) prepare(db, 'UPDATE device SET tunnel_ended = ? WHERE id = ?').run(at, id);
+  ).all(after, ENDED) as (Pick<Row, 'id' | 'address'> & { node: number | null })[];
+  for (const { id, address, node } of open) {
+    if ((several && node !== null) || isConnected(address)) continue;
+    prepare(db, 'UPDATE device SET tunnel_ended = ?, node = NULL WHERE id = ?').run(at, id);
   }
   return open.length < ENDED ? undefined : open.at(-1)!.id;
 }
