@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { RouterLimits } from '../../../fabric/router/router.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import {
   admitted,
@@ -12,10 +13,10 @@ import {
 } from './fixture.ts';
 
 /** A router of one of several nodes, and a device that its registry admits. */
-async function node() {
+async function node(limits: Partial<RouterLimits> = {}) {
   const admission = fakeAdmission();
   const lines: string[] = [];
-  const router = await testRouter(admission, { several: true, lines });
+  const router = await testRouter(admission, { several: true, lines, limits });
   const device = await makeDevice('fd00:1::1');
   admission.set(device, 'active');
   const name = toHex(device.address);
@@ -90,7 +91,7 @@ describe('a router of one of several nodes', () => {
   });
 
   test('does not serve one whose peer has gone, and cuts the older one that the registry knows no more', async () => {
-    const { admission, router, device, name } = await node();
+    const { admission, router, device, name } = await node({ handshakeMs: 300 });
     const older = await admitted(router, device);
     const held = hold(admission);
     const peer = await connect(router, device);
