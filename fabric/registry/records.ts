@@ -107,7 +107,7 @@ export interface Device {
   readonly city?: City;
   /** The newest tunnel; `ended` is absent while it lasts. */
   readonly tunnel?: { readonly at: number; readonly from: string; readonly ended?: number };
-  /** Of a fabric whose nodes have names; absent for who does not see everything. */
+  /** Of a fabric whose nodes have names. The name is the host's: no owner among several is to see it. */
   readonly attached?: Attached;
   /** What its agent has reported, and when; C clients report nothing. */
   readonly agent?: AgentReport;

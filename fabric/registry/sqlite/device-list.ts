@@ -78,7 +78,7 @@ export function listDevices(
   const found = pageOf('devices', page, rows, ([id]) => id);
   const { rows: shown } = found;
   const next = seen === undefined ? found.next : cursorOf('devices', seen);
-  return { rows: devicesOf(db, scope, shown), next };
+  return { rows: devicesOf(db, shown), next };
 }
 
 /** A page of the devices that a search has found behind the cursor, and that fulfil the rest of the filter. */
@@ -98,7 +98,7 @@ export function listFound(
     .all(JSON.stringify(found.ids), ...conditions.flatMap(({ values }) => values), page.limit + 1) as Row[];
   const { rows: shown, next } = pageOf('devices', page, rows, ([id]) => id);
   const behind = found.upTo === undefined ? undefined : cursorOf('devices', found.upTo);
-  return { rows: devicesOf(db, scope, shown), next: next ?? behind };
+  return { rows: devicesOf(db, shown), next: next ?? behind };
 }
 
 /** Devices of a search that are looked at for those which fulfil the rest of a filter. */
@@ -187,10 +187,10 @@ function within({ address, length }: Prefix): Condition {
   return { sql: 'address BETWEEN ? AND ?', values: [address, last] };
 }
 
-function devicesOf(db: Database, scope: Scope, rows: readonly Row[]): Device[] {
+function devicesOf(db: Database, rows: readonly Row[]): Device[] {
   const groupOf = readOnce(latin1, (gid: Uint8Array) => readGroup(db, gid));
   const nodeOf = readOnce(String, (id: number) => readNode(db, id));
-  return rows.map((row) => device(row, groupOf, scope.everything ? nodeOf : undefined));
+  return rows.map((row) => device(row, groupOf, nodeOf));
 }
 
 const latin1 = ({ buffer, byteOffset, length }: Uint8Array): string =>
@@ -232,11 +232,7 @@ function readGroup(db: Database, gid: Uint8Array): DeviceGroup {
   };
 }
 
-function device(
-  row: Row,
-  groupOf: (gid: Uint8Array) => DeviceGroup,
-  nodeOf: ((id: number) => string) | undefined,
-): Device {
+function device(row: Row, groupOf: (gid: Uint8Array) => DeviceGroup, nodeOf: (id: number) => string): Device {
   const [, allKeys, banned, evicted, created, handshakeAt, from, tunnelAt, tunnelFrom, ended] = row;
   const [
     ,
@@ -278,7 +274,7 @@ function device(
       tunnelFrom !== null && {
         tunnel: { at: tunnelAt, from: tunnelFrom, ...(ended !== null && { ended }) },
       }),
-    ...(nodeOf !== undefined && attachedOf(generation, node === null ? null : nodeOf(node))),
+    ...attachedOf(generation, node === null ? null : nodeOf(node)),
     ...(reportedAt !== null &&
       version !== null && {
         agent: {

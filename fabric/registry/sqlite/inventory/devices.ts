@@ -3,7 +3,7 @@ import { concat, toHex } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../../protocol/ipv6.ts';
 import type { Report } from '../../../../protocol/tunnel/report.ts';
-import { EVERYTHING, type Scope } from '../../../access/scope.ts';
+import type { Scope } from '../../../access/scope.ts';
 import type {
   Act,
   AgentReport,
@@ -62,8 +62,7 @@ interface Row extends Omit<CityRow, 'country'> {
   node_name: string | null;
 }
 
-/** `everything`: of whom nothing is hidden; which nodes there are, is nothing of an owner's. */
-function device(row: Row, { everything }: Pick<Scope, 'everything'>): Device {
+function device(row: Row): Device {
   const { tunnel_at: at, tunnel_from: from, tunnel_ended: ended } = row;
   const agent = agentOf(row);
   return {
@@ -85,7 +84,7 @@ function device(row: Row, { everything }: Pick<Scope, 'everything'>): Device {
     ...(row.country === null ? {} : { country: row.country }),
     ...(row.place_country === null ? {} : { city: cityOf({ ...row, country: row.place_country }) }),
     ...(at === null || from === null ? {} : { tunnel: { at, from, ...(ended === null ? {} : { ended }) } }),
-    ...(everything ? attachedOf(row.generation, row.node_name) : {}),
+    ...attachedOf(row.generation, row.node_name),
     ...(agent === undefined ? {} : { agent }),
   };
 }
@@ -116,7 +115,7 @@ export function findDevice(db: Database, scope: Scope, address: Uint8Array): Dev
   const row = prepare(db, `${SELECT} WHERE device.address = ? AND ${own.sql}`).get(address, ...own.values) as
     | Row
     | undefined;
-  return row === undefined ? undefined : device(row, scope);
+  return row === undefined ? undefined : device(row);
 }
 
 /** The address of the device of this name. @throws Failure `fabric.unknown-device`, `fabric.ambiguous-device` */
@@ -164,7 +163,7 @@ const MEMBER = `${SELECT} WHERE device.gid = ? AND pseudonym = ?`;
 /** The device of this chip in this group. */
 export function findMember(db: Database, gid: Uint8Array, pseudonym: Uint8Array): Device | undefined {
   const row = prepare(db, MEMBER).get(gid, pseudonym) as Row | undefined;
-  return row === undefined ? undefined : device(row, EVERYTHING);
+  return row === undefined ? undefined : device(row);
 }
 
 /** A device can be banned and evicted at once: the end of the ban does not end the eviction. */

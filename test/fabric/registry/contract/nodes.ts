@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { scopeOf } from '../../../../fabric/access/scope.ts';
 import { LOST_MS, MOST_NODES, type NewNode } from '../../../../fabric/registry/nodes.ts';
 import type { Change } from '../../../../fabric/registry/records.ts';
 import { allOf, anyGroup, NETWORK, random, type WholeRegistry } from '../../place.ts';
@@ -165,14 +164,6 @@ export function nodesContract(openEmpty: OpenEmpty): void {
       expect((await a.device(address)).attached).toEqual({ generation: 2, node: 'b' });
       expect((await a.devices({ limit: 9 })).rows[0]?.attached).toEqual({ generation: 2, node: 'b' });
       await expect(a.attach(ZERO)).rejects.toMatchObject({ code: 'fabric.unknown-device' });
-    });
-
-    test('an owner among several does not see it', async () => {
-      const { a, address, group } = await twoNodes(openEmpty);
-      await a.attach(address);
-      const owned = a.of(scopeOf(group.owner, false));
-      expect(await owned.device(address)).not.toHaveProperty('attached');
-      expect((await owned.devices({ limit: 9 })).rows[0]).not.toHaveProperty('attached');
     });
 
     test('a late word of an older tunnel changes nothing', async () => {
