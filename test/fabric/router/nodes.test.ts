@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'vitest';
-import type { RouterLimits } from '../../../fabric/router/router.ts';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Router, RouterLimits } from '../../../fabric/router/router.ts';
 import { toHex } from '../../../protocol/bytes.ts';
+import { NETWORK, opened, random, registryFile, type WholeRegistry } from '../place.ts';
 import {
   admitted,
   connect,
@@ -36,6 +37,42 @@ function hold(admission: FakeAdmission): { asked: () => number; go: () => void }
   };
   return { asked: () => asked, go: () => waiting.shift()?.() };
 }
+
+/** A node with a registry of its own on the file at `path`. */
+async function realNode(path: string, name: string): Promise<{ registry: WholeRegistry; router: Router }> {
+  const registry = opened(path);
+  await registry.join({ name, version: '1.0', installation: random(32) });
+  const end = await registry.follow(5);
+  const router = await testRouter(registry, { several: true });
+  onTestFinished(async () => {
+    end();
+    await router.close();
+  });
+  return { registry, router };
+}
+
+test('a device has one tunnel among all nodes: the newest one', async () => {
+  const path = registryFile();
+  const [a, b] = [await realNode(path, 'a'), await realNode(path, 'b')];
+  await a.registry.addNetwork('owner', NETWORK, '');
+  const device = await makeDevice('fd00:1:2:3:4a2e:91c0:7b3d:55f2');
+  await a.registry.registerKey('owner', {
+    ...{ network: NETWORK, address: device.address, key: device.publicKey },
+  });
+  const first = await admitted(a.router, device, OURS);
+  const second = await admitted(b.router, device, OURS);
+  expect(await first.ending).toEqual({ how: 'orderly' });
+  await until(() => a.router.sessions().length === 0);
+  const third = await admitted(a.router, device, OURS);
+  expect(await second.ending).toEqual({ how: 'orderly' });
+  await until(() => b.router.sessions().length === 0);
+  // The end of the one at b is written, and has changed nothing.
+  await b.registry.refused({ source: 'x', proven: false, result: 'test' });
+  expect(b.registry.lookup(device.address)?.attached).toEqual({ generation: 3, node: 'a' });
+  expect((await b.registry.device(device.address)).tunnel).not.toHaveProperty('ended');
+  expect(a.router.sessions()).toHaveLength(1);
+  third.close();
+});
 
 describe('a router of one of several nodes', () => {
   test('attaches a device before it serves it, and says with its end which tunnel that was', async () => {
