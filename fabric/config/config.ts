@@ -107,7 +107,7 @@ export const SCHEMA = {
     name: text(
       {
         default: '""',
-        doc: 'Name of this host among several that serve one registry together, such as `"a"` (scale.md); empty: it serves alone.',
+        doc: 'Name of this host among several that serve one registry together, such as `"a"` (nodes.md); empty: it serves alone.',
       },
       (value) =>
         value === '' || isNodeName(value)
