@@ -89,7 +89,7 @@ export const PAGES: readonly PageEntry[] = [
     path: 'nodes',
     name: 'Nodes',
     needs: 'nodes.read',
-    load: async () => (await import('./pages/nodes.tsx')).Nodes,
+    load: async () => (await import('./nodes/nodes.tsx')).Nodes,
   },
   {
     path: 'people',

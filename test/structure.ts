@@ -224,6 +224,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     cas: ['api', 'app', 'parts'],
     charts: ['app'],
     map: [],
+    nodes: ['api', 'app', 'parts'],
     parts: ['api', 'app'],
     prefixes: ['api', 'app', 'parts'],
     scan: ['parts'],
