@@ -91,7 +91,7 @@ export function receiveArrivals({
 
   const logFailed = repeatedLine(log, 'error', { subjects: 1 });
   const attach = attaching({
-    ...{ admission, several, done: review },
+    ...{ admission, several, inVain: review },
     failed(arrival, address, error) {
       logFailed('', `device ${formatIpv6(address)} cannot be attached: ${(error as Error).message}`);
       refuse(arrival, REGISTRY_DOWN, address);
@@ -115,7 +115,7 @@ export function receiveArrivals({
     attach.attach(arrival, address, (generation) => {
       if (generation === undefined) {
         sessions.admit(arrival, known, key, by);
-        return;
+        return true;
       }
       // The registry may have changed while the tunnel was attached.
       const endpoint = questions.lookup(address);
@@ -123,12 +123,15 @@ export function receiveArrivals({
       if (verdict !== undefined) {
         refuse(arrival, verdict, address);
         admission.detached(address, generation);
-        return;
+        return false;
       }
       const { attached } = endpoint as Endpoint;
-      if (attached !== undefined && attached.generation > generation)
+      if (attached !== undefined && attached.generation !== generation) {
         disconnect(threads, arrival.peer, undefined, true);
-      else sessions.admit(arrival, endpoint as Endpoint, key, { ...by, generation });
+        return false;
+      }
+      sessions.admit(arrival, endpoint as Endpoint, key, { ...by, generation });
+      return true;
     });
   }
 

@@ -9,12 +9,15 @@ import type { Arrival, Session } from './session.ts';
 export interface Attaching {
   /**
    * Attaches the device of a peer, and then calls `begin` with the generation of its tunnel, which is undefined without nodes: in the same turn of the
-   * event loop then. `begin` is not called if the peer has gone meanwhile.
+   * event loop then. `begin` says whether it has begun a session, and is not called if the peer has gone meanwhile.
    */
-  attach(arrival: Arrival, address: Uint8Array, begin: (generation: number | undefined) => void): void;
+  attach(arrival: Arrival, address: Uint8Array, begin: (generation: number | undefined) => boolean): void;
   /** The connection of a peer has ended. */
   gone(id: number): void;
-  /** The device has attached a tunnel that is newer than this session's, and takes its place if it is this node's own. */
+  /**
+   * The device has attached another tunnel than this session's since: a newer one, or an older one of a registry that was put back. While it attaches one
+   * here, that takes the session's place.
+   */
   isSuperseded(session: Session, endpoint: Endpoint): boolean;
 }
 
@@ -22,12 +25,12 @@ export interface AttachingParts {
   readonly admission: Pick<Admission, 'attach' | 'detached'>;
   /** False: there is no other node. */
   readonly several: boolean;
-  /** An attempt is over, whatever became of it. */
-  readonly done: (address: Uint8Array) => void;
+  /** An attempt is over without a session: whether the one before it may stay was not asked meanwhile. */
+  readonly inVain: (address: Uint8Array) => void;
   readonly failed: (arrival: Arrival, address: Uint8Array, error: unknown) => void;
 }
 
-export function attaching({ admission, several, done, failed }: AttachingParts): Attaching {
+export function attaching({ admission, several, inVain, failed }: AttachingParts): Attaching {
   /** The peers that wait. */
   const waiting = new Set<number>();
   /** How many peers of a device wait, by its address. */
@@ -42,21 +45,22 @@ export function attaching({ admission, several, done, failed }: AttachingParts):
   async function attachNow(
     arrival: Arrival,
     address: Uint8Array,
-    begin: (generation: number) => void,
+    begin: (generation: number) => boolean,
   ): Promise<void> {
     const name = toHex(address);
+    let begun = false;
     waiting.add(arrival.id);
     count(name, 1);
     try {
       const generation = await admission.attach(address);
-      if (waiting.has(arrival.id)) begin(generation);
+      if (waiting.has(arrival.id)) begun = begin(generation);
       else admission.detached(address, generation);
     } catch (error) {
       if (waiting.has(arrival.id)) failed(arrival, address, error);
     } finally {
       waiting.delete(arrival.id);
       count(name, -1);
-      done(address);
+      if (!begun) inVain(address);
     }
   }
 
@@ -69,7 +73,7 @@ export function attaching({ admission, several, done, failed }: AttachingParts):
     isSuperseded: ({ address, generation }, { attached }) =>
       generation !== undefined &&
       attached !== undefined &&
-      attached.generation > generation &&
+      attached.generation !== generation &&
       !devices.has(toHex(address)),
   };
 }

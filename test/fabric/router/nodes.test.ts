@@ -114,6 +114,17 @@ describe('a router of one of several nodes', () => {
     await router.close();
   });
 
+  test('cuts its tunnel of a device that its registry, which was put back, knows an older one of', async () => {
+    const { admission, router, device } = await node();
+    await admitted(router, device);
+    const peer = await admitted(router, device, OURS);
+    const { lookup } = admission;
+    admission.lookup = (address) => ({ ...lookup.call(admission, address)!, attached: { generation: 1 } });
+    admission.set(device, 'active');
+    expect(await peer.ending).toEqual({ how: 'orderly' });
+    await router.close();
+  });
+
   test('replaces its own tunnel by its newer one, which is how clones are found', async () => {
     const { admission, router, device, name } = await node();
     const older = await admitted(router, device);
