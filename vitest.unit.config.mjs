@@ -7,7 +7,7 @@ import { defineConfig } from 'vitest/config';
 const NEEDS_ADDON_OR_ROOT = [
   'test/native/**',
   'test/tunnel/**',
-  'test/console/{cas,confirm,elsewhere,jobs,owners,prefixes,roster,rules,story,wall}.test.ts',
+  'test/console/{cas,confirm,elsewhere,jobs,nodes,owners,prefixes,roster,rules,story,wall}.test.ts',
   'test/e2e/**',
   'test/swtpm/**',
   'test/tpm/!(structures).test.ts',

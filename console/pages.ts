@@ -86,6 +86,12 @@ export const PAGES: readonly PageEntry[] = [
     load: async () => (await import('./pages/audit.tsx')).Audit,
   },
   {
+    path: 'nodes',
+    name: 'Nodes',
+    needs: 'nodes.read',
+    load: async () => (await import('./nodes/nodes.tsx')).Nodes,
+  },
+  {
     path: 'people',
     name: 'People',
     needs: 'people.read',

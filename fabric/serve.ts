@@ -28,6 +28,7 @@ import './labels/label.ts';
 import { EVERYTHING } from './access/scope.ts';
 import { countHandshakes } from './metrics/handshakes.ts';
 import { metricsOf, openMetrics } from './metrics/serve.ts';
+import { keepNode, type NodeIdentity, type NodeKeeper } from './nodes/keep.ts';
 import { openRegistry } from './open-registry.ts';
 import { type Authority, certificateIn, loadAuthority, oldestRoot } from './pki/authority.ts';
 import { FILES, pathOf } from './pki/files.ts';
@@ -35,7 +36,7 @@ import { type AuthorityKeeper, openAuthority } from './pki/keeper.ts';
 import { eachRow } from './registry/pages.ts';
 import type { Registry } from './registry/registry.ts';
 import { keepSwept } from './registry/sweeping.ts';
-import { startRouter } from './router/router.ts';
+import { type Router, startRouter } from './router/router.ts';
 
 /** How soon a change by another process is noticed if its notification was lost. */
 const POLL_MS = 250;
@@ -44,6 +45,8 @@ const GRACE_MS = 5_000;
 
 export interface ServeOptions {
   readonly data: string;
+  /** Which of the fabrics on one registry this is; the only one unless given. */
+  readonly node?: NodeIdentity;
   readonly identity: ListenAddress;
   readonly tunnel: ListenAddress;
   /** Where certificates are issued (EST); nowhere unless given. */
@@ -132,6 +135,9 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     // From here on this is the only fabric on the folder.
     const keys = await openAuthority(data);
     const { authority } = keys;
+    const node =
+      options.node === undefined ? undefined : await keepNode(registry, options.node, { data, log });
+    started.push(() => node?.close());
     started.push(await registry.follow(POLL_MS));
     started.push(keepSwept(registry, onError));
 
@@ -162,10 +168,12 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       ...(tun === undefined ? {} : { tun }),
       ...(options.routerThreads === undefined ? {} : { threads: options.routerThreads }),
       ...(options.decommission === undefined ? {} : { decommission: options.decommission }),
+      several: node !== undefined,
       log,
     });
     parts.router = router;
     started.push(() => router.close());
+    if (node !== undefined) await carry(node, router, log);
 
     const counted = countHandshakes(registry);
     const identity = await startIdentity({
@@ -236,6 +244,16 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     await stop();
     throw error;
   }
+}
+
+/** The node says how many tunnels its router has, and whether they are to leave it. */
+async function carry(node: NodeKeeper, router: Router, log: Log): Promise<void> {
+  node.carries({ tunnels: () => router.sizes.agent + router.sizes.c, recall: router.recall });
+  let known = false;
+  await node.followDraining((draining) => {
+    if (draining || known) log('notice', draining ? 'this node drains' : 'this node does not drain any more');
+    known = true;
+  });
 }
 
 /** Devices that do not say which root they trust get a certificate of the oldest one that is in force. */

@@ -5,7 +5,7 @@ import { eventsAddress } from '../api/http.ts';
 import { me } from './session.ts';
 
 /** What the fabric tells of; `reset`: too much was missed, ask anew. */
-export const KINDS = ['device', 'group', 'network', 'handshake', 'audit', 'reset'] as const;
+export const KINDS = ['device', 'group', 'network', 'node', 'handshake', 'audit', 'reset'] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** Is what the pages show up to date? `since`: milliseconds since 1970, of the last change of that. */

@@ -30,6 +30,8 @@ export const PERMISSION_WORDS: Readonly<Record<Permission, string>> = {
   'keys.read': 'See the certificates and roots of the fabric',
   'keys.write': 'Replace the certificates and roots of the fabric',
   'owners.write': 'Add and close owners, and lend them prefixes',
+  'nodes.read': 'See the hosts that serve together',
+  'nodes.write': 'Have devices leave such a host, and forget one that is gone',
 };
 
 /** What a role is for. */

@@ -57,6 +57,8 @@ const ALARMS: Readonly<Record<AlarmKind, (of: string) => string>> = {
   'disk.full-soon': (of) => `the disk of ${of} is almost full`,
   'backup.old': () => 'the newest backup is old, or there is none',
   'places.old': (of) => `the database of places ${of} is old`,
+  'node.lost': (of) => `the node ${of} says nothing any more`,
+  'node.draining': (of) => `the node ${of} drains for long`,
   'audit.broken': () => 'the audit trail does not verify',
 };
 
@@ -212,6 +214,10 @@ const WORDS: Readonly<Record<string, Words>> = {
     `${who} lent ${field(detail, 'prefix')} to the owner ${named(detail, subject)}`,
   'owner.take-back': ({ who, subject, detail }) =>
     `${who} took ${field(detail, 'prefix')} back from the owner ${named(detail, subject)}`,
+  'node.join': ({ subject }) => `The node ${subject} joined for the first time`,
+  'node.drain': ({ who, subject }) => `${who} has devices leave the node ${subject}`,
+  'node.resume': ({ who, subject }) => `${who} lets devices stay at the node ${subject} again`,
+  'node.remove': ({ who, subject }) => `${who} removed the node ${subject}`,
   'person.invite': ({ who, detail }) =>
     `${who} invited somebody as ${field(detail, 'role')}${atOwner(detail)}`,
   'person.withdraw': ({ who, detail }) =>

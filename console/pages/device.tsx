@@ -7,7 +7,7 @@ import { may } from '../app/session.ts';
 import { count, rateWords, shortGid, whereWords } from '../app/words.ts';
 import { Presence, Standing } from '../parts/badge.tsx';
 import { Copyable } from '../parts/copy.tsx';
-import { GroupLink } from '../parts/link.tsx';
+import { GroupLink, NodeLink } from '../parts/link.tsx';
 import { Facts, Page, Section } from '../parts/page.tsx';
 import { ProblemBox, ProblemPage } from '../parts/problem.tsx';
 import { When } from '../parts/when.tsx';
@@ -44,6 +44,7 @@ export function DevicePage({ address }: { readonly address: string }) {
         rows={[
           ['Address', <Copyable key="a" text={data.address} />],
           ['Tunnel', <Presence key="p" device={data} long />],
+          ...(data.node === null ? [] : [['Node', <NodeLink key="o" name={data.node} />] as const]),
           [
             'Standing',
             <>

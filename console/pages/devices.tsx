@@ -7,7 +7,7 @@ import { may } from '../app/session.ts';
 import { placeWords } from '../app/words.ts';
 import { Presence, Standing } from '../parts/badge.tsx';
 import { Export } from '../parts/export.tsx';
-import { Filters } from '../parts/filters.tsx';
+import { type FilterChoice, Filters } from '../parts/filters.tsx';
 import { Address, DeviceLink, GroupLink } from '../parts/link.tsx';
 import { Page } from '../parts/page.tsx';
 import { Search } from '../parts/search.tsx';
@@ -86,7 +86,20 @@ const FILTERS = [
   },
 ] as const;
 
-const FIELDS = ['gid', 'network', 'kind', 'standing', 'tunnel', 'failure', 'roster', 'q'] as const;
+const FIELDS = ['gid', 'network', 'kind', 'standing', 'tunnel', 'failure', 'node', 'roster', 'q'] as const;
+
+/** All that a registry may have. */
+const MOST_NODES = 100;
+
+/** By node, if there are any, for whoever may see them. */
+function useNodeFilter(): readonly FilterChoice[] {
+  const { data } = useQuery('names of nodes', ['node'], async () =>
+    may('nodes.read') ? (await run('node-list', { limit: MOST_NODES })).rows : [],
+  );
+  if (data === undefined || data.length === 0) return [];
+  const names = data.map(({ name }) => [name, name] as const);
+  return [{ field: 'node', label: 'Node', choices: [['', 'all'], ...names] }];
+}
 
 /** All devices, or one of them. */
 export function Devices({ route }: { readonly route: Route }) {
@@ -105,6 +118,7 @@ function DeviceList({ route }: { readonly route: Route }) {
     run('device-list', { ...filter, after, limit: PAGE_ROWS }),
   );
   const filtered = Object.keys(filter).length > 0;
+  const byNode = useNodeFilter();
   const [asked, ask] = useState(false);
   const [done, setDone] = useState<string>();
   return (
@@ -129,7 +143,7 @@ function DeviceList({ route }: { readonly route: Route }) {
       )}
       <div class="bar">
         <Search route={route} label="Three characters of a name, a note, a batch or an address" />
-        <Filters route={route} filters={FILTERS} />
+        <Filters route={route} filters={[...FILTERS, ...byNode]} />
       </div>
       <ListTable
         caption="Devices"

@@ -26,6 +26,11 @@ export function Address({ address }: { readonly address: string }) {
   );
 }
 
+/** The node where a tunnel ends, as a link to the devices that have theirs there. */
+export function NodeLink({ name }: { readonly name: string }) {
+  return <a href={hrefOf(['devices'], { node: name })}>{name}</a>;
+}
+
 export function GroupLink({ gid, name }: { readonly gid: string; readonly name: string }) {
   return <a href={hrefOf(['batches', gid])}>{name}</a>;
 }

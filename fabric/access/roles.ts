@@ -28,6 +28,8 @@ export const PERMISSIONS = [
   'keys.read',
   'keys.write',
   'owners.write',
+  'nodes.read',
+  'nodes.write',
 ] as const;
 
 export type Permission = (typeof PERMISSIONS)[number];
@@ -54,8 +56,8 @@ const READS: readonly Permission[] = [
   'alarms.read',
 ];
 
-/** Whose keys they are, all owners depend on. */
-const HOST_ONLY: readonly Permission[] = ['keys.write', 'owners.write'];
+/** On these all owners depend: the fabric's keys, owners, and the hosts that serve. */
+const HOST_ONLY: readonly Permission[] = ['keys.write', 'owners.write', 'nodes.read', 'nodes.write'];
 
 const GRANTS: Readonly<Record<Role, readonly Permission[]>> = {
   host: PERMISSIONS,

@@ -3,6 +3,8 @@ import { toHex } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { HOST } from '../access/scope.ts';
 import type { AlarmKind, Alarms, Finding } from '../registry/alarms.ts';
+import { DRAINING_LONG_MS, type Node, type NodesReader } from '../registry/nodes.ts';
+import { eachRow } from '../registry/pages.ts';
 import type { Handshake } from '../registry/records.ts';
 import type { OwnedReader, Registry } from '../registry/registry.ts';
 import { failing } from './failing.ts';
@@ -18,6 +20,7 @@ export interface AlarmCheck {
 /** What the checks ask of the fabric. */
 export interface CheckSources {
   readonly registry: Pick<Registry, 'missing' | 'verifyAuditPart'> &
+    Pick<NodesReader, 'nodes'> &
     Pick<OwnedReader, 'census' | 'group' | 'groupNumbers' | 'handshakes' | 'networks'> &
     Pick<
       Alarms,
@@ -163,11 +166,29 @@ export function alarmChecks({
       find: async () => places().flatMap((each) => placesOld(each, placesOldDays, now())),
     },
     {
+      kinds: ['node.lost', 'node.draining'],
+      everyMs: 10_000,
+      async find() {
+        const found: Finding[] = [];
+        for await (const node of eachRow(registry.nodes)) found.push(...nodeAmiss(node, now()));
+        return found;
+      },
+    },
+    {
       kinds: ['audit.broken'],
       everyMs: 10_000,
       find: trailCheck(registry, now),
     },
   ];
+}
+
+/** A node is lost, or devices do not leave one that they are to leave. */
+export function nodeAmiss({ name, state, seen, draining, tunnels }: Node, now: number): readonly Finding[] {
+  const about = { owner: HOST, subject: name };
+  if (state === 'lost')
+    return [{ kind: 'node.lost', ...about, detail: { seen: new Date(seen).toISOString(), tunnels } }];
+  if (state !== 'draining' || draining === undefined || now - draining < DRAINING_LONG_MS) return [];
+  return [{ kind: 'node.draining', ...about, detail: { since: new Date(draining).toISOString(), tunnels } }];
 }
 
 /** The newest backup is older than a week, or none was made in the first days of the oldest network. */

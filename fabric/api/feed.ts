@@ -14,6 +14,7 @@ const PERMISSIONS: Readonly<Record<NewsEvent['name'], Permission>> = {
   device: 'devices.read',
   group: 'groups.read',
   network: 'networks.read',
+  node: 'nodes.read',
   handshake: 'handshakes.read',
   audit: 'audit.read',
 };

@@ -41,6 +41,8 @@ const STATUS: Readonly<Record<string, number>> = {
   'compat.unsupported': 501,
   'fabric.address-taken': 409,
   'jobs.unknown': 404,
+  'node.unknown': 404,
+  'node.serving': 409,
   'jobs.too-many': 429,
   'request.precondition-failed': 412,
   'request.key-reused': 422,

@@ -12,6 +12,7 @@ import { groupCommands } from './group.ts';
 import { init } from './init.ts';
 import { netcheckCommand } from './netcheck.ts';
 import { networkCommands } from './network.ts';
+import { nodeCommands } from './node.ts';
 import { ownerCommands } from './owner.ts';
 import { consoleInvite, personCommands } from './person.ts';
 import { pkiCommands } from './pki/cas.ts';
@@ -55,4 +56,5 @@ export const commands: readonly Command[] = [
   consoleInvite,
   ...personCommands,
   ...ownerCommands,
+  ...nodeCommands,
 ];

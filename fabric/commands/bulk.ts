@@ -28,6 +28,7 @@ const BULK_FILTERS: readonly Option[] = [
   { name: 'tunnel', value: 'WORD', help: 'open, ended, never or offline (ended or never)' },
   { name: 'offline', help: 'without a tunnel: the same as --tunnel offline' },
   { name: 'failure', value: 'CODE', help: 'whose last failure was this one; any: whichever' },
+  { name: 'node', value: 'NODE', help: 'with its tunnel at a node, by its name' },
   { name: 'off-roster', help: 'of a group with a roster, and not on it' },
 ];
 
@@ -53,6 +54,7 @@ const narrowedForBulk = (invocation: Invocation): BulkFilterInput => ({
   standing: invocation.option('standing') as DeviceFilterInput['standing'],
   tunnel: tunnelOf(invocation),
   failure: invocation.option('failure'),
+  node: invocation.option('node'),
   roster: invocation.flag('off-roster') ? 'outside' : undefined,
 });
 

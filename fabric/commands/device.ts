@@ -109,6 +109,7 @@ function deviceText(device: DeviceDetails): string {
     ...(device.note === null ? [] : [`Note      ${device.note}`]),
     `Standing  ${device.standing}${device.movedTo === undefined ? '' : `; its former chip has ${device.movedTo} now`}`,
     `Tunnel    ${tunnelText(device)}`,
+    ...(device.node === null ? [] : [`Node      ${device.node}`]),
     ...limitLines(device.limits),
     ...(device.city === null ? [] : [`Place     ${cityText(device.city)}`]),
     `Agent     ${agent === null ? 'has reported nothing' : agentText(agent)}`,

@@ -33,7 +33,8 @@ export const serveCommand: Command = {
   ],
   async run(invocation) {
     const config = await readConfig(invocation, OVERRIDES);
-    const { identity, tunnel, est, host, dns, places, geo, hooks, metrics, console: ofConsole } = config;
+    const { identity, node, tunnel, est, host, dns, places, geo, hooks, metrics } = config;
+    const { console: ofConsole } = config;
     const { serve } = await import('../serve.ts');
     const tun = host.tun === 'none' ? undefined : host.tun;
     const log = stderrLog();
@@ -43,6 +44,9 @@ export const serveCommand: Command = {
       data: invocation.required('data'),
       identity: identity.listen,
       tunnel: tunnel.listen,
+      ...(node.name !== '' && {
+        node: { name: node.name, ...(node.address !== '' && { address: node.address }) },
+      }),
       ...(est.listen !== undefined && { est: est.listen }),
       tun,
       hostServices: host.services,

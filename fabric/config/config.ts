@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { choice, type Key, list, text, whole, yesNo } from '../../cli/config/key-types.ts';
 import { loopback } from '../../cli/config/loopback.ts';
 import { isRefusal, type Refusal, refuse } from '../../cli/config/refusal.ts';
@@ -6,6 +7,7 @@ import { formatListen, type ListenAddress, parseListen } from '../../os/net/list
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { OWNER_ROLES } from '../access/roles.ts';
 import { formatServices, type HostServices, NO_SERVICES, parseServices } from '../host/services.ts';
+import { isNodeName } from '../registry/nodes.ts';
 import { isLoopback, issuerOf, originOf } from './origin.ts';
 
 /** The configuration of a fabric and of its console: one table from which the checks, `check-config`, the man page and docs/fabric-config.md follow. */
@@ -100,6 +102,25 @@ export const SCHEMA = {
       default: '0',
       doc: 'How many devices may be connected to provision at the same time; 0: what the system allows, up to 16384.',
     }),
+  },
+  node: {
+    name: text(
+      {
+        default: '""',
+        doc: 'Name of this host among several that serve one registry together, such as `"a"` (nodes.md); empty: it serves alone.',
+      },
+      (value) =>
+        value === '' || isNodeName(value)
+          ? undefined
+          : '1 to 63 lower-case letters, digits and hyphens, none of them a hyphen at an end',
+    ),
+    address: text(
+      {
+        default: '""',
+        doc: 'Where the other hosts reach this one, an address such as `"2001:db8::1"`; empty: it is not said.',
+      },
+      (value) => (value === '' || isIP(value) !== 0 ? undefined : 'an IPv6 or IPv4 address, or empty text'),
+    ),
   },
   tunnel: {
     listen: listening({ default: '"[::]:443"', doc: 'Where tunnels end (TLS).' }),

@@ -84,6 +84,14 @@ export function alarmText({ kind, subject, detail }: Finding): {
       `The database of places ${subject} (${of('source')}) was made ${of('made')}.`,
       'Put a newer one in its place, then systemctl reload enf-fabric; the one of the program comes with newer versions. Addresses change hands, and places are wrong by and by.',
     ],
+    'node.lost': [
+      `The node ${subject} was last heard ${of('seen')}, with ${counted(number('tunnels'), 'tunnel')}.`,
+      `Look at its host, and whether it reaches the registry. Its devices come back at other nodes by themselves. If it is gone for good: enf-fabric node remove ${subject}.`,
+    ],
+    'node.draining': [
+      `The node ${subject} drains since ${of('since')}, and ${counted(number('tunnels'), 'device is', 'devices are')} still there.`,
+      `Upgrade or stop its host, or let devices stay: enf-fabric node resume ${subject}.`,
+    ],
     'audit.broken': [
       `The audit trail does not verify: ${of('message')}.`,
       'Something else than the fabric has changed the registry: keep a copy of it, and compare it with a backup (enf-fabric audit says which entry).',

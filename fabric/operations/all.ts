@@ -28,6 +28,7 @@ import {
   setResidentOnly,
   setZone,
 } from './networks.ts';
+import { drainNode, listNodes, removeNode, resumeNode, showNode } from './nodes.ts';
 import { handshakeCountries, handshakeHours, handshakePlaces, overview } from './overview.ts';
 import {
   addOwner,
@@ -161,6 +162,11 @@ const ALL = {
   'owner-lend': lendPrefix,
   'owner-take-back': takeBackPrefix,
   'owner-member': setMember,
+  'node-list': listNodes,
+  'node-show': showNode,
+  'node-drain': drainNode,
+  'node-resume': resumeNode,
+  'node-remove': removeNode,
   'pki-list': listAnchors,
   'pki-preview': previewAnchor,
   'pki-add': addAnchor,

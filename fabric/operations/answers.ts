@@ -37,6 +37,7 @@ import {
 } from './views/handshakes.ts';
 import { JobsView } from './views/jobs.ts';
 import { LimitView } from './views/limits.ts';
+import { DrainingView, NodeView, RemovedNodeView } from './views/nodes.ts';
 import { CountriesView, HoursView, OverviewView, PlacesView } from './views/overview.ts';
 import {
   InviteView,
@@ -157,6 +158,11 @@ export const ANSWERS = {
   'owner-lend': OwnerView,
   'owner-take-back': OwnerView,
   'owner-member': PersonRoleView,
+  'node-list': pageOf(NodeView),
+  'node-show': NodeView,
+  'node-drain': changedTo(DrainingView),
+  'node-resume': changedTo(DrainingView),
+  'node-remove': RemovedNodeView,
   'pki-list': AnchorsView,
   'pki-preview': AnchorPreview,
   'pki-add': changedTo(AnchorView),

@@ -30,8 +30,8 @@ export const countDevices = operation<
   BulkFilterInput & { change?: StandingChange | undefined },
   CountView,
   ReadContext
->('device-count', { ...BULK_FILTER, change: optional(CHANGE) }, async ({ registry }, { change, ...input }) =>
-  count(registry, await deviceFilter(registry, input), change, COUNTED),
+>('device-count', { ...BULK_FILTER, change: optional(CHANGE) }, async (context, { change, ...input }) =>
+  count(context.registry, await deviceFilter(context, input), change, COUNTED),
 );
 
 /**
@@ -51,7 +51,7 @@ export const changeDevices = operation<
     const given = Object.values(narrowed).filter((each) => each !== undefined);
     if (given.length === 0)
       throw badInput('the filter', 'is empty: name a group, a network, a standing or the like');
-    const filter = await deviceFilter(registry, narrowed);
+    const filter = await deviceFilter(context, narrowed);
     const ready = async (): Promise<void> => {
       await requireSameOwners(context);
       if (expected === undefined) return;

@@ -22,6 +22,7 @@ import {
   operation,
   type Presence,
   type ReadContext,
+  wholeOf,
 } from './contract/operation.ts';
 import { partOf, searchFor } from './search.ts';
 import { rateView } from './traffic/limits.ts';
@@ -39,6 +40,8 @@ export interface DeviceFilterInput {
   readonly tunnel?: 'open' | 'ended' | 'never' | 'offline' | undefined;
   /** The code of the last failure that the device has reported; `any`: whichever. */
   readonly failure?: string | undefined;
+  /** The name of the node where its tunnel ends; for whoever sees all owners. */
+  readonly node?: string | undefined;
   /** `outside`: of a group with a roster in force, on which it is not. */
   readonly roster?: 'outside' | undefined;
   /** See `searchFor`. */
@@ -53,15 +56,20 @@ export const DEVICE_FILTER = {
   standing: optional(oneOf(...STANDINGS)),
   tunnel: optional(oneOf('open', 'ended', 'never', 'offline')),
   failure: optional(text(64)),
+  node: optional(text(63)),
   roster: optional(oneOf('outside')),
   q: optional(text(64)),
 };
 
-/** The filter as the registry takes it. @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `fabric.unknown-network`, `fabric.bad-network` */
+/**
+ * The filter as the registry takes it.
+ * @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `fabric.unknown-network`, `fabric.bad-network`, `node.unknown`, `access.not-whole`
+ */
 export async function deviceFilter(
-  registry: OwnedReader,
-  { gid, network, kind, standing, tunnel, failure, roster, q }: DeviceFilterInput,
+  context: Pick<ReadContext, 'registry' | 'whole'>,
+  { gid, network, kind, standing, tunnel, failure, node, roster, q }: DeviceFilterInput,
 ): Promise<DeviceFilter> {
+  const { registry } = context;
   return {
     ...(gid !== undefined && { gid: (await registry.group(gid)).gid }),
     ...(network !== undefined && { network: await registry.network(network) }),
@@ -69,20 +77,21 @@ export async function deviceFilter(
     ...(standing !== undefined && { standing }),
     ...(tunnel !== undefined && { tunnel }),
     ...(failure !== undefined && { failure }),
+    ...(node !== undefined && { node: (await wholeOf(context).node(node)).name }),
     ...(roster !== undefined && { roster }),
     ...(q !== undefined && { search: { ...searchFor(q), ...partOf(q) } }),
   };
 }
 
 /**
- * A page of devices, oldest first: all, or those of a group, a network, with a standing, with a tunnel, or that a search finds.
- * @throws Failure `fabric.unknown-group`, `fabric.ambiguous-group`, `fabric.unknown-network`, `fabric.bad-network`
+ * A page of devices, oldest first: all, or those of a group, a network, with a standing, with a tunnel, at a node, or that a search finds.
+ * @throws Failure as `deviceFilter`
  */
 export const listDevices = filteredList<Device, DeviceView, DeviceFilterInput>(
   'device-list',
   DEVICE_FILTER,
-  async (registry, page, filter) => registry.devices(page, await deviceFilter(registry, filter)),
-  async ({ running }, devices) => {
+  async (registry, page, filter, context) => registry.devices(page, await deviceFilter(context, filter)),
+  async ({ running, whole }, devices) => {
     const presence = await running.presence(devices.map(({ address }) => address));
     // Devices of a group share their network.
     const networks = new Map<Prefix, string>();
@@ -91,7 +100,7 @@ export const listDevices = filteredList<Device, DeviceView, DeviceFilterInput>(
       networks.set(network, known);
       return known;
     };
-    return (device) => deviceView(device, presence, networkOf(device.network));
+    return (device) => deviceView(device, presence, networkOf(device.network), whole !== undefined);
   },
 );
 
@@ -99,8 +108,9 @@ export const listDevices = filteredList<Device, DeviceView, DeviceFilterInput>(
 export const showDevice = operation<{ address: string }, DeviceDetails, ReadContext>(
   'device-show',
   { address: DEVICE },
-  async ({ registry, running }, input) => {
+  async ({ registry, running, whole }, input) => {
     const device = await registry.device(await addressOf(registry, input.address));
+    const presence = await running.presence([device.address]);
     const handshakes = await registry.handshakes({ limit: HISTORY }, { device });
     const counts = await registry.handshakeCounts(device);
     const clones = await registry.clonesOf(device.address);
@@ -108,7 +118,7 @@ export const showDevice = operation<{ address: string }, DeviceDetails, ReadCont
     const rates = ratesOf(await registry.rateLimitsFor(device), device);
     const countryOf = await countries();
     return {
-      ...deviceView(device, await running.presence([device.address]), formatPrefix(device.network)),
+      ...deviceView(device, presence, formatPrefix(device.network), whole !== undefined),
       ...(device.movedTo !== undefined && { movedTo: formatIpv6(device.movedTo) }),
       serial: listed?.serial ?? null,
       box: listed?.box ?? null,
@@ -190,15 +200,23 @@ export const nameDevice = operation<
   },
 );
 
-function deviceView(device: Device, presence: Presence | undefined, network: string): DeviceView {
+/** `everything`: of whom nothing is hidden; which nodes there are is nothing of an owner's. */
+function deviceView(
+  device: Device,
+  presence: Presence | undefined,
+  network: string,
+  everything: boolean,
+): DeviceView {
   const { handshake, tunnel, agent } = device;
+  const node = device.attached?.node ?? null;
   const contact = presence?.(device.address);
   const silentSince = contact?.silentSince;
   return {
     address: formatIpv6(device.address),
     name: device.name ?? null,
     standing: standingOf(device),
-    online: contact?.online ?? null,
+    // What another node carries this one knows from the registry.
+    online: contact === undefined ? null : contact.online || node !== null,
     ...(silentSince !== undefined && { silentSince: isoTime(silentSince) }),
     group: device.groupName,
     gid: hex(device.gid),
@@ -212,6 +230,7 @@ function deviceView(device: Device, presence: Presence | undefined, network: str
     lastHandshake: { at: isoTime(handshake.at), from: handshake.from },
     country: device.country ?? null,
     lastTunnel: tunnel === undefined ? null : tunnelView(tunnel),
+    node: everything ? node : null,
     agent: agent === undefined ? null : agentView(agent),
   };
 }

@@ -73,6 +73,7 @@ function changeEvent({ owner, ...change }: OwnedNews<Change>): NewsEvent {
   if (change.kind === 'device')
     return { name: 'device', owner, data: { address: formatIpv6(change.address) } };
   if (change.kind === 'group') return { name: 'group', owner, data: { gid: toHex(change.gid) } };
+  if (change.kind === 'node') return { name: 'node', owner, data: { name: change.name } };
   return { name: 'network', owner, data: { prefix: formatPrefix(change.prefix) } };
 }
 

@@ -7,6 +7,14 @@ export const STANDINGS = ['active', 'suspended', 'evicted', 'banned', 'retired']
 
 export type Standing = (typeof STANDINGS)[number];
 
+/** Which tunnel of a device is the newest one, among those that were begun at any node. */
+export interface Attached {
+  /** Grows by one with each tunnel, from 1 on. */
+  readonly generation: number;
+  /** The name of the node where it ends; absent: it is over. */
+  readonly node?: string;
+}
+
 /** A device as the router needs it. */
 export interface Endpoint {
   /** 16 bytes. */
@@ -26,6 +34,8 @@ export interface Endpoint {
    * no device of its network ever had one.
    */
   readonly delegated?: Prefix | 'awaited' | 'none';
+  /** Absent: no node has attached it ever, as in a fabric whose nodes have no names. */
+  readonly attached?: Attached;
 }
 
 /** A device that is shut out asks again after so many seconds, so that it is back within a minute when it is readmitted. */
@@ -58,10 +68,19 @@ export interface Admission extends PkiAdmission {
   onChange(ofDevice: Listener<Uint8Array>, ofGroup?: Listener<Uint8Array>): () => void;
   /** Gives a device the prefix that is granted to it, if it has none yet. @throws Failure `fabric.pool-full` */
   delegate(address: Uint8Array): Promise<void>;
-  /** A tunnel of the device began; `from` is the outer address and port. */
-  connected(address: Uint8Array, from: string): void;
+  /**
+   * Makes a tunnel of the device (16 bytes), which begins at this node, its newest one; resolves to its generation. Tunnels with smaller ones are to be
+   * cut, wherever they end: the device has changed, so that all nodes hear of it. Only after `Nodes.join`. @throws Failure `fabric.unknown-device`
+   */
+  attach(address: Uint8Array): Promise<number>;
+  /** A tunnel of the device began; `from` is the outer address and port; `generation`: what `attach` said, if it was asked. */
+  connected(address: Uint8Array, from: string, generation?: number): void;
   /** That tunnel ended, also when a newer one of the same device follows at once. */
-  disconnected(address: Uint8Array): void;
+  disconnected(address: Uint8Array, generation?: number): void;
+  /** A tunnel that was attached will not begin: its peer has gone. */
+  detached(address: Uint8Array, generation: number): void;
+  /** A tunnel is there still, though others had to take this node for lost; `since`: milliseconds since 1970. */
+  carried(address: Uint8Array, from: string, since: number, generation: number): void;
   /** A report that the device has sent over its tunnel. */
   reported(address: Uint8Array, report: Report): void;
   /** The device itself leaves for good, as it has said over its tunnel: it is retired once this resolves. */

@@ -38,6 +38,10 @@ export const ALARM_KINDS = [
   'backup.old',
   /** A database of places was made long ago. Subject: its file. */
   'places.old',
+  /** A node has said nothing for a while. Subject: its name. */
+  'node.lost',
+  /** A node drains for long. Subject: its name. */
+  'node.draining',
   /** The audit trail does not verify. Subject: "audit". */
   'audit.broken',
 ] as const;

@@ -1,7 +1,7 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { formatPrefix, isInUnicast, type Prefix, parsePrefix } from '../../protocol/ipv6.ts';
-import type { Standing } from './admission.ts';
+import type { Attached, Standing } from './admission.ts';
 
 /** A /64 from which devices get their addresses. */
 export interface Network {
@@ -107,6 +107,8 @@ export interface Device {
   readonly city?: City;
   /** The newest tunnel; `ended` is absent while it lasts. */
   readonly tunnel?: { readonly at: number; readonly from: string; readonly ended?: number };
+  /** Of a fabric whose nodes have names. The name is the host's: no owner among several is to see it. */
+  readonly attached?: Attached;
   /** What its agent has reported, and when; C clients report nothing. */
   readonly agent?: AgentReport;
 }
@@ -186,6 +188,8 @@ export interface DeviceFilter {
   readonly tunnel?: 'open' | 'ended' | 'never' | 'offline';
   /** The code of the last failure that it has reported; `any`: whichever. */
   readonly failure?: string;
+  /** The name of the node where its tunnel ends. */
+  readonly node?: string;
   /** Of a group with a roster in force, on which it is not. */
   readonly roster?: 'outside';
   readonly search?: DeviceSearch;
@@ -294,7 +298,8 @@ export interface Act {
 export type Change =
   | { readonly kind: 'device'; readonly address: Uint8Array }
   | { readonly kind: 'group'; readonly gid: Uint8Array }
-  | { readonly kind: 'network'; readonly prefix: Prefix };
+  | { readonly kind: 'network'; readonly prefix: Prefix }
+  | { readonly kind: 'node'; readonly name: string };
 
 /** A device's standing together with its group's. */
 export function standingOf(device: Device): Standing {

@@ -8,6 +8,7 @@ import type { Credentials } from './credentials.ts';
 import type { DelegationReader, OwnDelegations } from './delegations.ts';
 import type { Issuing, IssuingReader, OwnIssuing } from './issuing.ts';
 import type { News } from './news.ts';
+import type { Nodes, NodesReader } from './nodes.ts';
 import type { Lent, Owners, OwnersReader } from './owners.ts';
 import type { Page, PageRequest } from './pages.ts';
 import type { OwnPeople, People, PeopleReader } from './people.ts';
@@ -45,7 +46,7 @@ import type { OwnTokens, TokenReader, Tokens } from './tokens.ts';
  * A registry, to be read by whoever has a scope. Nothing of an owner can be read without: what is not in it is as if it were not there, in lists,
  * numbers, searches and refusals alike.
  */
-export interface RegistryReader extends OwnersReader {
+export interface RegistryReader extends OwnersReader, NodesReader {
   of(scope: Scope): OwnedReader;
   /** Recomputes the whole trail, page by page. @throws Failure `audit.broken` */
   verifyAudit(expected?: AuditHead): Promise<{ readonly entries: number; readonly head: Uint8Array }>;
@@ -229,6 +230,7 @@ export interface Registry
     People,
     Credentials,
     News,
+    Nodes,
     Alarms,
     PkiLists,
     PrivacyKeeper,
@@ -271,8 +273,8 @@ export interface Registry
   /** Reads the changes that other processes made and passes them to the subscribers; resolves when these have acted on them. */
   catchUp(): Promise<void>;
   /**
-   * For the one process that serves: ends the tunnels that a crash has left recorded as up (if they are many, most of them
-   * later), calls `catchUp` every `periodMs`, in case a notification is lost, and removes changes that it has read. Returns a function that
+   * For the one process that serves, or each node of several: ends the tunnels that a crash has left recorded as up (if they are many, most of them
+   * later; once it has joined those of this node alone), calls `catchUp` every `periodMs`, in case a notification is lost, and removes changes that it has read. Returns a function that
    * stops that.
    */
   follow(periodMs: number): Promise<() => void>;

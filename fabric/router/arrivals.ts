@@ -8,11 +8,12 @@ import { isFailure } from '../../protocol/failure.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
 import type { Verdict } from '../../protocol/tunnel/verdict.ts';
 import type { RouterThreads } from '../../tunnel/router.ts';
-import type { Endpoint } from '../registry/admission.ts';
-import { type PkiAdmission, VOUCHED_KEY } from '../registry/pki.ts';
+import type { Admission, Endpoint } from '../registry/admission.ts';
+import { VOUCHED_KEY } from '../registry/pki.ts';
+import { attaching } from './attaching.ts';
 import { authorize, type Questions, REGISTRY_DOWN, verdictOn, verdictOnVouched } from './authorize.ts';
 import { invitations } from './invitations.ts';
-import { type Arrival, fromOf, hostOf } from './session.ts';
+import { type Arrival, fromOf, hostOf, type Session, type VouchedSession } from './session.ts';
 import { disconnect, type SessionTable } from './sessions.ts';
 import { certificateJudge } from './vouched.ts';
 
@@ -26,6 +27,8 @@ export interface Arrivals {
   gone(id: number): void;
   /** CAs have changed: whether there are any, or what is known of one. */
   casChanged(): void;
+  /** Another tunnel of its device is newer, perhaps at another node: the session is to be cut. */
+  isSuperseded(session: Session, endpoint: Endpoint): boolean;
   /** How many connections were refused because their device came too often. */
   readonly tooOften: number;
   /** Writes to the log what was only counted. */
@@ -34,11 +37,15 @@ export interface Arrivals {
 
 export interface ArrivalParts {
   readonly questions: Questions;
-  readonly admission: PkiAdmission;
+  readonly admission: Admission;
   readonly threads: RouterThreads;
   readonly sessions: SessionTable;
   /** How often a device may connect. */
   readonly rate: Rate;
+  /** Other nodes may serve the same registry. */
+  readonly several: boolean;
+  /** Looks once more at the session that a device has here. */
+  readonly review: (address: Uint8Array) => void;
   readonly log: Log;
 }
 
@@ -48,6 +55,8 @@ export function receiveArrivals({
   threads,
   sessions,
   rate,
+  several,
+  review,
   log,
 }: ArrivalParts): Arrivals {
   const connections = tokenBuckets(rate);
@@ -80,6 +89,52 @@ export function receiveArrivals({
     disconnect(threads, arrival.peer, verdict);
   }
 
+  const logFailed = repeatedLine(log, 'error', { subjects: 1 });
+  const attach = attaching({
+    ...{ admission, several, inVain: review },
+    failed(arrival, address, error) {
+      logFailed('', `device ${formatIpv6(address)} cannot be attached: ${(error as Error).message}`);
+      refuse(arrival, REGISTRY_DOWN, address);
+    },
+  });
+
+  /** Whether a device that was authorized may begin a session, as the registry is now. */
+  const verdictNow = (
+    endpoint: ReturnType<Questions['lookup']>,
+    key: Uint8Array,
+    vouched: VouchedSession | undefined,
+  ): Verdict | undefined =>
+    vouched === undefined
+      ? verdictOn(endpoint, key, questions.absence)
+      : verdictOnVouched(questions, endpoint, vouched);
+
+  /** Begins the session of a device that was authorized, once its tunnel is the newest of all nodes. */
+  function begin(arrival: Arrival, known: Endpoint, key: Uint8Array, vouched?: VouchedSession): void {
+    const { address } = known;
+    const by = vouched === undefined ? {} : { vouched };
+    attach.attach(arrival, address, (generation) => {
+      if (generation === undefined) {
+        sessions.admit(arrival, known, key, by);
+        return true;
+      }
+      // The registry may have changed while the tunnel was attached.
+      const endpoint = questions.lookup(address);
+      const verdict = verdictNow(endpoint, key, vouched);
+      if (verdict !== undefined) {
+        refuse(arrival, verdict, address);
+        admission.detached(address, generation);
+        return false;
+      }
+      const { attached } = endpoint as Endpoint;
+      if (attached !== undefined && attached.generation !== generation) {
+        disconnect(threads, arrival.peer, undefined, true);
+        return false;
+      }
+      sessions.admit(arrival, endpoint as Endpoint, key, { ...by, generation });
+      return true;
+    });
+  }
+
   /** A certificate of a CA: whoever has it is admitted in another turn of the event loop. */
   async function judgeCertificate(arrival: Arrival, facts: CertificateFacts): Promise<void> {
     const decision = await judge.judge(arrival, facts);
@@ -97,7 +152,7 @@ export function receiveArrivals({
       ? verdictOnVouched(questions, endpoint, vouched)
       : verdictOn(endpoint, VOUCHED_KEY, questions.absence);
     if (verdict !== undefined) refuse(arrival, verdict, device.address);
-    else sessions.admit(arrival, endpoint as Endpoint, VOUCHED_KEY, vouched);
+    else begin(arrival, endpoint as Endpoint, VOUCHED_KEY, vouched);
   }
 
   return {
@@ -114,12 +169,16 @@ export function receiveArrivals({
       const decision = authorize(questions, arrival);
       if ('endpoint' in decision) {
         const { endpoint, provenKey } = decision;
-        if (!comesTooOften(arrival, endpoint.address)) sessions.admit(arrival, endpoint, provenKey);
+        if (!comesTooOften(arrival, endpoint.address)) begin(arrival, endpoint, provenKey);
         return;
       }
       refuse(arrival, decision.verdict, decision.address);
     },
-    gone: judge.gone,
+    gone(id) {
+      judge.gone(id);
+      attach.gone(id);
+    },
+    isSuperseded: attach.isSuperseded,
     casChanged() {
       judge.forget();
       const found = questions.hasAnchors();
@@ -132,6 +191,7 @@ export function receiveArrivals({
     close() {
       logRefused.close();
       logTooOften.close();
+      logFailed.close();
     },
   };
 }

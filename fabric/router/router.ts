@@ -86,6 +86,8 @@ export interface RouterOptions {
   readonly admission: Admission;
   /** False: no device may retire itself. */
   readonly decommission?: boolean;
+  /** Other nodes may serve the same registry: devices are attached (`Admission.attach`), and have one tunnel among all nodes. */
+  readonly several?: boolean;
   /** The fabric's networks: what is in none of them is no device's. Undefined: any address may be a device's. */
   readonly networks?: NetworkSource;
   /** Who reaches whom in those networks, and into them; without it everything passes within a network, and nothing between two. */
@@ -161,6 +163,8 @@ export interface Router {
    * @throws Failure `router.not-confirmed`, `router.rules-unread`, `router.limits-unread`
    */
   settled(): Promise<void>;
+  /** Looks at every session once more, and tells the registry which are there still: this node was taken for lost. */
+  recall(): Promise<void>;
   /** Closes every session in order, resets those whose peer does not close, and returns when nothing is open any more. */
   close(): Promise<void>;
 }
@@ -248,10 +252,14 @@ function start(options: RouterOptions, numbered: Numbered): Router {
   };
   const sessions: SessionTable = sessionTable(threads, admission, numbered, roots, leave, log);
   const rate = { burst: limits.connectionBurst, periodMs: limits.connectionPeriodMs };
-  const arrivals: Arrivals = receiveArrivals({ questions, admission, threads, sessions, rate, log });
+  const arrivals: Arrivals = receiveArrivals({
+    ...{ questions, admission, threads, sessions, rate, log },
+    several: options.several ?? false,
+    review: (address) => review(sessions.find(address)),
+  });
   arrivals.casChanged();
 
-  /** Cuts a session whose device is no longer admitted. */
+  /** Cuts a session whose device is no longer admitted, or has gone to another node. */
   const review = (session: Session | undefined): void => {
     if (session === undefined) return;
     const { address, provenKey, vouched } = session;
@@ -261,17 +269,28 @@ function start(options: RouterOptions, numbered: Numbered): Router {
         ? verdictOn(endpoint, provenKey, questions.absence)
         : verdictOnVouched(questions, endpoint, vouched);
     if (verdict !== undefined) sessions.cut(session, verdict, `the registry says ${verdict.kind}`);
+    else if (arrivals.isSuperseded(session, endpoint as Endpoint))
+      sessions.cut(session, undefined, 'it has a newer connection at another node');
     // Without a verdict the registry has answered, and there is the device.
     else sessions.update(session, endpoint as Endpoint);
   };
+  /** Looks at the sessions that these devices have by then, some in a turn of the event loop. */
+  const reviewAll = async (
+    former: readonly Session[],
+    kept: (session: Session) => void = () => {},
+  ): Promise<void> => {
+    for (let first = 0; first < former.length && !closing; first += REVIEWED_AT_ONCE) {
+      await ownTurn();
+      for (const { address } of former.slice(first, first + REVIEWED_AT_ONCE)) {
+        review(sessions.find(address));
+        const session = sessions.find(address);
+        if (session !== undefined) kept(session);
+      }
+    }
+  };
   const reviewGroup = async (gid: Uint8Array): Promise<void> => {
     arrivals.casChanged();
-    const members = sessions.ofGroup(gid);
-    for (let first = 0; first < members.length && !closing; first += REVIEWED_AT_ONCE) {
-      await ownTurn();
-      for (const { address } of members.slice(first, first + REVIEWED_AT_ONCE))
-        review(sessions.find(address));
-    }
+    await reviewAll(sessions.ofGroup(gid));
   };
   const unsubscribe = admission.onChange((address) => {
     threads.forget(address);
@@ -324,6 +343,10 @@ function start(options: RouterOptions, numbered: Numbered): Router {
     get pendingHandshakes() {
       return threads.pending;
     },
+    recall: () =>
+      reviewAll([...sessions.all()], ({ address, from, sinceMs, generation }) => {
+        if (generation !== undefined) admission.carried(address, from, sinceMs, generation);
+      }),
     async settled() {
       await rules.settled();
       await rates.settled();

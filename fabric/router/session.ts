@@ -37,14 +37,19 @@ export interface Session {
   readonly understandsVerdicts: boolean;
   /** By what its CA vouches for it; absent: it has a TPM. */
   readonly vouched?: VouchedSession;
+  /** Which tunnel of the device it is among those at all nodes; absent: there is no other node. */
+  readonly generation?: number;
 }
+
+/** How a session was admitted, beside the key that was proven. */
+export type Admitted = Pick<Session, 'vouched' | 'generation'>;
 
 /** The session of a device that was authorized. */
 export function sessionOf(
   arrival: Arrival,
   endpoint: Endpoint,
   provenKey: Uint8Array,
-  vouched?: VouchedSession,
+  admitted: Admitted = {},
 ): Session {
   const { id, peer, wire, tls } = arrival;
   const { address, gid } = endpoint;
@@ -60,7 +65,7 @@ export function sessionOf(
     sinceMs: Date.now(),
     tls,
     understandsVerdicts: wire > 0,
-    ...(vouched !== undefined && { vouched }),
+    ...admitted,
   };
 }
 

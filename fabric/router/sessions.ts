@@ -16,13 +16,13 @@ import type { NetworkTable } from './networks.ts';
 import { orderedKeys } from './ordered.ts';
 import type { RootDistribution } from './roots.ts';
 import type { GroupTable } from './rules.ts';
-import { type Arrival, type Session, sessionOf, type VouchedSession } from './session.ts';
+import { type Admitted, type Arrival, type Session, sessionOf } from './session.ts';
 import { connectionTotals, type Totals } from './totals.ts';
 
 /** The devices' sessions, one per device, and what the registry is told of them. */
 export interface SessionTable {
   /** Begins the session of an authorized device; an older one of the same device is cut. */
-  admit(arrival: Arrival, endpoint: Endpoint, provenKey: Uint8Array, vouched?: VouchedSession): void;
+  admit(arrival: Arrival, endpoint: Endpoint, provenKey: Uint8Array, admitted?: Admitted): void;
   /** What the registry knows of the device has perhaps changed; it is admitted still. */
   update(session: Session, endpoint: Endpoint): void;
   /** Ends a session at once; how depends on the verdict and the kind of peer (docs/wire.md). */
@@ -107,7 +107,7 @@ export function sessionTable(
     if (session.understandsVerdicts) agents++;
     connected.set(session.id, session);
     totals.begin(session);
-    record(() => admission.connected(session.address, session.from));
+    record(() => admission.connected(session.address, session.from, session.generation));
     logBegin(session.name, `device ${session.name} connected from ${session.from}`);
   }
 
@@ -118,7 +118,7 @@ export function sessionTable(
     order.delete(key);
     groups.delete(session);
     if (session.understandsVerdicts) agents--;
-    record(() => admission.disconnected(session.address));
+    record(() => admission.disconnected(session.address, session.generation));
     logEnd(session.name, `device ${session.name} disconnected: ${reason}`);
   }
 
@@ -140,8 +140,9 @@ export function sessionTable(
   }
 
   return {
-    admit(arrival, endpoint, provenKey, vouched) {
-      const session = sessionOf(arrival, endpoint, provenKey, vouched);
+    admit(arrival, endpoint, provenKey, admitted) {
+      const session = sessionOf(arrival, endpoint, provenKey, admitted);
+      const { vouched } = session;
       const older = sessions.get(toHex(session.address));
       if (older !== undefined) {
         cut(older, undefined, 'replaced by a newer connection');

@@ -14,6 +14,7 @@ const SHARED = [
   'fabric/operations/contract/catalogue/batches.ts',
   'fabric/operations/contract/catalogue/devices.ts',
   'fabric/operations/contract/catalogue/host.ts',
+  'fabric/operations/contract/catalogue/nodes.ts',
   'fabric/operations/contract/catalogue/people.ts',
   'fabric/operations/contract/request.ts',
   'fabric/operations/contract/roster-upload.ts',

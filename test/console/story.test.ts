@@ -285,15 +285,13 @@ test('people are invited and removed; a role that may less sees less, and is ref
 
 test('a batch gets limits; the owner chooses what is kept of addresses; a wall shows all without a touch', async () => {
   // What is typed the moment the field is there stays.
-  await page.evaluate(() => {
-    new MutationObserver((_, observer) => {
-      const field = document.querySelector<HTMLInputElement>('[data-search]');
-      if (field === null) return;
-      observer.disconnect();
-      field.value = 'zzz';
-      field.dispatchEvent(new Event('input', { bubbles: true }));
-    }).observe(document.body, { childList: true, subtree: true });
-  });
+  await page.evaluate(`new MutationObserver((_, observer) => {
+    const field = document.querySelector('[data-search]');
+    if (field === null) return;
+    observer.disconnect();
+    field.value = 'zzz';
+    field.dispatchEvent(new Event('input', { bubbles: true }));
+  }).observe(document.body, { childList: true, subtree: true })`);
   await visit('Batches');
   await page.getByText('No batch has that in its name or id.').waitFor(IN_TIME);
   await page.getByRole('link', { name: 'Show all' }).click();

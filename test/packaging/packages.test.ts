@@ -80,6 +80,7 @@ describe('enf-fabric', () => {
         'fabric-config',
         'fabric-doctor',
         'fabric',
+        'nodes',
         'pki',
         'prefix',
         'rules',

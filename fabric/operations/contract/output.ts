@@ -55,6 +55,9 @@ export const number = (description: string) => Type.Integer({ minimum: 1, descri
 export const degrees = (description: string, most: number) =>
   Type.Number({ minimum: -most, maximum: most, description });
 
+/** How busy a host is. */
+export const load = (description: string) => Type.Number({ minimum: 0, description });
+
 /** A distance. */
 export const kilometres = (description: string) => Type.Number({ minimum: 0, description });
 

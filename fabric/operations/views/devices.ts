@@ -90,6 +90,12 @@ export const DeviceView = named('Device', 'A device.', {
       ended: orNull(time('When it ended; null: it has not, as far as is known.')),
     }),
   ),
+  node: orNull(
+    words(
+      'The node where its tunnel ends; null: it has none, the fabric has no nodes, or whoever asks does not see all owners.',
+      'a',
+    ),
+  ),
   agent: orNull(AgentView),
 });
 export type DeviceView = Shown<typeof DeviceView>;

@@ -72,6 +72,7 @@ function split<T>(rows: readonly T[], most: number): readonly [readonly T[], rea
 
 /** Whose it is now; `HOST` if it is not there any more. */
 function ownerOf(db: Database, change: Change): number {
+  if (change.kind === 'node') return HOST;
   const [sql, key] =
     change.kind === 'device'
       ? ['SELECT owner FROM device WHERE address = ?', change.address]

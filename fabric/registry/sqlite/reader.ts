@@ -29,6 +29,7 @@ import { addressIn, deviceNamed, findDevice, requireDevice } from './inventory/d
 import { groupNamed, listGroups } from './inventory/groups.ts';
 import { knocksOf, listHandshakes } from './inventory/handshakes.ts';
 import { listNetworks, networkNamed } from './inventory/networks.ts';
+import { nodesReader } from './nodes/part.ts';
 import { listInvites } from './people/invites.ts';
 import { lentIn } from './people/owners.ts';
 import { listPeople } from './people/people.ts';
@@ -135,6 +136,7 @@ export function readerOn(db: Database & { close(): unknown }, read: Read, path: 
   const tails = tailsOf(db, read);
   return {
     ...ownersReader(db, read),
+    ...nodesReader(db, { read, now: Date.now }),
     of: (scope) => readingPart(db, scope, { read, tails, now: Date.now }),
     verifyAudit: (expected) => verifyAudit(db, read, expected),
     verifyAuditPart: async (from) => read(() => verifyAuditPart(db, from)),

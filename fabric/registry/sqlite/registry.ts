@@ -9,7 +9,7 @@ import { type Act, type Applicant, type Device, standingOf } from '../records.ts
 import { FABRIC, type OwnedRegistry, type Registry, type RegistryOptions } from '../registry.ts';
 import { tunnelCounts } from '../tunnels/counts.ts';
 import { type TunnelNews, tunnelNews } from '../tunnels/news.ts';
-import { tunnelNotes } from '../tunnels/notes.ts';
+import { type TunnelNote, tunnelNotes } from '../tunnels/notes.ts';
 import { type Admitting, admitDevice, requireOpenGroup } from './admit.ts';
 import { alarmPart, ownAlarmPart } from './alarm-part.ts';
 import { raiseObjection } from './alarms/objections.ts';
@@ -32,6 +32,8 @@ import { addGroup, changeGroup, groupClaimed, setGroupStatus } from './inventory
 import { groupOwner, refusalLog } from './inventory/handshakes.ts';
 import { addNetwork, hasNetwork, renameNetwork, setResidentOnly, setZone } from './inventory/networks.ts';
 import { newsPart } from './news.ts';
+import { attach, attachedDown, attachedUp } from './nodes/attach.ts';
+import { nodesPart } from './nodes/part.ts';
 import { ownersPart, ownersReader, ownPeoplePart, peoplePart } from './people/people-part.ts';
 import { findToken, markUsed } from './people/tokens.ts';
 import { networkAnchors } from './pki-arrivals.ts';
@@ -147,7 +149,13 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
   });
   const admissions = admissionNews(onError);
   const vouched = { locate, keep: keep.address, admitted: admissions.tell };
-  const tunnels = tunnelPart(db, now, later, { news, keep });
+  const nodes = nodesPart(db, parts, { feed, actor: FABRIC });
+  const ownNode = (): number => {
+    const own = nodes.own();
+    if (own === undefined) throw new Error('this process has not joined as a node');
+    return own;
+  };
+  const tunnels = tunnelPart(db, now, later, { news, keep, ownNode });
 
   return {
     of: (scope) => ({
@@ -167,6 +175,8 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
     ...tokensPart(db, read, { now, later }),
     ...peoplePart(db, parts),
     ...newsPart(db, read, news),
+    ...nodes.part,
+    attach: (address) => queue.submit(() => attach(db, ownNode(), address)),
     ...alarmPart(db, parts),
     ...pkiListsPart(db, parts),
     verifyAudit: (expected) => verifyAudit(db, read, expected),
@@ -212,7 +222,10 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
       rosters.sweep();
       store.listen?.(tryToCatchUp);
       return follow(
-        { db, queue, feed, now, isConnected: tunnels.part.isConnected, look: tryToCatchUp, onError },
+        {
+          ...{ db, queue, feed, now, isConnected: tunnels.part.isConnected },
+          ...{ node: nodes.own(), look: tryToCatchUp, onError },
+        },
         periodMs,
       );
     },
@@ -304,30 +317,40 @@ function tunnelPart(
   db: Database,
   now: () => number,
   later: (job: () => void) => void,
-  { news, keep }: { news: TunnelNews; keep: Keep },
+  { news, keep, ownNode }: { news: TunnelNews; keep: Keep; ownNode: () => number },
 ) {
   const tunnels = tunnelCounts();
+  function write({ address, generation, begun, ended }: TunnelNote): void {
+    const attached = generation === undefined ? undefined : { address, generation, node: ownNode() };
+    if (begun !== undefined) {
+      const { at } = begun;
+      const from = keep.endpoint(begun.from, ownerOfDevice(db, address));
+      if (attached === undefined) tunnelUp(db, at, address, from);
+      else attachedUp(db, attached, { at, from });
+    }
+    if (ended === undefined) return;
+    if (attached === undefined) tunnelDown(db, ended, address);
+    else attachedDown(db, ended, attached);
+  }
+  const attachedAs = (generation: number | undefined) => generation !== undefined && { generation };
   const notes = tunnelNotes(
-    ({ address, begun, ended }) =>
-      later(() => {
-        if (begun !== undefined)
-          tunnelUp(db, begun.at, address, keep.endpoint(begun.from, ownerOfDevice(db, address)));
-        if (ended !== undefined) tunnelDown(db, ended, address);
-      }),
+    (note) => later(() => write(note)),
     ({ address, at, report }) => later(() => keepReport(db, at, address, report)),
   );
   const part = {
     isConnected: tunnels.has,
-    connected(address, from) {
+    connected(address, from, generation) {
       tunnels.add(address);
       news.note(address);
-      notes.tunnel({ address, begun: { at: now(), from } });
+      notes.tunnel({ address, ...attachedAs(generation), begun: { at: now(), from } });
     },
-    disconnected(address) {
+    disconnected(address, generation) {
       if (!tunnels.remove(address)) return;
       news.note(address);
-      notes.tunnel({ address, ended: now() });
+      notes.tunnel({ address, ...attachedAs(generation), ended: now() });
     },
+    detached: (address, generation) => later(() => write({ address, generation, ended: now() })),
+    carried: (address, from, at, generation) => notes.tunnel({ address, generation, begun: { at, from } }),
     reported: (address, report) => notes.report({ address, at: now(), report }),
   } satisfies Partial<Registry>;
   return { part, flush: notes.flush };
@@ -397,13 +420,14 @@ function endpointOf(
   restoredAt: number | undefined,
 ): Endpoint | undefined {
   if (device === undefined) return undefined;
-  const { address, longtermKey, gid, network, handshake } = device;
+  const { address, longtermKey, gid, network, handshake, attached } = device;
   const outdated = restoredAt !== undefined && handshake.at <= restoredAt;
   // The chip that has this identity has another one now, for which it has to come.
   const standing = device.movedTo === undefined ? standingOf(device) : 'evicted';
   return {
     ...{ address, longtermKey, gid, network, standing },
     ...(outdated && { outdated }),
+    ...(attached !== undefined && { attached }),
     ...delegationOf(db, device),
   };
 }

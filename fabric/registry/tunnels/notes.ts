@@ -5,6 +5,8 @@ import { type NewestWrites, newestWrites } from './newest-writes.ts';
 /** What is noted of a device's newest tunnel: that it began, that it ended, or both. */
 export interface TunnelNote {
   readonly address: Uint8Array;
+  /** Which tunnel it is, if a node has attached it. */
+  readonly generation?: number;
   readonly begun?: { readonly at: number; readonly from: string };
   readonly ended?: number;
 }

@@ -7,11 +7,13 @@ import {
   dropped,
   expiring,
   knocking,
+  nodeAmiss,
   placesOld,
 } from '../../../fabric/alarms/checks.ts';
 import { alarmText } from '../../../fabric/operations/alarm-text.ts';
 import { rootCertificate } from '../../../fabric/pki/x509.ts';
 import { ALARM_KINDS } from '../../../fabric/registry/alarms.ts';
+import type { Node } from '../../../fabric/registry/nodes.ts';
 import type { Handshake } from '../../../fabric/registry/records.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { sized } from './sized.ts';
@@ -23,6 +25,9 @@ const refusal = (group: number, at = 1): Handshake => ({
   gid: new Uint8Array(32).fill(group),
   proven: false,
   result: 'fabric.group-not-admitted',
+});
+const node = (state: Node['state']): Node => ({
+  ...{ name: 'a', version: '1.0', state, started: 1, seen: 9, tunnels: 3, load: 0 },
 });
 const times = (n: number, make: () => Handshake): Handshake[] => Array.from({ length: n }, make);
 
@@ -61,6 +66,7 @@ describe('what is found', () => {
   test('a disk is almost full below a twentieth, or below 200 MB; a registry that lacks entries is told of', async () => {
     let [free, all] = [1e12, 1e13];
     let refusals: Handshake[] = [];
+    let nodes: Node[] = [];
     const sources: CheckSources = {
       registry: {
         missing: () => undefined,
@@ -78,6 +84,7 @@ describe('what is found', () => {
         casEnding: async () => [],
         tokensEnding: async () => [],
         networks: async () => ({ rows: [], next: undefined }),
+        nodes: async () => ({ rows: nodes, next: undefined }),
         verifyAuditPart: async () => ({ head: { seq: 0, hash: new Uint8Array(32) }, end: true }),
       },
       places: () => [],
@@ -98,6 +105,29 @@ describe('what is found', () => {
     // The one whose label was brought meanwhile knocks no more.
     refusals = [...times(3, () => refusal(1)), ...times(3, () => refusal(2))];
     expect(await check('group.knocking').find()).toMatchObject([{ subject: '02'.repeat(32) }]);
+    expect(await check('node.lost').find()).toEqual([]);
+    nodes = [node('lost'), { ...node('serving'), name: 'b' }];
+    expect(await check('node.lost').find()).toMatchObject([{ kind: 'node.lost', subject: 'a' }]);
+  });
+
+  test('a node is told of while it is lost, and when it drains for an hour', () => {
+    const now = 10 * DAY_MS;
+    const detail = { tunnels: 3 };
+    expect(nodeAmiss(node('serving'), now)).toEqual([]);
+    expect(nodeAmiss({ ...node('stopped'), draining: 0 }, now)).toEqual([]);
+    expect(nodeAmiss(node('lost'), now)).toEqual([
+      { kind: 'node.lost', owner: 0, subject: 'a', detail: { ...detail, seen: '1970-01-01T00:00:00.009Z' } },
+    ]);
+    const drains = { ...node('draining'), draining: now - 3_600_000 };
+    expect(nodeAmiss(drains, now - 1)).toEqual([]);
+    expect(nodeAmiss(drains, now)).toEqual([
+      {
+        kind: 'node.draining',
+        owner: 0,
+        subject: 'a',
+        detail: { ...detail, since: '1970-01-10T23:00:00.000Z' },
+      },
+    ]);
   });
 
   test('a backup is old after a week, and the first one is due two days after the first network', () => {

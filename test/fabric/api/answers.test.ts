@@ -477,6 +477,26 @@ test('owners are answered as described', async () => {
   await run('owner-close', { owner: 'umbra' });
 });
 
+test('nodes are answered as described', async () => {
+  const node = { version: '1.2.3', installation: new Uint8Array(32) };
+  await registry.join({ ...node, name: 'a', address: '2001:db8::a' });
+  await run('node-drain', { node: 'a' });
+  await run('node-show', { node: 'a' });
+  await registry.leave();
+  await registry.join({ ...node, name: 'b' });
+  await run('node-list', { limit: 1 });
+  await run('node-list', PAGE);
+  await run('node-resume', { node: 'a' });
+  await run('node-drain', { node: 'a' });
+  await run('node-remove', { node: 'a' });
+  const batch = makeBatch('nodes');
+  await run('group-add', { label: batch.label, network: NETWORK });
+  const address = await registry.admit(applicant(batch));
+  await registry.attach(address);
+  await run('device-list', { ...PAGE, node: 'b' });
+  await run('device-show', { address: formatIpv6(address) });
+});
+
 test('events are as described', async () => {
   const stop = new AbortController();
   const headers = { authorization: `Bearer ${token}`, 'last-event-id': '1' };
@@ -491,6 +511,7 @@ test('events are as described', async () => {
   await run('network-rename', { prefix: NETWORK, name: 'plant 3' });
   await run('device-standing', { address: formatIpv6(address), change: 'evict' });
   await run('group-status', { gid: toHex(batch.gid), status: 'suspended' });
+  await run('node-drain', { node: 'b' });
   const told = new Set<string>();
   const isOver = (): boolean => told.size === Object.keys(STREAM_EVENTS).length;
   let text = '';

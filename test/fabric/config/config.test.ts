@@ -29,6 +29,7 @@ test('an empty file is a whole configuration, and what is printed reads as the s
 test('every key can be given', () => {
   const config = parse(`
     identity = { listen = "192.0.2.1:4440", processes = 4, max-connections = 100 }
+    node = { name = "a-1", address = "2001:db8::a" }
     tunnel = { listen = "[2001:db8::1]:4430", threads = 16, decommission = false }
     host = { tun = "none", services = ["tcp/22", "udp/8000-8010", "icmp"] }
     est = { listen = "[::]:9443" }
@@ -57,6 +58,7 @@ test('every key can be given', () => {
   `);
   expect(config).toEqual({
     identity: { listen: { host: '192.0.2.1', port: 4_440 }, processes: 4, maxConnections: 100 },
+    node: { name: 'a-1', address: '2001:db8::a' },
     tunnel: { listen: { host: '2001:db8::1', port: 4_430 }, threads: 16, decommission: false },
     est: { listen: { host: '::', port: 9_443 } },
     host: {
@@ -101,6 +103,10 @@ test.each([
   ['identity', 'processes = 0'],
   ['identity', 'processes = 65'],
   ['identity', 'max-connections = 1000001'],
+  ['node', 'name = "A"'],
+  ['node', 'name = "a-"'],
+  ['node', 'name = 7'],
+  ['node', 'address = "a.example"'],
   ['tunnel', 'threads = 17'],
   ['tunnel', 'decommission = "no"'],
   ['est', 'listen = "localhost:9443"'],

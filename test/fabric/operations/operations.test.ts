@@ -262,6 +262,11 @@ describe('an input', () => {
     'owner-take-back': { owner: 'default', prefix: 'fd00:9::/48' },
     'limit-max': { network: NETWORK, packets: 1 },
     'owner-member': { owner: 'default', person: 'anna', role: 'auditor' },
+    'node-list': { limit: 1 },
+    'node-show': { node: 'a' },
+    'node-drain': { node: 'a' },
+    'node-resume': { node: 'a' },
+    'node-remove': { node: 'a' },
   };
 
   const bad = { code: 'fabric.bad-input' };

@@ -122,14 +122,18 @@ const TABLE: Readonly<Record<string, readonly [roles: string, fresh?: 'fresh']>>
   'owner-take-back': ['host', 'fresh'],
   'owner-member': ['host', 'fresh'],
   'limit-max': ['host', 'fresh'],
+  'node-list': ['host'],
+  'node-show': ['host'],
+  'node-drain': ['host', 'fresh'],
+  'node-resume': ['host'],
+  'node-remove': ['host', 'fresh'],
 };
 
 /** What concerns all owners: nobody of one among several does it, whatever else its row says. */
 const WHOLE =
   `audit-verify audit-accept-loss certificate-list certificate-rotate certificate-install root-rotate
-  root-end root-keys-drop owner-list owner-add owner-rename owner-close owner-lend owner-take-back owner-member limit-max`.split(
-    /\s+/,
-  );
+  root-end root-keys-drop owner-list owner-add owner-rename owner-close owner-lend owner-take-back owner-member limit-max
+  node-list node-show node-drain node-resume node-remove`.split(/\s+/);
 
 const NOW = Date.parse('2026-01-02T03:04:05.678Z');
 

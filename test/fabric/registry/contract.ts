@@ -9,6 +9,7 @@ import { historyContract } from './contract/history.ts';
 import { keysContract } from './contract/keys.ts';
 import { limitsContract } from './contract/limits.ts';
 import { newsContract } from './contract/news.ts';
+import { nodesContract } from './contract/nodes.ts';
 import { ownerContract } from './contract/owner.ts';
 import { ownersContract } from './contract/owners.ts';
 import { ownersApartContract } from './contract/owners-apart.ts';
@@ -40,6 +41,7 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     citiesContract(openEmpty);
     privacyContract(openEmpty);
     routerContract(openEmpty);
+    nodesContract(openEmpty);
     changesContract(openEmpty);
     tokensContract(openEmpty);
     historyContract(openEmpty);

@@ -44,11 +44,17 @@ export interface FakeAdmission extends Admission {
     network?: string,
     more?: { gid?: Uint8Array; outdated?: true; delegated?: string },
   ): void;
+  /** Another node has attached the device; the router hears of it unless it is `unheard`. */
+  attachElsewhere(device: Device, heard?: 'unheard'): void;
   /** Changes the standing of all devices of a group, and notifies the router once. */
   setGroup(gid: Uint8Array, standing: Standing): Promise<void>;
   remove(device: Device): void;
   listeners(): number;
 }
+
+/** A tunnel as the history names it. */
+const tunnelOf = (address: Uint8Array, generation: number | undefined): string =>
+  generation === undefined ? toHex(address) : `${toHex(address)} ${generation}`;
 
 /** The group of devices that have none of their own. */
 const GROUP = new Uint8Array(32);
@@ -61,6 +67,12 @@ export function fakeAdmission(): FakeAdmission {
   const history: string[] = [];
   const fire = (address: Uint8Array): void => {
     for (const listener of listeners) listener(address);
+  };
+  const attachAt = (node: string, address: Uint8Array): number => {
+    const endpoint = endpoints.get(toHex(address))!;
+    const generation = (endpoint.attached?.generation ?? 0) + 1;
+    endpoints.set(toHex(address), { ...endpoint, attached: { generation, node } });
+    return generation;
   };
   return {
     history,
@@ -91,13 +103,13 @@ export function fakeAdmission(): FakeAdmission {
       ofGroups.add(ofGroup);
       return () => listeners.delete(listener);
     },
-    connected(address) {
+    connected(address, _, generation) {
       if (this.broken) throw new Error('the disk is full');
-      history.push(`+${toHex(address)}`);
+      history.push(`+${tunnelOf(address, generation)}`);
     },
-    disconnected(address) {
+    disconnected(address, generation) {
       if (this.broken) throw new Error('the disk is full');
-      history.push(`-${toHex(address)}`);
+      history.push(`-${tunnelOf(address, generation)}`);
     },
     reported(address, { version, failure }) {
       const failed = failure === undefined ? '' : ` ${failure.code} ${failure.seconds}`;
@@ -109,6 +121,23 @@ export function fakeAdmission(): FakeAdmission {
       const endpoint = endpoints.get(toHex(address));
       if (endpoint !== undefined) endpoints.set(toHex(address), { ...endpoint, standing: 'retired' });
       fire(address);
+    },
+    async attach(address) {
+      if (this.broken) throw new Error('the disk is full');
+      const generation = attachAt('here', address);
+      history.push(`attaches ${tunnelOf(address, generation)}`);
+      fire(address);
+      return generation;
+    },
+    attachElsewhere({ address }, heard) {
+      attachAt('elsewhere', address);
+      if (heard === undefined) fire(address);
+    },
+    detached(address, generation) {
+      history.push(`detaches ${toHex(address)} ${generation}`);
+    },
+    carried(address, _, __, generation) {
+      history.push(`carries ${toHex(address)} ${generation}`);
     },
     clones(address, from) {
       history.push(`twins ${toHex(address)} ${from.join(' ')}`);
@@ -124,6 +153,9 @@ export function fakeAdmission(): FakeAdmission {
         standing,
         gid,
         network: parsePrefix(network),
+        ...(endpoints.get(toHex(address))?.attached && {
+          attached: endpoints.get(toHex(address))!.attached!,
+        }),
         ...(outdated && { outdated }),
         ...(delegated !== undefined && {
           delegated: delegated === 'awaited' || delegated === 'none' ? delegated : parsePrefix(delegated),
@@ -204,6 +236,7 @@ export async function testRouter(
     rates?: RateSource;
     roots?: RootUpdates;
     decommission?: boolean;
+    several?: boolean;
   } = {},
 ): Promise<Router> {
   const identity = await makeDevice('fd00::ffff');
@@ -218,6 +251,7 @@ export async function testRouter(
     ...(o.rates === undefined ? {} : { rates: o.rates }),
     ...(o.roots === undefined ? {} : { roots: o.roots }),
     ...(o.decommission === undefined ? {} : { decommission: o.decommission }),
+    ...(o.several === undefined ? {} : { several: o.several }),
     threads: o.threads ?? 2,
     log: (level, message) => o.lines?.push(`${level} ${message}`),
     limits: { lingerMs: 1000, ...o.limits },

@@ -6,12 +6,10 @@ import { COUNTS } from './counts.ts';
 import { DEVICES } from './devices.ts';
 import { FUNCTIONS } from './functions.ts';
 import { PEOPLE } from './people.ts';
+import { STEPS } from './steps.ts';
 
 /** The version that a new schema begins with, as SQLite's migrations count them. */
 const BASELINE = 34;
-
-/** Later steps, in order: what SQLite's migration of the same number does. */
-const STEPS: readonly { readonly name: string; readonly sql: string }[] = [];
 
 /** The version that this program knows. */
 export const SERVER_VERSION = BASELINE + STEPS.length;

@@ -185,4 +185,47 @@ export const MIGRATIONS_4: readonly Migration[] = [
       CREATE INDEX maker_by_lineage ON maker_enrolment (lineage);
     `,
   },
+  {
+    name: 'nodes',
+    sql: `
+      -- fabrics that serve this registry together; installation: of which there is one process at a time; run: that process; draining: since when devices
+      -- are to leave it; tunnels, load: when it was last seen
+      CREATE TABLE node (
+        id            INTEGER PRIMARY KEY AUTOINCREMENT,
+        name          TEXT NOT NULL UNIQUE,
+        address       TEXT,
+        version       TEXT NOT NULL,
+        installation  BLOB NOT NULL CHECK (length(installation) = 32),
+        run           BLOB NOT NULL CHECK (length(run) = 16),
+        started       INTEGER NOT NULL,
+        seen          INTEGER NOT NULL,
+        stopped       INTEGER,
+        draining      INTEGER,
+        tunnels       INTEGER NOT NULL DEFAULT 0,
+        load          REAL NOT NULL DEFAULT 0
+      ) STRICT;
+      -- where the newest tunnel ends, NULL: it is over, or no node has a name; generation: how many tunnels were attached so far
+      ALTER TABLE device ADD COLUMN node INTEGER REFERENCES node (id);
+      ALTER TABLE device ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+      CREATE INDEX device_at_node ON device (node, id) WHERE node IS NOT NULL;
+      -- changes of nodes, too
+      CREATE TABLE next_change (
+        seq      INTEGER PRIMARY KEY,
+        kind     TEXT NOT NULL CHECK (kind IN ('device', 'group', 'network', 'node')),
+        subject  BLOB NOT NULL
+      ) STRICT;
+      INSERT INTO next_change (seq, kind, subject) SELECT seq, kind, subject FROM change;
+      DROP TABLE change;
+      ALTER TABLE next_change RENAME TO change;
+    `,
+  },
+  {
+    name: 'names that a roster gives are found',
+    sql: `
+      CREATE TRIGGER device_is_named AFTER INSERT ON device WHEN NEW.name IS NOT NULL OR NEW.note IS NOT NULL
+        BEGIN INSERT INTO device_text (rowid, name, note) VALUES (NEW.id, NEW.name, NEW.note); END;
+      INSERT INTO device_text (rowid, name, note) SELECT id, name, note FROM device
+        WHERE (name IS NOT NULL OR note IS NOT NULL) AND id NOT IN (SELECT rowid FROM device_text);
+    `,
+  },
 ];

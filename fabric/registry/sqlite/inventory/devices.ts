@@ -22,10 +22,10 @@ import { recordChange } from '../trail/changes.ts';
 
 const SELECT = `
   SELECT device.*, grp.name AS group_name, grp.status AS group_status, owner.name AS owner_name, grp.anchor AS anchor, grp.keys AS keys,
-    network.prefix,
+    network.prefix, node.name AS node_name,
     place.country AS place_country, place.region, place.city, place.latitude, place.longitude, place.radius_km
   FROM device JOIN grp ON grp.gid = device.gid JOIN network ON network.id = grp.network
-    JOIN owner ON owner.id = grp.owner LEFT JOIN place ON place.id = device.place`;
+    JOIN owner ON owner.id = grp.owner LEFT JOIN place ON place.id = device.place LEFT JOIN node ON node.id = device.node`;
 
 interface Row extends Omit<CityRow, 'country'> {
   place_country: string | null;
@@ -57,6 +57,8 @@ interface Row extends Omit<CityRow, 'country'> {
   country: string | null;
   retired: number | null;
   moved_to: Uint8Array | null;
+  generation: number;
+  node_name: string | null;
 }
 
 function device(row: Row): Device {
@@ -81,6 +83,7 @@ function device(row: Row): Device {
     ...(row.country === null ? {} : { country: row.country }),
     ...(row.place_country === null ? {} : { city: cityOf({ ...row, country: row.place_country }) }),
     ...(at === null || from === null ? {} : { tunnel: { at, from, ...(ended === null ? {} : { ended }) } }),
+    ...attachedOf(row.generation, row.node_name),
     ...(agent === undefined ? {} : { agent }),
   };
 }
@@ -94,6 +97,10 @@ export function deviceStanding(retired: number | null, banned: number, evicted: 
   if (retired !== null) return 'retired';
   return banned === 1 ? 'banned' : evicted === 1 ? 'evicted' : 'active';
 }
+
+/** Which tunnel is the newest one, and where it ends. */
+export const attachedOf = (generation: number, node: string | null): Pick<Device, 'attached'> =>
+  generation === 0 ? {} : { attached: { generation, ...(node === null ? {} : { node }) } };
 
 function agentOf(row: Row): AgentReport | undefined {
   const { reported_at: at, agent_version: version, failure_code: code, failure_at: failed } = row;
@@ -275,7 +282,7 @@ export function tunnelUp(db: Database, at: number, address: Uint8Array, from: st
 export function tunnelDown(db: Database, at: number, address: Uint8Array): void {
   prepare(
     db,
-    'UPDATE device SET tunnel_ended = ? WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL AND address = ?',
+    'UPDATE device SET tunnel_ended = ?, node = NULL WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL AND address = ?',
   ).run(at, address);
 }
 
@@ -283,22 +290,24 @@ export function tunnelDown(db: Database, at: number, address: Uint8Array): void 
 const ENDED = 200;
 
 /**
- * Ends a part of the tunnels that are recorded as up, those of devices behind row `after` that have none here. Returns the last row that
- * was looked at; undefined if there are no more.
+ * Ends a part of the tunnels that are recorded as up, those of devices behind row `after` that have none here; `several`: but not those that a node has
+ * attached. Returns the last row that was looked at; undefined if there are no more.
  */
 export function endOpenTunnels(
   db: Database,
   at: number,
   after: number,
   isConnected: (address: Uint8Array) => boolean,
+  several = false,
 ): number | undefined {
   const open = prepare(
     db,
-    `SELECT id, address FROM device
+    `SELECT id, address, node FROM device
      WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL AND id > ? ORDER BY id LIMIT ?`,
-  ).all(after, ENDED) as Pick<Row, 'id' | 'address'>[];
-  for (const { id, address } of open) {
-    if (!isConnected(address)) prepare(db, 'UPDATE device SET tunnel_ended = ? WHERE id = ?').run(at, id);
+  ).all(after, ENDED) as (Pick<Row, 'id' | 'address'> & { node: number | null })[];
+  for (const { id, address, node } of open) {
+    if ((several && node !== null) || isConnected(address)) continue;
+    prepare(db, 'UPDATE device SET tunnel_ended = ?, node = NULL WHERE id = ?').run(at, id);
   }
   return open.length < ENDED ? undefined : open.at(-1)!.id;
 }

@@ -1,4 +1,5 @@
 import { CHANGES_AT_ONCE, type NumberedChange } from '../../change-feed.ts';
+import { MOST_NODES } from '../../nodes.ts';
 import type { Change } from '../../records.ts';
 import { bytes } from '../file/database.ts';
 import { type Database, prepare } from '../file/statements.ts';
@@ -24,7 +25,7 @@ interface Row {
 }
 
 /**
- * The oldest changes after `seq`. If those that follow it were removed already, a change of each network and of each group stands for
+ * The oldest changes after `seq`. If those that follow it were removed already, a change of each network, of each group and of each node stands for
  * them: whoever acts on these has everything as it is now.
  */
 export function changesSince(db: Database, seq: number): readonly NumberedChange[] {
@@ -42,6 +43,7 @@ export function changesSince(db: Database, seq: number): readonly NumberedChange
 export function changeOf(kind: Change['kind'], subject: Uint8Array): Change {
   if (kind === 'device') return { kind, address: subject };
   if (kind === 'group') return { kind, gid: subject };
+  if (kind === 'node') return { kind, name: new TextDecoder().decode(subject) };
   return { kind, prefix: { address: subject, length: 64 } };
 }
 
@@ -50,17 +52,26 @@ function everything(db: Database): Change[] {
     db,
     "SELECT 'network' AS kind, prefix AS subject FROM network UNION ALL SELECT 'group', gid FROM grp",
   ).all() as Omit<Row, 'seq'>[];
-  return all.map(({ kind, subject }) => changeOf(kind, bytes(subject)));
+  return [
+    ...all.map(({ kind, subject }) => changeOf(kind, bytes(subject))),
+    ...nodeNames(db).map((name): Change => ({ kind: 'node', name })),
+  ];
 }
+
+/** The names of all nodes: few. */
+const nodeNames = (db: Database): readonly string[] =>
+  prepare(db, `SELECT name FROM node ORDER BY id LIMIT ${MOST_NODES}`).pluck().all() as string[];
 
 /** The newest changes, which are kept for other readers, however far this one has read: those of some tenths of a second. */
 const KEPT = 1_000;
+/** The same while other nodes serve, of which all begin tunnels at the same time after an outage. */
+const KEPT_FOR_NODES = 100_000;
 /** Changes removed at once. */
 const REMOVED = 1_000;
 
-/** Removes a part of the changes that were read, up to the number `seen`; true if there are more of them. */
-export function removeChanges(db: Database, seen: number): boolean {
-  const upTo = Math.min(seen, lastChange(db) - KEPT);
+/** Removes a part of the changes that were read, up to the number `seen`; true if there are more of them. `several`: other nodes may serve, too. */
+export function removeChanges(db: Database, seen: number, several = false): boolean {
+  const upTo = Math.min(seen, lastChange(db) - (several ? KEPT_FOR_NODES : KEPT));
   const { changes } = prepare(
     db,
     'DELETE FROM change WHERE seq <= min(?, (SELECT min(seq) FROM change) + ?)',

@@ -177,6 +177,8 @@ export function rostersContract(openEmpty: OpenEmpty): void {
       const addresses = [];
       for (const device of devices) addresses.push(await come(registry, gid, device));
       expect(await Promise.all(addresses.map(nameOf))).toEqual(['s1', 's2', 's-1']);
+      const found = await registry.devices({ limit: 10 }, { search: { text: 's-1' } });
+      expect(found.rows.map(({ address }) => address)).toEqual([addresses[2]]);
       const other = await registry.addGroup('owner', anyGroup('other'));
       const more = [...rostered(1), { pseudonym: anyPseudonym() }];
       await giveRoster(registry, other.gid, makeRoster(other.gid, more, { names: true }));

@@ -1,0 +1,79 @@
+import { toHex } from '../../protocol/bytes.ts';
+import type { Admission, Endpoint } from '../registry/admission.ts';
+import type { Arrival, Session } from './session.ts';
+
+/**
+ * Several nodes serve one registry: a tunnel is attached there before it is served, and the newest one wins, wherever it ends. All of this is nothing in
+ * a fabric whose nodes have no names.
+ */
+export interface Attaching {
+  /**
+   * Attaches the device of a peer, and then calls `begin` with the generation of its tunnel, which is undefined without nodes: in the same turn of the
+   * event loop then. `begin` says whether it has begun a session, and is not called if the peer has gone meanwhile.
+   */
+  attach(arrival: Arrival, address: Uint8Array, begin: (generation: number | undefined) => boolean): void;
+  /** The connection of a peer has ended. */
+  gone(id: number): void;
+  /**
+   * The device has attached another tunnel than this session's since: a newer one, or an older one of a registry that was put back. While it attaches one
+   * here, that takes the session's place.
+   */
+  isSuperseded(session: Session, endpoint: Endpoint): boolean;
+}
+
+export interface AttachingParts {
+  readonly admission: Pick<Admission, 'attach' | 'detached'>;
+  /** False: there is no other node. */
+  readonly several: boolean;
+  /** An attempt is over without a session: whether the one before it may stay was not asked meanwhile. */
+  readonly inVain: (address: Uint8Array) => void;
+  readonly failed: (arrival: Arrival, address: Uint8Array, error: unknown) => void;
+}
+
+export function attaching({ admission, several, inVain, failed }: AttachingParts): Attaching {
+  /** The peers that wait. */
+  const waiting = new Set<number>();
+  /** How many peers of a device wait, by its address. */
+  const devices = new Map<string, number>();
+
+  const count = (name: string, more: 1 | -1): void => {
+    const left = (devices.get(name) ?? 0) + more;
+    if (left === 0) devices.delete(name);
+    else devices.set(name, left);
+  };
+
+  async function attachNow(
+    arrival: Arrival,
+    address: Uint8Array,
+    begin: (generation: number) => boolean,
+  ): Promise<void> {
+    const name = toHex(address);
+    let begun = false;
+    waiting.add(arrival.id);
+    count(name, 1);
+    try {
+      const generation = await admission.attach(address);
+      if (waiting.has(arrival.id)) begun = begin(generation);
+      else admission.detached(address, generation);
+    } catch (error) {
+      if (waiting.has(arrival.id)) failed(arrival, address, error);
+    } finally {
+      waiting.delete(arrival.id);
+      count(name, -1);
+      if (!begun) inVain(address);
+    }
+  }
+
+  return {
+    attach(arrival, address, begin) {
+      if (several) void attachNow(arrival, address, begin);
+      else begin(undefined);
+    },
+    gone: (id) => void waiting.delete(id),
+    isSuperseded: ({ address, generation }, { attached }) =>
+      generation !== undefined &&
+      attached !== undefined &&
+      attached.generation !== generation &&
+      !devices.has(toHex(address)),
+  };
+}

@@ -1,0 +1,132 @@
+import { expect, test, vi } from 'vitest';
+import { type KeepOptions, keepNode } from '../../../fabric/nodes/keep.ts';
+import { LOST_MS } from '../../../fabric/registry/nodes.ts';
+import { anyGroup, NETWORK, opened, registryFile, scratch } from '../place.ts';
+import { applicant } from '../registry/contract/place.ts';
+
+/** A registry that two fabrics have open, each with its data folder, and what they log. */
+function place() {
+  const path = registryFile();
+  const clock = { now: 100_000 };
+  const open = () => opened(path, { now: () => clock.now });
+  const lines: string[] = [];
+  const options: KeepOptions = {
+    ...{ data: scratch(), beatMs: 5, load: () => 0.5 },
+    log: (level, message) => lines.push(`${level} ${message}`),
+  };
+  return { open, clock, lines, options };
+}
+
+test('a node says that it serves, with what it carries, and that it stops', async () => {
+  const { open, clock, options } = place();
+  const registry = open();
+  const keeper = await keepNode(registry, { name: 'a', address: '2001:db8::a' }, options);
+  expect(await registry.node('a')).toMatchObject({ state: 'serving', address: '2001:db8::a', tunnels: 0 });
+  keeper.carries({ tunnels: () => 7, recall: async () => {} });
+  clock.now += 1_000;
+  await vi.waitFor(async () =>
+    expect(await registry.node('a')).toMatchObject({ seen: 101_000, tunnels: 7, load: 0.5 }),
+  );
+  await keeper.close();
+  expect((await registry.node('a')).state).toBe('stopped');
+});
+
+test('a name that another fabric has is refused; the next process of the own data folder has it at once', async () => {
+  const { open, options } = place();
+  const [one, other] = [open(), open()];
+  const keeper = await keepNode(one, { name: 'a' }, { ...options, beatMs: 3_600_000 });
+  await expect(keepNode(other, { name: 'a' }, { ...options, data: scratch() })).rejects.toMatchObject({
+    code: 'node.name-in-use',
+  });
+  const next = await keepNode(other, { name: 'a' }, options);
+  await keeper.close();
+  expect((await one.node('a')).state).toBe('serving');
+  await next.close();
+});
+
+test('one that was taken for lost, or removed, says again what it carries', async () => {
+  const { open, clock, lines, options } = place();
+  const registry = open();
+  const keeper = await keepNode(registry, { name: 'a' }, options);
+  let recalled = 0;
+  keeper.carries({
+    tunnels: () => 1,
+    recall: async () => {
+      recalled++;
+    },
+  });
+  clock.now += LOST_MS;
+  await vi.waitFor(() => expect(recalled).toBe(1));
+  expect(lines).toEqual([
+    'warning node a: the others had to take it for lost; it says again which devices it has',
+  ]);
+  // It is removed between two words of it.
+  const { beat } = registry;
+  let asked = false;
+  let go = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  registry.beat = async (load) => {
+    asked = true;
+    await held;
+    return beat(load);
+  };
+  await vi.waitFor(() => expect(asked).toBe(true));
+  clock.now += LOST_MS;
+  await open().removeNode('owner', 'a');
+  go();
+  await vi.waitFor(() => expect(recalled).toBe(2));
+  expect((await registry.node('a')).state).toBe('serving');
+  await keeper.close();
+});
+
+test('one whose registry does not answer says so, and goes on when it does', async () => {
+  const { open, lines, options } = place();
+  const registry = open();
+  const { beat } = registry;
+  const keeper = await keepNode(registry, { name: 'a' }, options);
+  registry.beat = async () => {
+    throw new Error('the disk is full');
+  };
+  await vi.waitFor(() => expect(lines).toContain('error node a cannot say that it serves: the disk is full'));
+  registry.beat = beat;
+  keeper.carries({ tunnels: () => 3, recall: async () => {} });
+  await vi.waitFor(async () => expect((await registry.node('a')).tunnels).toBe(3));
+  await keeper.close();
+});
+
+test('whoever follows hears whether devices are to leave, at once and when that changes', async () => {
+  const { open, options } = place();
+  const registry = open();
+  const keeper = await keepNode(registry, { name: 'a' }, options);
+  const heard: boolean[] = [];
+  await keeper.followDraining((draining) => heard.push(draining));
+  expect(heard).toEqual([false]);
+  const other = await keepNode(open(), { name: 'b' }, options);
+  await registry.drainNode('owner', 'b');
+  await registry.drainNode('owner', 'a');
+  await registry.catchUp();
+  expect(heard).toEqual([false, true]);
+  await registry.resumeNode('owner', 'a');
+  await registry.catchUp();
+  expect(heard).toEqual([false, true, false]);
+  await other.close();
+  await keeper.close();
+});
+
+test('the oldest node ends what is recorded of one that is lost', async () => {
+  const { open, clock, options } = place();
+  const registry = open();
+  const lost = open();
+  await registry.addNetwork('owner', NETWORK, '');
+  const address = await registry.admit(applicant(await registry.addGroup('owner', anyGroup())));
+  const keeper = await keepNode(registry, { name: 'a' }, options);
+  const gone = await keepNode(lost, { name: 'b' }, { ...options, beatMs: 3_600_000 });
+  await lost.attach(address);
+  expect(registry.lookup(address)?.attached).toEqual({ generation: 1, node: 'b' });
+  clock.now += LOST_MS;
+  await vi.waitFor(() => expect(registry.lookup(address)?.attached).toEqual({ generation: 1 }));
+  await gone.close();
+  await keeper.close();
+});
