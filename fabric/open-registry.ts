@@ -7,9 +7,10 @@ import { readServers, serversFile } from './registry/postgres/servers.ts';
 import type { RegistrySummary } from './registry/records.ts';
 import type { Registry, RegistryOptions, RegistryReader } from './registry/registry.ts';
 import { checkDatabase, copyDatabase, registryFiles } from './registry/sqlite/copy.ts';
-import { type Held, lockKeyFile } from './registry/sqlite/file/lock.ts';
-import { openSqliteReader } from './registry/sqlite/reader.ts';
-import { emptySqliteRegistry, openSqliteRegistry } from './registry/sqlite/registry.ts';
+import { type Held, lockKeyFile } from './registry/sqlite/lock.ts';
+import { emptySqliteRegistry, openSqliteReader, openSqliteRegistry } from './registry/sqlite/open.ts';
+
+export type { CopyProgress };
 
 /**
  * Which engine keeps the registry is decided here and nowhere else: PostgreSQL, if a file "registry.url" is in the data folder (postgres/servers.ts), else
@@ -18,7 +19,7 @@ import { emptySqliteRegistry, openSqliteRegistry } from './registry/sqlite/regis
 
 const serversOf = (path: string): readonly string[] | undefined => readServers(serversFile(path));
 
-/** Opens the registry at `path`. @throws Failure see `openDatabase` in sqlite/file/database.ts, and `openServerRegistry` */
+/** Opens the registry at `path`. @throws Failure see `openDatabase` in sqlite/database.ts, and `openServerRegistry` */
 export async function openRegistry(path: string, options: RegistryOptions = {}): Promise<Registry> {
   const servers = serversOf(path);
   return servers === undefined
@@ -28,7 +29,7 @@ export async function openRegistry(path: string, options: RegistryOptions = {}):
 
 /**
  * Opens the registry at `path` to read beside the fabric that serves it; undefined if that is of another version.
- * @throws Failure see `openDatabase` in sqlite/file/database.ts, and `openServerRegistry`
+ * @throws Failure see `openDatabase` in sqlite/database.ts, and `openServerRegistry`
  */
 export async function openReader(path: string): Promise<RegistryReader | undefined> {
   const servers = serversOf(path);
@@ -95,5 +96,5 @@ export async function checkRegistry(path: string): Promise<RegistrySummary> {
   return checkDatabase(path);
 }
 
-/** Holds what one process at a time does, by the engine's lock of a file of its own. @throws Failure see `lockKeyFile` in sqlite/file/lock.ts */
+/** Holds what one process at a time does, by the engine's lock of a file of its own. @throws Failure see `lockKeyFile` in sqlite/lock.ts */
 export const lockKeys: (path: string) => Held = lockKeyFile;

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Description } from '../cli/program.ts';
-import { MIGRATIONS } from '../fabric/registry/sqlite/file/schema.ts';
+import { MIGRATIONS } from '../fabric/registry/sqlite/schema.ts';
 import { ABOUT } from './about.ts';
 import { debianChangelog, debianVersion } from './changelog.ts';
 import { bashCompletion } from './completion.ts';

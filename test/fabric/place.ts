@@ -8,7 +8,7 @@ import { emptyRegistry } from '../../fabric/open-registry.ts';
 import type { Context } from '../../fabric/operations/contract/operation.ts';
 import { eachRow, type Page, type PageRequest } from '../../fabric/registry/pages.ts';
 import type { NewGroup, OwnedRegistry, Registry, RegistryOptions } from '../../fabric/registry/registry.ts';
-import { openSqliteRegistry } from '../../fabric/registry/sqlite/registry.ts';
+import { openSqliteRegistry } from '../../fabric/registry/sqlite/open.ts';
 import { parsePrefix } from '../../protocol/ipv6.ts';
 
 /** A folder that is removed after the test. */

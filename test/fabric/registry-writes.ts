@@ -1,4 +1,5 @@
-import { connect, prepare } from '../../fabric/registry/sqlite/file/statements.ts';
+import { prepare } from '../../fabric/registry/sql/base/statements.ts';
+import { connect } from '../../fabric/registry/sqlite/connect.ts';
 import { toHex } from '../../protocol/bytes.ts';
 
 const TABLES = ['device', 'handshake', 'handshake_day', 'audit', 'change', 'noted'];

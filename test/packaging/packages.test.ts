@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { MIGRATIONS } from '../../fabric/registry/sqlite/file/schema.ts';
+import { MIGRATIONS } from '../../fabric/registry/sqlite/schema.ts';
 import { filesBelow, ROOT, run } from './place.ts';
 
 /** The packages of the fabric and of the factory, and that all three can be built anew with the same bytes. */

@@ -3,10 +3,10 @@ import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { isReserved } from '../address.ts';
 import { canonicalText } from '../audit-chain.ts';
 import type { Applicant } from '../records.ts';
-import { type Admitting, admissionDetail, admitDevice, NULL_IDENTITY } from '../sqlite/admit.ts';
-import { cityId } from '../sqlite/counts/cities.ts';
-import { type Database, prepare } from '../sqlite/file/statements.ts';
-import { ADMISSION } from '../sqlite/trail/audit.ts';
+import { type Admitting, admissionDetail, admitDevice, NULL_IDENTITY } from '../sql/admit.ts';
+import { type Database, prepare } from '../sql/base/statements.ts';
+import { cityId } from '../sql/counts/cities.ts';
+import { ADMISSION } from '../sql/trail/audit.ts';
 import type { Together } from './commit-queue.ts';
 
 /** Whose a group is and what its addresses follow from; the server looks whether the first two still are so. */

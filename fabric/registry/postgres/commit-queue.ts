@@ -1,5 +1,5 @@
 import { isFailure } from '../../../protocol/failure.ts';
-import type { CommitQueue } from '../sqlite/file/group-commit.ts';
+import type { CommitQueue } from '../sql/base/commit-queue.ts';
 import type { ServerDatabase } from './connection.ts';
 import { StatementError } from './failures.ts';
 import type { Link } from './link.ts';

@@ -1,4 +1,4 @@
-import { type Database, keep, type Statement } from '../sqlite/file/statements.ts';
+import { type Database, keep, type Statement } from '../sql/base/statements.ts';
 import { decoder, encoded, translated } from './dialect.ts';
 import type { Answer, Link, Name } from './link.ts';
 

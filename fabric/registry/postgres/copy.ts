@@ -1,5 +1,5 @@
 import { equal } from '../../../protocol/bytes.ts';
-import { type Database, prepare } from '../sqlite/file/statements.ts';
+import { type Database, prepare } from '../sql/base/statements.ts';
 import { ownTurn } from '../turns.ts';
 
 /** A table, as both engines have it. */

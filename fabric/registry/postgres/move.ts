@@ -2,13 +2,14 @@ import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { equal } from '../../../protocol/bytes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import type { RegistrySummary } from '../records.ts';
-import { emptyDatabase, guarded, openDatabase } from '../sqlite/file/database.ts';
-import { connect, type Database, prepare, type SQLiteConnection } from '../sqlite/file/statements.ts';
-import { auditHead, verifyAudit } from '../sqlite/trail/audit.ts';
+import { type Database, prepare } from '../sql/base/statements.ts';
+import { auditHead, verifyAudit } from '../sql/trail/audit.ts';
+import { connect, type SQLiteConnection } from '../sqlite/connect.ts';
+import { emptyDatabase, guarded, openDatabase } from '../sqlite/database.ts';
 import { type ServerDatabase, serverDatabase } from './connection.ts';
 import { copyTable, type Side, tablesOf } from './copy.ts';
 import { type Link, openLink } from './link.ts';
-import { finishSchema, makeUnfinishedSchema } from './schema/migrate.ts';
+import { finishSchema, makeUnfinishedSchema } from './migrate.ts';
 
 /** What is told while a registry is copied. */
 export interface CopyProgress {

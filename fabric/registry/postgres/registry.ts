@@ -1,14 +1,14 @@
 import { HOST } from '../../access/scope.ts';
 import type { Registry, RegistryOptions, RegistryReader } from '../registry.ts';
-import { readerOn } from '../sqlite/reader.ts';
-import { registryOn } from '../sqlite/registry.ts';
-import { appendAudit } from '../sqlite/trail/audit.ts';
-import { headFile, keptHead } from '../sqlite/trail/kept-head.ts';
+import { readerOn } from '../sql/reader.ts';
+import { registryOn } from '../sql/registry.ts';
+import { appendAudit } from '../sql/trail/audit.ts';
+import { headFile, keptHead } from '../sql/trail/kept-head.ts';
 import { admitOnServer } from './admit.ts';
 import { serverQueue } from './commit-queue.ts';
 import { serverDatabase } from './connection.ts';
 import { openLink } from './link.ts';
-import { makeSchema, migrateServer, SERVER_VERSION, serverVersion } from './schema/migrate.ts';
+import { makeSchema, migrateServer, SERVER_VERSION, serverVersion } from './migrate.ts';
 
 /**
  * Opens the registry on the servers of `urls` (link.ts); `path` is the file of the data folder that names them, beside which the newest audit entry is

@@ -1,10 +1,11 @@
 import { Failure } from '../../../protocol/failure.ts';
 import type { RegistrySummary } from '../records.ts';
-import { copyBeforeUpgrade, guarded, requireFile } from './file/database.ts';
-import { MIGRATIONS, newerSchema, schemaVersion } from './file/schema.ts';
-import { connect, type Database, prepare, type SQLiteConnection } from './file/statements.ts';
-import { auditHead, verifyAudit } from './trail/audit.ts';
-import { headFile, keptHead } from './trail/kept-head.ts';
+import { type Database, prepare } from '../sql/base/statements.ts';
+import { auditHead, verifyAudit } from '../sql/trail/audit.ts';
+import { headFile, keptHead } from '../sql/trail/kept-head.ts';
+import { connect, type SQLiteConnection } from './connect.ts';
+import { copyBeforeUpgrade, guarded, requireFile } from './database.ts';
+import { MIGRATIONS, newerSchema, schemaVersion } from './schema.ts';
 
 /** The files of a registry: they count together, so that none of them is copied by itself. */
 export const registryFiles = (path: string): readonly string[] => [

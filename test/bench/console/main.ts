@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { report as reportError } from '../../../cli/program.ts';
-import { openDatabase } from '../../../fabric/registry/sqlite/file/database.ts';
+import { openDatabase } from '../../../fabric/registry/sqlite/database.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { describeOptions, ensureWritable, type Option, readArguments } from '../arguments.ts';
 import { PROGRAM } from '../scale/command.ts';

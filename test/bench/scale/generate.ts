@@ -4,11 +4,11 @@ import { setImmediate } from 'node:timers/promises';
 import { EVERYTHING } from '../../../fabric/access/scope.ts';
 import { foundAuthority } from '../../../fabric/pki/found.ts';
 import { parseNetwork } from '../../../fabric/registry/records.ts';
-import { openDatabase } from '../../../fabric/registry/sqlite/file/database.ts';
-import { prepare } from '../../../fabric/registry/sqlite/file/statements.ts';
-import { addGroup } from '../../../fabric/registry/sqlite/inventory/groups.ts';
-import { addNetwork } from '../../../fabric/registry/sqlite/inventory/networks.ts';
-import { appendAudit } from '../../../fabric/registry/sqlite/trail/audit.ts';
+import { prepare } from '../../../fabric/registry/sql/base/statements.ts';
+import { addGroup } from '../../../fabric/registry/sql/inventory/groups.ts';
+import { addNetwork } from '../../../fabric/registry/sql/inventory/networks.ts';
+import { appendAudit } from '../../../fabric/registry/sql/trail/audit.ts';
+import { openDatabase } from '../../../fabric/registry/sqlite/database.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 

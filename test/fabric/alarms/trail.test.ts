@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { trailCheck } from '../../../fabric/alarms/trail.ts';
-import { connect } from '../../../fabric/registry/sqlite/file/statements.ts';
+import { connect } from '../../../fabric/registry/sqlite/connect.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { opened, registryFile } from '../place.ts';
 

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { openSqliteRegistry } from '../../../fabric/registry/sqlite/registry.ts';
+import { openSqliteRegistry } from '../../../fabric/registry/sqlite/open.ts';
 import { scratch, wholeOf } from '../place.ts';
 import { somebody } from '../registry/contract/people.ts';
 import { fabricProgram } from './program.ts';

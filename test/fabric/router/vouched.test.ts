@@ -16,7 +16,7 @@ import {
   takeCrl,
 } from '../../../fabric/operations/pki/cas.ts';
 import type { Registry } from '../../../fabric/registry/registry.ts';
-import { emptySqliteRegistry, openSqliteRegistry } from '../../../fabric/registry/sqlite/registry.ts';
+import { emptySqliteRegistry, openSqliteRegistry } from '../../../fabric/registry/sqlite/open.ts';
 import type { Router } from '../../../fabric/router/router.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { isFailure } from '../../../protocol/failure.ts';

@@ -1,5 +1,5 @@
 /**
- * Admits a chip that comes for the first time to a group without limits and without a roster, with the same rows as sqlite/admit.ts writes: what mostly
+ * Admits a chip that comes for the first time to a group without limits and without a roster, with the same rows as sql/admit.ts writes: what mostly
  * happens takes one statement instead of eight. False: nothing was written, and it is another case. `entry` is the end of the text that an
  * entry of the trail is hashed as (audit-chain.ts), behind its number and time.
  */

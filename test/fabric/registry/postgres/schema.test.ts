@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { decoder, encoded, translated } from '../../../../fabric/registry/postgres/dialect.ts';
 import { makeServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
-import { SERVER_VERSION } from '../../../../fabric/registry/postgres/schema/migrate.ts';
-import { MIGRATIONS } from '../../../../fabric/registry/sqlite/file/schema.ts';
-import { connect, prepare } from '../../../../fabric/registry/sqlite/file/statements.ts';
+import { SERVER_VERSION } from '../../../../fabric/registry/postgres/migrate.ts';
+import { prepare } from '../../../../fabric/registry/sql/base/statements.ts';
+import { connect } from '../../../../fabric/registry/sqlite/connect.ts';
+import { MIGRATIONS } from '../../../../fabric/registry/sqlite/schema.ts';
 import { registryFile } from '../../place.ts';
 import { ownServer } from './server.ts';
 

@@ -2,14 +2,14 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { EVERYTHING } from '../../../../fabric/access/scope.ts';
-import { openDatabase } from '../../../../fabric/registry/sqlite/file/database.ts';
-import { connect } from '../../../../fabric/registry/sqlite/file/statements.ts';
 import {
   appendAudit,
   lastTwins,
   listAudit,
   verifyAudit,
-} from '../../../../fabric/registry/sqlite/trail/audit.ts';
+} from '../../../../fabric/registry/sql/trail/audit.ts';
+import { connect } from '../../../../fabric/registry/sqlite/connect.ts';
+import { openDatabase } from '../../../../fabric/registry/sqlite/database.ts';
 import { parsePrefix } from '../../../../protocol/ipv6.ts';
 import { opened, registryFile, scratch } from '../../place.ts';
 

@@ -13,12 +13,13 @@ import { basename, dirname, join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { EVERYTHING } from '../../../../fabric/access/scope.ts';
 import type { Device } from '../../../../fabric/registry/records.ts';
-import { copyBeforeUpgrade, openDatabase } from '../../../../fabric/registry/sqlite/file/database.ts';
-import { commitQueue } from '../../../../fabric/registry/sqlite/file/group-commit.ts';
-import { MIGRATIONS, migrate, schemaVersion } from '../../../../fabric/registry/sqlite/file/schema.ts';
-import { connect, prepare } from '../../../../fabric/registry/sqlite/file/statements.ts';
-import { walFile } from '../../../../fabric/registry/sqlite/file/wal-file.ts';
-import { openSqliteRegistry } from '../../../../fabric/registry/sqlite/registry.ts';
+import { prepare } from '../../../../fabric/registry/sql/base/statements.ts';
+import { connect } from '../../../../fabric/registry/sqlite/connect.ts';
+import { copyBeforeUpgrade, openDatabase } from '../../../../fabric/registry/sqlite/database.ts';
+import { commitQueue } from '../../../../fabric/registry/sqlite/group-commit.ts';
+import { openSqliteRegistry } from '../../../../fabric/registry/sqlite/open.ts';
+import { MIGRATIONS, migrate, schemaVersion } from '../../../../fabric/registry/sqlite/schema.ts';
+import { walFile } from '../../../../fabric/registry/sqlite/wal-file.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import { allOf, anyGroup, NETWORK, opened, random, registryFile, scratch } from '../../place.ts';
 
@@ -37,7 +38,7 @@ test('the driver’s objects are made and kept in one place: from Node 24.19 on 
   const makers = files.filter((name) =>
     /\.(prepare|pragma|iterate|backup)\(|new SQLite\(/.test(readFileSync(new URL(name, folder), 'utf8')),
   );
-  expect(makers).toEqual(['file/statements.ts']);
+  expect(makers).toEqual(['connect.ts']);
 });
 
 test('[H-E23] an address that was forgotten is not in the file any more, also not in what it has freed', async () => {

@@ -2,7 +2,7 @@ import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { checkDatabase, copyDatabase } from '../../../../fabric/registry/sqlite/copy.ts';
-import { openDatabase } from '../../../../fabric/registry/sqlite/file/database.ts';
+import { openDatabase } from '../../../../fabric/registry/sqlite/database.ts';
 import { toHex } from '../../../../protocol/bytes.ts';
 import { parsePrefix } from '../../../../protocol/ipv6.ts';
 import { opened, registryFile, scratch } from '../../place.ts';

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { StandingChange } from '../../../../fabric/registry/records.ts';
-import { connect, prepare } from '../../../../fabric/registry/sqlite/file/statements.ts';
+import { prepare } from '../../../../fabric/registry/sql/base/statements.ts';
+import { connect } from '../../../../fabric/registry/sqlite/connect.ts';
 import { allOf, anyGroup, NETWORK, opened, registryFile } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
 

@@ -1,9 +1,9 @@
 import type { Database } from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { DEFAULT_OWNER, EVERYTHING, scopeOf } from '../../../../fabric/access/scope.ts';
-import { connect } from '../../../../fabric/registry/sqlite/file/statements.ts';
-import { findDevices } from '../../../../fabric/registry/sqlite/search/found.ts';
-import { tailsOf } from '../../../../fabric/registry/sqlite/search/tails.ts';
+import { findDevices } from '../../../../fabric/registry/sql/search/found.ts';
+import { tailsOf } from '../../../../fabric/registry/sql/search/tails.ts';
+import { connect } from '../../../../fabric/registry/sqlite/connect.ts';
 import { parsePrefix } from '../../../../protocol/ipv6.ts';
 import { anyGroup, NETWORK, opened, registryFile } from '../../place.ts';
 import { applicant } from '../contract/place.ts';

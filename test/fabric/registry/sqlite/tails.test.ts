@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { DEFAULT_OWNER, EVERYTHING, scopeOf } from '../../../../fabric/access/scope.ts';
-import { connect } from '../../../../fabric/registry/sqlite/file/statements.ts';
-import { groupValues } from '../../../../fabric/registry/sqlite/search/group-values.ts';
-import { type Part, tailsOf } from '../../../../fabric/registry/sqlite/search/tails.ts';
+import { groupValues } from '../../../../fabric/registry/sql/search/group-values.ts';
+import { type Part, tailsOf } from '../../../../fabric/registry/sql/search/tails.ts';
+import { connect } from '../../../../fabric/registry/sqlite/connect.ts';
 
 const DEVICES = 70_000;
 const OTHER = 7;

@@ -1,0 +1,129 @@
+import { Failure } from '../../../protocol/failure.ts';
+import { newerSchema } from '../sqlite/schema.ts';
+import type { Link } from './link.ts';
+import { ADMISSION_FUNCTION } from './schema/admission.ts';
+import { COUNTS } from './schema/counts.ts';
+import { DEVICES } from './schema/devices.ts';
+import { FUNCTIONS } from './schema/functions.ts';
+import { PEOPLE } from './schema/people.ts';
+import { STEPS } from './schema/steps.ts';
+
+/** The version that a new schema begins with, as SQLite's migrations count them. */
+const BASELINE = 34;
+
+/** The version that this program knows. */
+export const SERVER_VERSION = BASELINE + STEPS.length;
+
+const SEARCH = `
+CREATE INDEX device_text ON device USING gin (described(name, note) gin_trgm_ops) WHERE name IS NOT NULL OR note IS NOT NULL;
+`;
+
+const BEGINNING = `
+CREATE TABLE migration (version bigint PRIMARY KEY, name text NOT NULL, applied bigint NOT NULL);
+INSERT INTO counter VALUES ('change', 0), ('audit', 0), ('alarm', 0);
+INSERT INTO owner (name, status, created) VALUES ('default', 'active', 0);
+`;
+
+/** Nobody else makes or changes the schema meanwhile. */
+const LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('enf schema', 0))";
+
+/** The version of the schema; undefined if there is none. */
+export function serverVersion(link: Link, name: 'read' | 'write' = 'read'): number | undefined {
+  const there = link.ask(name, { sql: "SELECT to_regclass('enf.migration') IS NOT NULL" });
+  if (there.rows[0]?.[0] !== 't') return undefined;
+  return Number(link.ask(name, { sql: 'SELECT max(version) FROM enf.migration' }).rows[0]?.[0] ?? 0);
+}
+
+/** Makes a new registry, in a database that has none. @throws Failure `registry.exists` */
+export function makeSchema(link: Link, now: number): void {
+  inTransaction(link, () => {
+    if (serverVersion(link, 'write') !== undefined) throw alreadyThere();
+    makeTables(link);
+    noteBaseline(link, now);
+  });
+}
+
+/** What a registry is copied into counts as none until it is finished. @throws Failure `registry.exists` */
+export function makeUnfinishedSchema(link: Link, now: number): void {
+  inTransaction(link, () => {
+    const version = serverVersion(link, 'write');
+    if (version === UNFINISHED) return;
+    if (version !== undefined) throw alreadyThere();
+    makeTables(link);
+    noteVersion(link, { version: UNFINISHED, name: 'a registry is copied' }, now);
+  });
+}
+
+export const finishSchema = (link: Link, now: number): void =>
+  inTransaction(link, () => noteBaseline(link, now));
+
+/** The version of a schema into which a registry is copied. */
+const UNFINISHED = 0;
+
+const alreadyThere = (): Failure =>
+  new Failure('registry.exists', 'operator', 'the database has a registry already', {
+    action:
+      'Name another database; or, if it is the one of this fabric, put its address into the file "registry.url".',
+  });
+
+function makeTables(link: Link): void {
+  const run = (sql: string): unknown => link.ask('write', { sql });
+  run('CREATE SCHEMA IF NOT EXISTS enf');
+  run('CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA enf');
+  for (const sql of [PEOPLE, DEVICES, FUNCTIONS, COUNTS, ADMISSION_FUNCTION, SEARCH, BEGINNING]) run(sql);
+  for (const { sql } of STEPS) run(sql);
+}
+
+function noteBaseline(link: Link, now: number): void {
+  noteVersion(link, { version: BASELINE, name: 'a registry on PostgreSQL' }, now);
+  for (const [at, { name }] of STEPS.entries()) noteVersion(link, { version: BASELINE + at + 1, name }, now);
+}
+
+/** Brings the schema up to date. @throws Failure `registry.absent`, `registry.newer-schema` */
+export function migrateServer(link: Link, now: number): void {
+  const version = requireKnown(serverVersion(link));
+  if (version === SERVER_VERSION) return;
+  inTransaction(link, () => applySteps(link, requireKnown(serverVersion(link, 'write')), now));
+}
+
+function requireKnown(version: number | undefined): number {
+  if (version === undefined || version === UNFINISHED) {
+    const what = version === undefined ? 'has no registry' : 'has an unfinished copy of a registry';
+    throw new Failure('registry.absent', 'operator', `the database that "registry.url" names ${what}`, {
+      action: 'Move one there with "enf-fabric registry move", or correct the file.',
+    });
+  }
+  if (version > SERVER_VERSION) throw newerSchema(version, SERVER_VERSION);
+  return version;
+}
+
+function applySteps(link: Link, version: number, now: number): void {
+  for (const [at, { name, sql }] of STEPS.slice(version - BASELINE).entries()) {
+    link.ask('write', { sql });
+    noteVersion(link, { version: version + at + 1, name }, now);
+  }
+}
+
+const noteVersion = (
+  link: Link,
+  { version, name }: { version: number; name: string },
+  now: number,
+): unknown =>
+  link.ask('write', {
+    sql: 'INSERT INTO enf.migration VALUES ($1, $2, $3)',
+    values: [String(version), name, String(now)],
+  });
+
+let transactions = 0;
+
+function inTransaction(link: Link, work: () => void): void {
+  const number = --transactions;
+  link.ask('write', { sql: `BEGIN; ${LOCK}`, begins: number });
+  try {
+    work();
+    link.ask('write', { sql: 'COMMIT' });
+  } catch (error) {
+    link.send('write', { sql: 'ROLLBACK', transaction: number }).catch(() => {});
+    throw error;
+  }
+}

@@ -1,0 +1,65 @@
+import type { ChangeFeed } from '../change-feed.ts';
+import type { CommitQueue } from './base/commit-queue.ts';
+import type { Database } from './base/statements.ts';
+import { endOpenTunnels } from './inventory/devices.ts';
+import { endTunnelsOf } from './nodes/attach.ts';
+import { removeChanges } from './trail/changes.ts';
+
+/** How many times in a row the process that serves looks for changes before it removes those that it has read. */
+const LOOKS_PER_REMOVAL = 4;
+
+export interface Following {
+  readonly db: Database;
+  readonly queue: CommitQueue;
+  readonly feed: ChangeFeed;
+  readonly now: () => number;
+  /** True while a tunnel of the device ends at this process's router. */
+  readonly isConnected: (address: Uint8Array) => boolean;
+  /** The number of this node; undefined: there is no other one. */
+  readonly node: number | undefined;
+  /** Looks for changes of other processes. */
+  readonly look: () => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * What the one process that serves does beside what it is asked: ends the tunnels that a crash has left recorded as up, looks for
+ * changes, and removes those that were read. Everything is done in parts. The first tunnels have ended when it resolves.
+ */
+export async function follow(
+  { db, queue, feed, now, isConnected, node, look, onError }: Following,
+  periodMs: number,
+): Promise<() => void> {
+  let following = true;
+  let removed = 0;
+  let looks = 0;
+  const at = now();
+
+  const several = node !== undefined;
+  const endTunnels = (after: number): Promise<number | undefined> =>
+    queue.submit(() => endOpenTunnels(db, at, after, isConnected, several));
+  const endOwn = async (after: number): Promise<number | undefined> =>
+    several ? queue.submit(() => endTunnelsOf(db, at, node, after, isConnected)) : undefined;
+
+  async function endOthers(last: number | undefined, end: typeof endTunnels): Promise<void> {
+    for (let after = last; after !== undefined && following; ) after = await end(after);
+  }
+
+  async function removeRead(): Promise<void> {
+    const { seen } = feed;
+    if (seen === removed) return;
+    while (following && (await queue.submit(() => removeChanges(db, seen, several))));
+    removed = seen;
+  }
+
+  const timer = setInterval(() => {
+    look();
+    if (looks++ % LOOKS_PER_REMOVAL === 0) removeRead().catch(onError);
+  }, periodMs);
+  endOthers(await endOwn(0), endOwn).catch(onError);
+  endOthers(await endTunnels(0), endTunnels).catch(onError);
+  return () => {
+    following = false;
+    clearInterval(timer);
+  };
+}

@@ -1,0 +1,83 @@
+import { EVERYTHING } from '../../../access/scope.ts';
+import { type Database, prepare } from '../base/statements.ts';
+import { requireDevice } from '../inventory/devices.ts';
+import { recordChange } from '../trail/changes.ts';
+
+/*
+ * Which node carries which device. What is written of a tunnel names its generation: a late word of an older one, perhaps of another node, changes nothing.
+ */
+
+/** A node that was removed meanwhile is none. */
+const NODE = '(SELECT id FROM node WHERE id = ?)';
+
+/** Begins the newest tunnel of a device, at this node; its generation. @throws Failure `fabric.unknown-device` */
+export function attach(db: Database, node: number, address: Uint8Array): number {
+  const row = prepare(
+    db,
+    `UPDATE device SET generation = generation + 1, node = ${NODE} WHERE address = ? RETURNING generation`,
+  ).get(node, address) as { generation: number } | undefined;
+  if (row !== undefined) {
+    recordChange(db, 'device', address);
+    return row.generation;
+  }
+  requireDevice(db, EVERYTHING, address);
+  throw new Error('a device that was found was not changed');
+}
+
+/** A tunnel that was attached. */
+export interface AttachedTunnel {
+  readonly address: Uint8Array;
+  readonly generation: number;
+  /** The number of the node where it ends. */
+  readonly node: number;
+}
+
+/** Records that a tunnel is up, unless a newer one was attached. */
+export function attachedUp(
+  db: Database,
+  { address, generation, node }: AttachedTunnel,
+  { at, from }: { readonly at: number; readonly from: string },
+): void {
+  prepare(
+    db,
+    `UPDATE device SET tunnel_at = ?, tunnel_from = ?, tunnel_ended = NULL, node = ${NODE} WHERE address = ? AND generation = ?`,
+  ).run(at, from, node, address, generation);
+}
+
+const OVER = `node = NULL, tunnel_ended = CASE WHEN tunnel_at IS NOT NULL AND tunnel_ended IS NULL THEN ? ELSE tunnel_ended END`;
+
+/** Records that a tunnel is over, unless a newer one was attached. */
+export function attachedDown(
+  db: Database,
+  at: number,
+  { address, generation }: Omit<AttachedTunnel, 'node'>,
+): void {
+  prepare(db, `UPDATE device SET ${OVER} WHERE address = ? AND generation = ?`).run(at, address, generation);
+}
+
+/** Tunnels ended at once. */
+const ENDED = 200;
+
+/**
+ * Ends a part of what is recorded as tunnels of a node, those of devices behind row `after` of which nobody says that they are there. Returns the last row
+ * that was looked at; undefined if there are no more.
+ */
+export function endTunnelsOf(
+  db: Database,
+  at: number,
+  node: number,
+  after: number,
+  isConnected: (address: Uint8Array) => boolean = () => false,
+): number | undefined {
+  const recorded = prepare(
+    db,
+    'SELECT id, address FROM device WHERE node = ? AND id > ? ORDER BY id LIMIT ?',
+  ).all(node, after, ENDED) as { id: number; address: Uint8Array }[];
+  for (const { id, address } of recorded)
+    if (!isConnected(address)) prepare(db, `UPDATE device SET ${OVER} WHERE id = ?`).run(at, id);
+  return recorded.length < ENDED ? undefined : recorded.at(-1)!.id;
+}
+
+/** Whether tunnels of a node are recorded. */
+export const hasTunnels = (db: Database, node: number): boolean =>
+  prepare(db, 'SELECT 1 FROM device WHERE node = ? LIMIT 1').get(node) !== undefined;

@@ -1,0 +1,92 @@
+import { randomBytes } from 'node:crypto';
+import type { ChangeFeed } from '../../change-feed.ts';
+import type { Nodes, NodesReader } from '../../nodes.ts';
+import type { Act } from '../../records.ts';
+import type { CommitQueue } from '../base/commit-queue.ts';
+import type { Database } from '../base/statements.ts';
+import { endTunnelsOf, hasTunnels } from './attach.ts';
+import {
+  beat,
+  type Joined,
+  joinNode,
+  leaveNode,
+  leftToSweep,
+  listNodes,
+  nodeNamed,
+  removable,
+  removeNode,
+  setDraining,
+} from './nodes.ts';
+
+interface Parts {
+  /** Runs each access to the file. */
+  read<T>(work: () => T): T;
+  readonly queue: CommitQueue;
+  act(actor: string): Act;
+  now(): number;
+}
+
+/** Nodes, read on this connection. */
+export const nodesReader = (
+  db: Database,
+  { read, now }: { read: Parts['read']; now: () => number },
+): NodesReader => ({
+  nodes: async (page) => read(() => listNodes(db, now(), page)),
+  node: async (name) => read(() => nodeNamed(db, now(), name)),
+});
+
+/** The nodes of the registry, and which of them this process is. */
+export interface NodesPart {
+  readonly part: Nodes;
+  /** The number of this node; undefined before it has joined. */
+  own(): number | undefined;
+}
+
+/** `actor`: who is said to have let a node join. */
+export function nodesPart(
+  db: Database,
+  { read, queue, act, now }: Parts,
+  { feed, actor }: { readonly feed: ChangeFeed; readonly actor: string },
+): NodesPart {
+  let joined: Joined | undefined;
+
+  function requireJoined(): Joined {
+    if (joined === undefined) throw new Error('this process has not joined as a node');
+    return joined;
+  }
+
+  const part: Nodes = {
+    ...nodesReader(db, { read, now }),
+    async join(node) {
+      const run = new Uint8Array(randomBytes(16));
+      joined = await queue.submit(() => joinNode(db, act(actor), node, { run, before: joined }));
+    },
+    async beat(load) {
+      const own = requireJoined();
+      return queue.submit(() => beat(db, now(), own, load));
+    },
+    async leave() {
+      const own = requireJoined();
+      await queue.submit(() => leaveNode(db, now(), own));
+    },
+    async sweepLost() {
+      const own = requireJoined();
+      const lost = read(() => leftToSweep(db, now(), own.id).find((id) => hasTunnels(db, id)));
+      if (lost === undefined) return false;
+      // One that has come back meanwhile says itself which tunnels it has.
+      return queue.submit(() => {
+        if (leftToSweep(db, now(), own.id).includes(lost)) endTunnelsOf(db, now(), lost, 0);
+        return true;
+      });
+    },
+    drainNode: (by, name) => queue.submit(() => setDraining(db, act(by), name, true)),
+    resumeNode: (by, name) => queue.submit(() => setDraining(db, act(by), name, false)),
+    async removeNode(by, name) {
+      while (!(await queue.submit(() => removeNode(db, act(by), name))))
+        await queue.submit(() => endTunnelsOf(db, now(), removable(db, now(), name), 0));
+    },
+    onNodeChange: (listener) =>
+      feed.subscribe((change) => (change.kind === 'node' ? listener(change.name) : undefined)),
+  };
+  return { part, own: () => joined?.id };
+}

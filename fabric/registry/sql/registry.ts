@@ -1,0 +1,409 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { isFailure } from '../../../protocol/failure.ts';
+import { EVERYTHING, HOST, type Scope } from '../../access/scope.ts';
+import { deriveIdentifier } from '../address.ts';
+import type { Endpoint } from '../admission.ts';
+import { changeFeed } from '../change-feed.ts';
+import { openGroups } from '../open-groups.ts';
+import { type Act, type Applicant, type Device, standingOf } from '../records.ts';
+import { FABRIC, type OwnedRegistry, type Registry, type RegistryOptions } from '../registry.ts';
+import { tunnelCounts } from '../tunnels/counts.ts';
+import { type TunnelNews, tunnelNews } from '../tunnels/news.ts';
+import { type TunnelNote, tunnelNotes } from '../tunnels/notes.ts';
+import { type Admitting, requireOpenGroup } from './admit.ts';
+import { alarmPart, ownAlarmPart } from './alarm-part.ts';
+import { raiseObjection } from './alarms/objections.ts';
+import type { CommitQueue } from './base/commit-queue.ts';
+import type { Database } from './base/statements.ts';
+import { excluded } from './counts/tallies.ts';
+import { removeGroup, removeNetwork, replaceDevice, retireDevice } from './endings.ts';
+import { follow } from './follow.ts';
+import { delegate, delegationOf, setGrant, setPool } from './inventory/delegations.ts';
+import {
+  findDevice,
+  keepReport,
+  nameDevice,
+  setStanding,
+  tunnelDown,
+  tunnelUp,
+} from './inventory/devices.ts';
+import { addGroup, changeGroup, groupClaimed, setGroupStatus } from './inventory/groups.ts';
+import { groupOwner, refusalLog } from './inventory/handshakes.ts';
+import { addNetwork, hasNetwork, renameNetwork, setResidentOnly, setZone } from './inventory/networks.ts';
+import { newsPart } from './news.ts';
+import { attach, attachedDown, attachedUp } from './nodes/attach.ts';
+import { nodesPart } from './nodes/part.ts';
+import { ownersPart, ownersReader, ownPeoplePart, peoplePart } from './people/people-part.ts';
+import { findToken, markUsed } from './people/tokens.ts';
+import { networkAnchors } from './pki-arrivals.ts';
+import { issuingPart, ownIssuingPart, ownPkiPart, pkiListsPart, pkiPart } from './pki-part.ts';
+import { type Keep, privacyPart } from './privacy/part.ts';
+import { type Read, readingPart } from './reader.ts';
+import { registerKey } from './registered-keys.ts';
+import { ownRosterPart, rosterWork } from './rosters.ts';
+import { tailsOf } from './search/tails.ts';
+import { removeRate, setRate } from './traffic/rates.ts';
+import { addRule, moveRule, removeRule } from './traffic/rules.ts';
+import { appendAudit, TWINS, verifyAudit, verifyAuditPart } from './trail/audit.ts';
+import { changesSince, lastChange } from './trail/changes.ts';
+import type { KeptHead } from './trail/kept-head.ts';
+import { noteOfDevice, ownerOfDevice } from './trail/notes.ts';
+import { lastRestore, recordRestore } from './trail/restored.ts';
+
+/** Between two parts of what is read for searches at the start: others have most of the time. */
+const FILL_PAUSE_MS = 10;
+/** Between two parts of what is removed: others have most of the time. */
+const SWEEP_PAUSE_MS = 10;
+/** About 200 MB of refused handshakes; older ones that prove nothing are forgotten. */
+const REFUSALS_KEPT = 1_000_000;
+
+/** An engine, opened: what the registry's code is given of it. */
+export interface Store {
+  readonly db: Database;
+  /** Runs an access; the engine's errors become a Failure. */
+  readonly read: Read;
+  readonly head: KeptHead;
+  /** How it is written; calls back after each commit. */
+  writing(afterCommit: () => void): Writing;
+  /** Calls back when somebody has changed something, if the engine hears of it. */
+  listen?(changed: () => void): void;
+  close(): void;
+}
+
+/** How an engine is written. */
+export interface Writing {
+  readonly queue: CommitQueue;
+  /** Admits chips by that queue. */
+  admitting(work: Admitting): (applicant: Applicant) => Promise<Uint8Array>;
+}
+
+/** The registry on an engine, whose schema is the one that this program knows. */
+export function registryOn(store: Store, options: RegistryOptions = {}): Registry {
+  const { db, read, head } = store;
+  const {
+    now = Date.now,
+    identifier = deriveIdentifier,
+    onError = () => {},
+    locate = () => undefined,
+    cityOf = () => undefined,
+  } = options;
+  const act = (actor: string): Act => ({ at: now(), actor });
+  let restoredAt = read(() => lastRestore(db));
+
+  const groups = openGroups((gid) => read(() => requireOpenGroup(db, gid)));
+  const anchors = networkAnchors(db);
+  const feed = changeFeed(lastChange(db), (seq) => read(() => changesSince(db, seq)), onError);
+  feed.subscribe((change) => {
+    if (change.kind !== 'group') return;
+    groups.clear();
+    anchors.clear();
+  });
+  const catchUp = async (): Promise<void> => {
+    if (db.open) await feed.catchUp();
+  };
+  // Whoever follows tries again soon.
+  const tryToCatchUp = (): void => void catchUp().catch(onError);
+  const { queue, admitting } = store.writing(() => {
+    head.committed();
+    tryToCatchUp();
+  });
+  const later = (job: () => void): void => {
+    queue.submit(job).catch(onError);
+  };
+
+  const news = tunnelNews(now());
+  const tails = tailsOf(db, read);
+  const parts = { read, queue, act, now };
+  const { keep, part: privacy, own: ownPrivacy } = privacyPart(db, parts);
+  const rosters = rosterWork(db, parts, {
+    pause: () => wait(SWEEP_PAUSE_MS, undefined, { ref: false }),
+    onError,
+  });
+  feed.subscribe((change) => {
+    // It may be gone, or have no roster any more.
+    if (change.kind === 'group') rosters.sweep();
+  });
+  const admissions = admissionNews(onError);
+  const vouched = { locate, keep: keep.address, admitted: admissions.tell };
+  const nodes = nodesPart(db, parts, { feed, actor: FABRIC });
+  const ownNode = (): number => {
+    const own = nodes.own();
+    if (own === undefined) throw new Error('this process has not joined as a node');
+    return own;
+  };
+  const tunnels = tunnelPart(db, now, later, { news, keep, ownNode });
+
+  return {
+    of: (scope) => ({
+      ...readingPart(db, scope, { read, tails, now }),
+      ...changingPart(db, scope, queue, act),
+      registerKey: (actor, key) => queue.submit(() => registerKey(db, scope, act(actor), key, identifier)),
+      ...ownPeoplePart(db, scope, parts),
+      ...ownAlarmPart(db, scope, parts),
+      ...ownPrivacy(scope),
+      ...ownRosterPart(db, scope, { ...parts, work: rosters }),
+      ...ownPkiPart(db, scope, parts),
+      ...ownIssuingPart(db, scope, parts),
+      excluded: () => read(() => excluded(db)),
+    }),
+    ...ownersReader(db, read),
+    ...ownersPart(db, parts),
+    ...tokensPart(db, read, { now, later }),
+    ...peoplePart(db, parts),
+    ...newsPart(db, read, news),
+    ...nodes.part,
+    attach: (address) => queue.submit(() => attach(db, ownNode(), address)),
+    ...alarmPart(db, parts),
+    ...pkiListsPart(db, parts),
+    verifyAudit: (expected) => verifyAudit(db, read, expected),
+    verifyAuditPart: async (from) => read(() => verifyAuditPart(db, from)),
+    record: (actor, action, subject, detail = {}) =>
+      queue.submit(() => appendAudit(db, { ...act(actor), owner: HOST, action, subject, detail })),
+    ...privacy,
+    ...tunnels.part,
+    ...pkiPart(db, parts, { ...vouched, anchors }),
+    ...issuingPart(db, parts, { ...vouched, identifier }),
+    lookup: (address) => read(() => endpointOf(db, findDevice(db, EVERYTHING, address), restoredAt)),
+    delegate: (address) => queue.submit(() => delegate(db, act(FABRIC), address)),
+    excluded: () => read(() => excluded(db)),
+    hasNetwork: (address) => read(() => hasNetwork(db, address)),
+    onChange: (ofDevice, ofGroup) =>
+      feed.subscribe((change) => {
+        if (change.kind === 'device') return ofDevice(change.address);
+        if (change.kind === 'group') return ofGroup?.(change.gid);
+      }),
+    clones: (address, from) =>
+      later(() => {
+        const owner = ownerOfDevice(db, address);
+        const kept = from.map((each) => keep.address(each, owner));
+        noteOfDevice(db, act(FABRIC), TWINS, address, { from: kept }, owner);
+      }),
+    async decommission(address) {
+      await queue.submit(() => retireDevice(db, EVERYTHING, act(FABRIC), address, 'device'));
+    },
+    openGroup: async (gid) => groups.get(gid),
+    onAdmitted: admissions.subscribe,
+    ...handshakePart(db, queue, {
+      act: () => act(FABRIC),
+      options: { identifier, locate, cityOf, keep: keep.address },
+      admitting,
+      refusalsKept: options.refusalsKept ?? REFUSALS_KEPT,
+      admitted: admissions.tell,
+    }),
+
+    subscribe: feed.subscribe,
+    catchUp,
+    follow(periodMs) {
+      tails.fill(() => wait(FILL_PAUSE_MS, undefined, { ref: false })).catch(onError);
+      rosters.sweep();
+      store.listen?.(tryToCatchUp);
+      return follow(
+        {
+          ...{ db, queue, feed, now, isConnected: tunnels.part.isConnected },
+          ...{ node: nodes.own(), look: tryToCatchUp, onError },
+        },
+        periodMs,
+      );
+    },
+    missing: head.missing,
+    async recordRestore(actor, detail) {
+      const made = act(actor);
+      await queue.submit(() => recordRestore(db, made, detail));
+      restoredAt = made.at;
+      head.accept();
+    },
+    async close() {
+      tunnels.flush();
+      await queue.close();
+      head.close();
+      store.close();
+    },
+  };
+}
+
+/** Changes in a scope. */
+function changingPart(db: Database, scope: Scope, queue: CommitQueue, act: (actor: string) => Act) {
+  return {
+    addNetwork: (actor, prefix, name, note) =>
+      queue.submit(() => addNetwork(db, scope, act(actor), prefix, { name, note })),
+    async addGroup(actor, group) {
+      try {
+        return await queue.submit(() => addGroup(db, scope, act(actor), group));
+      } catch (error) {
+        if (!isFailure(error, 'fabric.group-claimed')) throw error;
+        // What was refused is undone; that it was tried stays.
+        const raised = await queue.submit(() => raiseObjection(db, scope, act(actor).at, group));
+        throw raised ? groupClaimed(true) : error;
+      }
+    },
+    setGroupStatus: (actor, gid, status) =>
+      queue.submit(() => setGroupStatus(db, scope, act(actor), gid, status)),
+    changeGroup: (actor, gid, change) => queue.submit(() => changeGroup(db, scope, act(actor), gid, change)),
+    renameNetwork: (actor, prefix, name, note) =>
+      queue.submit(() => renameNetwork(db, scope, act(actor), prefix, { name, note })),
+    setZone: (actor, prefix, zone) => queue.submit(() => setZone(db, scope, act(actor), prefix, zone)),
+    setResidentOnly: (actor, prefix, residentOnly) =>
+      queue.submit(() => setResidentOnly(db, scope, act(actor), prefix, residentOnly)),
+    nameDevice: (actor, address, change) =>
+      queue.submit(() => nameDevice(db, scope, act(actor), address, change)),
+    removeNetwork: (actor, prefix) => queue.submit(() => removeNetwork(db, scope, act(actor), prefix)),
+    removeGroup: (actor, gid) => queue.submit(() => removeGroup(db, scope, act(actor), gid)),
+    setPool: (actor, network, pool) => queue.submit(() => setPool(db, scope, act(actor), network, pool)),
+    setGrant: (actor, receiver, granted) =>
+      queue.submit(() => setGrant(db, scope, act(actor), receiver, granted)),
+    addRule: (actor, network, rule, place) =>
+      queue.submit(() => addRule(db, scope, act(actor), network, rule, place)),
+    moveRule: (actor, id, place) => queue.submit(() => moveRule(db, scope, act(actor), id, place)),
+    removeRule: (actor, id) => queue.submit(() => removeRule(db, scope, act(actor), id)),
+    setRateLimit: (actor, network, party, change) =>
+      queue.submit(() => setRate(db, scope, act(actor), network, party, change)),
+    removeRateLimit: (actor, network, party) =>
+      queue.submit(() => removeRate(db, scope, act(actor), network, party)),
+    retireDevice: (actor, address) => queue.submit(() => retireDevice(db, scope, act(actor), address)),
+    replaceDevice: (actor, from, to) => queue.submit(() => replaceDevice(db, scope, act(actor), from, to)),
+    setStanding: (actor, address, change) =>
+      queue.submit(() => setStanding(db, scope, act(actor), address, change)),
+    record: (actor, action, subject, detail = {}) =>
+      queue.submit(() => appendAudit(db, { ...act(actor), owner: scope.owner, action, subject, detail })),
+  } satisfies Partial<OwnedRegistry>;
+}
+
+/** How exactly it is kept when a token was last used. */
+const USE_NOTED_MS = 60_000;
+
+/** Tokens of the API. */
+function tokensPart(
+  db: Database,
+  read: Read,
+  { now, later }: { now: () => number; later: (job: () => void) => void },
+) {
+  return {
+    async useToken(hash) {
+      const at = now();
+      const token = read(() => findToken(db, hash, at));
+      if (token !== undefined && (token.used === undefined || at - token.used >= USE_NOTED_MS))
+        later(() => markUsed(db, token.id, at));
+      return token;
+    },
+  } satisfies Partial<Registry>;
+}
+
+/** Tunnels that begin and end, and what devices report over them. */
+function tunnelPart(
+  db: Database,
+  now: () => number,
+  later: (job: () => void) => void,
+  { news, keep, ownNode }: { news: TunnelNews; keep: Keep; ownNode: () => number },
+) {
+  const tunnels = tunnelCounts();
+  function write({ address, generation, begun, ended }: TunnelNote): void {
+    const attached = generation === undefined ? undefined : { address, generation, node: ownNode() };
+    if (begun !== undefined) {
+      const { at } = begun;
+      const from = keep.endpoint(begun.from, ownerOfDevice(db, address));
+      if (attached === undefined) tunnelUp(db, at, address, from);
+      else attachedUp(db, attached, { at, from });
+    }
+    if (ended === undefined) return;
+    if (attached === undefined) tunnelDown(db, ended, address);
+    else attachedDown(db, ended, attached);
+  }
+  const attachedAs = (generation: number | undefined) => generation !== undefined && { generation };
+  const notes = tunnelNotes(
+    (note) => later(() => write(note)),
+    ({ address, at, report }) => later(() => keepReport(db, at, address, report)),
+  );
+  const part = {
+    isConnected: tunnels.has,
+    connected(address, from, generation) {
+      tunnels.add(address);
+      news.note(address);
+      notes.tunnel({ address, ...attachedAs(generation), begun: { at: now(), from } });
+    },
+    disconnected(address, generation) {
+      if (!tunnels.remove(address)) return;
+      news.note(address);
+      notes.tunnel({ address, ...attachedAs(generation), ended: now() });
+    },
+    detached: (address, generation) => later(() => write({ address, generation, ended: now() })),
+    carried: (address, from, at, generation) => notes.tunnel({ address, generation, begun: { at, from } }),
+    reported: (address, report) => notes.report({ address, at: now(), report }),
+  } satisfies Partial<Registry>;
+  return { part, flush: notes.flush };
+}
+
+/** Who wants to know of devices that are about to be admitted. */
+function admissionNews(onError: (error: unknown) => void) {
+  const listeners = new Set<(address: Uint8Array) => void>();
+  return {
+    tell(address: Uint8Array): void {
+      for (const listener of listeners) {
+        try {
+          listener(address);
+        } catch (error) {
+          onError(error);
+        }
+      }
+    },
+    subscribe(listener: (address: Uint8Array) => void): () => void {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+/** Handshakes, good and refused. */
+function handshakePart(
+  db: Database,
+  queue: CommitQueue,
+  {
+    act,
+    options,
+    admitting,
+    refusalsKept,
+    admitted,
+  }: Admitting & {
+    admitting: Writing['admitting'];
+    refusalsKept: number;
+    admitted: (address: Uint8Array) => void;
+  },
+) {
+  const refusals = refusalLog(db, refusalsKept);
+  const admit = admitting({ act, options });
+  const { locate, cityOf, keep } = options;
+  return {
+    async admit(applicant) {
+      const address = await admit(applicant);
+      admitted(address);
+      return address;
+    },
+    refused: (handshake, unlisted = 0) => {
+      const country = locate(handshake.source);
+      return queue.submit(() => {
+        const owner = groupOwner(db, handshake.gid);
+        const source = keep(handshake.source, owner);
+        const city = source === '' ? undefined : cityOf(handshake.source);
+        const place = { ...(country !== undefined && { country }), ...(city !== undefined && { city }) };
+        refusals.append({ ...handshake, source, ...place, owner, at: act().at }, unlisted);
+      });
+    },
+  } satisfies Partial<Registry>;
+}
+
+function endpointOf(
+  db: Database,
+  device: Device | undefined,
+  restoredAt: number | undefined,
+): Endpoint | undefined {
+  if (device === undefined) return undefined;
+  const { address, longtermKey, gid, network, handshake, attached } = device;
+  const outdated = restoredAt !== undefined && handshake.at <= restoredAt;
+  // The chip that has this identity has another one now, for which it has to come.
+  const standing = device.movedTo === undefined ? standingOf(device) : 'evicted';
+  return {
+    ...{ address, longtermKey, gid, network, standing },
+    ...(outdated && { outdated }),
+    ...(attached !== undefined && { attached }),
+    ...delegationOf(db, device),
+  };
+}

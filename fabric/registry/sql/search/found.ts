@@ -1,0 +1,149 @@
+import type { Scope } from '../../../access/scope.ts';
+import { type DeviceSearch, textKey } from '../../records.ts';
+import { ownTurn } from '../../turns.ts';
+import { inScope } from '../base/owned.ts';
+import { type Database, type Engine, prepare } from '../base/statements.ts';
+import type { Tails } from './tails.ts';
+
+/** Groups by whose names devices are found. */
+const MOST_GROUPS = 10;
+
+/** Ids of devices in order. There may be more behind `upTo`. */
+export interface Found {
+  readonly ids: readonly number[];
+  readonly upTo?: number;
+}
+
+interface Sought {
+  /** Only ids behind it. */
+  readonly after: number;
+  /** As many of each part of the search. */
+  readonly most: number;
+  readonly scope: Scope;
+}
+
+/** The devices that fulfil one part of a search. */
+export async function findDevices(
+  { db, read, tails }: { db: Database; read: <T>(work: () => T) => T; tails: Tails },
+  search: DeviceSearch,
+  { after, most, scope }: Sought,
+): Promise<Found> {
+  const { text, from, end } = search;
+  const parts = [
+    ...(end === undefined
+      ? []
+      : [await tails.find({ lastGroup: Buffer.from(end).readUInt16BE(0) }, { after, most, scope })]),
+    ...(text !== undefined && from === undefined && PART.test(text)
+      ? [await tails.find({ text }, { after, most, scope })]
+      : []),
+    ...(text === undefined ? [] : [await named({ db, read }, text, { after, most, scope })]),
+    ...read(() => indexed(db, search, { after, most, scope })),
+  ];
+  // Behind the last one of a part that was not read to its end others are missing.
+  const ends = parts.filter((ids) => ids.length >= most).map((ids) => ids.at(-1)!);
+  const all = [...new Set(parts.flat())].sort((one, other) => one - other);
+  if (ends.length === 0) return { ids: all };
+  const upTo = Math.min(...ends);
+  return { ids: all.filter((id) => id <= upTo), upTo };
+}
+
+/** Of names that begin so, a thousand: sorted by id, all of them would have to be read. */
+const byName = (own: string): string =>
+  `id IN (SELECT id FROM device INDEXED BY device_name WHERE name >= ? AND name < ? AND ${own} LIMIT 1000)`;
+
+/** What may stand in four groups of an address. */
+const PART = /^(?!.*::)[0-9a-f:]{1,20}$/;
+
+/** What indexes answer: each part is a row of one. */
+function indexed(
+  db: Database,
+  { name, from, to, text }: DeviceSearch,
+  { after, most, scope }: Sought,
+): number[][] {
+  const own = inScope(scope);
+  const idsOf = (sql: string, ...values: readonly unknown[]): number[] =>
+    prepare(db, `${sql} ORDER BY id LIMIT ?`)
+      .pluck()
+      .all(...values, most) as number[];
+  const device = (condition: string, ...values: readonly unknown[]): number[] =>
+    idsOf(
+      `SELECT id FROM device WHERE ${condition} AND +${own.sql} AND id > ?`,
+      ...values,
+      ...own.values,
+      after,
+    );
+  return [
+    // Three characters are found wherever they stand.
+    ...(name === undefined || text !== undefined
+      ? []
+      : [device(byName(own.sql), name, `${name}\u{10ffff}`, ...own.values)]),
+    ...(from === undefined || to === undefined ? [] : [device('address BETWEEN ? AND ?', from, to)]),
+    ...(text === undefined ? [] : groupsNamed(db, scope, text).map((gid) => device('gid = ?', gid))),
+  ];
+}
+
+/** Matches whose owner is looked at in one turn of the event loop; and in the first one, since most are one's own. */
+const MATCHES = 2_000;
+const FIRST_MATCHES = 128;
+
+/** Three letters or more of a name or a note are found by each engine's own index. */
+const TEXT_IN: Readonly<
+  Record<Engine, { readonly sql: string; readonly pattern: (text: string) => string }>
+> = {
+  sqlite: {
+    sql: `SELECT device_text.rowid AS id, owner FROM device_text CROSS JOIN device ON device.id = device_text.rowid
+      WHERE device_text MATCH ? AND device_text.rowid > ? ORDER BY device_text.rowid LIMIT ?`,
+    pattern: (text) => `"${text.replaceAll('"', '""')}"`,
+  },
+  postgres: {
+    sql: `SELECT id, owner FROM device WHERE (name IS NOT NULL OR note IS NOT NULL) AND described(name, note) LIKE ? AND id > ?
+      ORDER BY id LIMIT ?`,
+    pattern: (text) => `%${text.replace(/[\\%_]/g, '\\$&')}%`,
+  },
+};
+
+/**
+ * Devices whose name or note has the text in it. Those of other owners are passed over here, however many there are: a page that ends at them would
+ * tell that somebody else has such a text.
+ */
+async function named(
+  { db, read }: { db: Database; read: <T>(work: () => T) => T },
+  text: string,
+  { after, most, scope }: Sought,
+): Promise<number[]> {
+  const { sql, pattern } = TEXT_IN[db.engine];
+  const matches = prepare(db, sql);
+  const found: number[] = [];
+  let rows: { id: number; owner: number }[];
+  let last = after;
+  let size = 0;
+  do {
+    if (size > 0) await ownTurn();
+    size = size === 0 ? FIRST_MATCHES : MATCHES;
+    rows = read(() => matches.all(pattern(text), last, size)) as typeof rows;
+    found.push(...rows.filter(({ owner }) => scope.everything || owner === scope.owner).map(({ id }) => id));
+    last = rows.at(-1)?.id ?? last;
+  } while (rows.length === size && found.length < most);
+  return found.slice(0, most);
+}
+
+/** Groups that are looked at in one read. */
+const LOOKED_AT = 1_000;
+
+/** The first groups with the text in their name. SQLite knows the letters of ASCII alone, so the names are compared here. */
+function groupsNamed(db: Database, scope: Scope, text: string): Uint8Array[] {
+  const own = inScope(scope);
+  const found: Uint8Array[] = [];
+  let rows: { gid: Uint8Array; name: string }[];
+  let after = new Uint8Array(0);
+  do {
+    rows = prepare(db, `SELECT gid, name FROM grp WHERE gid > ? AND ${own.sql} ORDER BY gid LIMIT ?`).all(
+      after,
+      ...own.values,
+      LOOKED_AT,
+    ) as typeof rows;
+    found.push(...rows.filter(({ name }) => textKey(name).includes(text)).map(({ gid }) => gid));
+    after = new Uint8Array(rows.at(-1)?.gid ?? after);
+  } while (rows.length === LOOKED_AT && found.length < MOST_GROUPS);
+  return found.slice(0, MOST_GROUPS);
+}

@@ -1,0 +1,79 @@
+import { CHANGES_AT_ONCE, type NumberedChange } from '../../change-feed.ts';
+import { MOST_NODES } from '../../nodes.ts';
+import type { Change } from '../../records.ts';
+import { bytes, type Database, prepare } from '../base/statements.ts';
+
+/** Records a change in the caller's transaction. The sequence comes from one counter row, so that no smaller one is committed later. */
+export function recordChange(db: Database, kind: Change['kind'], subject: Uint8Array): void {
+  const { value } = prepare(
+    db,
+    "UPDATE counter SET value = value + 1 WHERE name = 'change' RETURNING value",
+  ).get() as { value: number };
+  prepare(db, 'INSERT INTO change VALUES (?, ?, ?)').run(value, kind, subject);
+}
+
+/** The newest change's sequence number. */
+export function lastChange(db: Database): number {
+  return (prepare(db, "SELECT value FROM counter WHERE name = 'change'").get() as { value: number }).value;
+}
+
+interface Row {
+  seq: number;
+  kind: Change['kind'];
+  subject: Uint8Array;
+}
+
+/**
+ * The oldest changes after `seq`. If those that follow it were removed already, a change of each network, of each group and of each node stands for
+ * them: whoever acts on these has everything as it is now.
+ */
+export function changesSince(db: Database, seq: number): readonly NumberedChange[] {
+  const rows = prepare(db, 'SELECT * FROM change WHERE seq > ? ORDER BY seq LIMIT ?').all(
+    seq,
+    CHANGES_AT_ONCE,
+  ) as Row[];
+  const [oldest] = rows;
+  const changes = rows.map((row) => ({ seq: row.seq, change: changeOf(row.kind, bytes(row.subject)) }));
+  if (oldest === undefined || oldest.seq === seq + 1) return changes;
+  return [...everything(db).map((change) => ({ seq: oldest.seq - 1, change })), ...changes];
+}
+
+/** A change as its row names it. */
+export function changeOf(kind: Change['kind'], subject: Uint8Array): Change {
+  if (kind === 'device') return { kind, address: subject };
+  if (kind === 'group') return { kind, gid: subject };
+  if (kind === 'node') return { kind, name: new TextDecoder().decode(subject) };
+  return { kind, prefix: { address: subject, length: 64 } };
+}
+
+function everything(db: Database): Change[] {
+  const all = prepare(
+    db,
+    "SELECT 'network' AS kind, prefix AS subject FROM network UNION ALL SELECT 'group', gid FROM grp",
+  ).all() as Omit<Row, 'seq'>[];
+  return [
+    ...all.map(({ kind, subject }) => changeOf(kind, bytes(subject))),
+    ...nodeNames(db).map((name): Change => ({ kind: 'node', name })),
+  ];
+}
+
+/** The names of all nodes: few. */
+const nodeNames = (db: Database): readonly string[] =>
+  prepare(db, `SELECT name FROM node ORDER BY id LIMIT ${MOST_NODES}`).pluck().all() as string[];
+
+/** The newest changes, which are kept for other readers, however far this one has read: those of some tenths of a second. */
+const KEPT = 1_000;
+/** The same while other nodes serve, of which all begin tunnels at the same time after an outage. */
+const KEPT_FOR_NODES = 100_000;
+/** Changes removed at once. */
+const REMOVED = 1_000;
+
+/** Removes a part of the changes that were read, up to the number `seen`; true if there are more of them. `several`: other nodes may serve, too. */
+export function removeChanges(db: Database, seen: number, several = false): boolean {
+  const upTo = Math.min(seen, lastChange(db) - (several ? KEPT_FOR_NODES : KEPT));
+  const { changes } = prepare(
+    db,
+    'DELETE FROM change WHERE seq <= min(?, (SELECT min(seq) FROM change) + ?)',
+  ).run(upTo, REMOVED - 1);
+  return changes === REMOVED;
+}
