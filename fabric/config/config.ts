@@ -16,6 +16,34 @@ const MOST_PROCESSES = 64;
 const MOST_THREADS = 16;
 const MOST_CONNECTIONS = 1_000_000;
 
+const MOST_TABLE = 4_294_967_295;
+/** default, main and local. */
+const TAKEN_TABLES: readonly number[] = [253, 254, 255];
+/** Those that the kernel and routing daemons use (linux/rtnetlink.h, /etc/iproute2/rt_protos). */
+const TAKEN_PROTOCOLS: readonly number[] = [
+  ...Array.from({ length: 18 }, (_, i) => i + 1),
+  ...[42, 84, 99, 186, 187, 188, 189, 192],
+];
+
+/** A whole number, but for those that are taken. */
+function number(
+  from: number,
+  to: number,
+  taken: readonly number[],
+  meaning: { readonly default: string; readonly doc: string },
+): Key<number> {
+  const key = whole(from, to, meaning);
+  return {
+    ...key,
+    read(value) {
+      const read = key.read(value);
+      return typeof read === 'number' && taken.includes(read)
+        ? refuse(`a whole number from ${from} to ${to} that nothing else uses, which ${read} is not`)
+        : read;
+    },
+  };
+}
+
 /** What `parse` makes of a text, or `expected` if it refuses it. */
 function tried<T>(parse: () => T, expected: string): T | Refusal {
   try {
@@ -151,6 +179,20 @@ export const SCHEMA = {
           : 'an interface name of at most 15 characters, or "none"',
     ),
     services,
+  },
+  routes: {
+    install: yesNo({
+      default: 'false',
+      doc: 'This host is one of several nodes: the routes of its tunnels are put into a kernel table, from which BIRD tells the others of them (scale.md).',
+    }),
+    table: number(1, MOST_TABLE, TAKEN_TABLES, {
+      default: '100',
+      doc: 'That table; nothing else may use it, and it is looked up before the main one.',
+    }),
+    protocol: number(1, 255, TAKEN_PROTOCOLS, {
+      default: '77',
+      doc: "The protocol number of these routes (`rtm_protocol`): what has it in that table is the fabric's.",
+    }),
   },
   dns: {
     serve: yesNo({
@@ -297,6 +339,17 @@ export function checkConsole({ listen, certificate, key }: Config['console']): v
       'Give it a certificate and its key, or put a proxy with TLS in front of [::1].',
     );
   }
+}
+
+/** Tunnels lead through a TUN device. @throws Failure `config.bad-routes` */
+export function checkRoutes({ routes, host }: Pick<Config, 'routes' | 'host'>): void {
+  if (!routes.install || host.tun !== 'none') return;
+  throw new Failure(
+    'config.bad-routes',
+    'operator',
+    'routes.install is on, and host.tun is "none": the routes of tunnels lead through a TUN device',
+    { action: 'Give host.tun a name, such as "enf-fabric0", or switch routes.install off.' },
+  );
 }
 
 const badConsole = (message: string, action: string): Failure =>
