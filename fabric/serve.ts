@@ -177,6 +177,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       ...(options.routerThreads === undefined ? {} : { threads: options.routerThreads }),
       ...(options.decommission === undefined ? {} : { decommission: options.decommission }),
       several: node !== undefined,
+      ...(tunnelRoutes !== undefined && { routes: tunnelRoutes }),
       log,
     });
     parts.router = router;

@@ -341,16 +341,23 @@ export function checkConsole({ listen, certificate, key }: Config['console']): v
   }
 }
 
-/** Tunnels lead through a TUN device. @throws Failure `config.bad-routes` */
-export function checkRoutes({ routes, host }: Pick<Config, 'routes' | 'host'>): void {
-  if (!routes.install || host.tun !== 'none') return;
-  throw new Failure(
-    'config.bad-routes',
-    'operator',
-    'routes.install is on, and host.tun is "none": the routes of tunnels lead through a TUN device',
-    { action: 'Give host.tun a name, such as "enf-fabric0", or switch routes.install off.' },
-  );
+/** Tunnels lead through a TUN device, and nodes have names. @throws Failure `config.bad-routes` */
+export function checkRoutes({ routes, host, node }: Pick<Config, 'routes' | 'host' | 'node'>): void {
+  if (!routes.install) return;
+  if (host.tun === 'none')
+    throw badRoutes(
+      'host.tun is "none": the routes of tunnels lead through a TUN device',
+      'Give host.tun a name, such as "enf-fabric0", or switch routes.install off.',
+    );
+  if (node.name === '')
+    throw badRoutes(
+      'node.name is empty: the routes are for other nodes, and each has a name',
+      'Give this host a name that no other node has, or switch routes.install off.',
+    );
 }
+
+const badRoutes = (message: string, action: string): Failure =>
+  new Failure('config.bad-routes', 'operator', `routes.install is on, and ${message}`, { action });
 
 const badConsole = (message: string, action: string): Failure =>
   new Failure('config.bad-console', 'operator', message, { action });

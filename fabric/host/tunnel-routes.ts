@@ -22,7 +22,7 @@ export interface RoutesSettings {
 
 /** The routes of this node's tunnels, in a kernel table of their own, from which a BGP daemon takes them (docs/scale.md). */
 export interface TunnelRoutes {
-  /** Resolves once the kernel has the route. @throws Failure `os.routes-failed`, `os.not-permitted` */
+  /** Resolves once the kernel has the route. One that fails is tried again until it is removed. @throws Failure `os.routes-failed`, `os.not-permitted` */
   add(route: MetricRoute): Promise<void>;
   /** Takes back one `add`; the route goes with the last of them. */
   remove(route: MetricRoute): void;
@@ -56,7 +56,6 @@ export const hasRule = (rules: readonly Rule[], { priority, table }: Rule): bool
 /** A route, and how often it was added. */
 interface Held {
   readonly route: MetricRoute;
-  readonly ready: Promise<void>;
   holders: number;
 }
 
@@ -167,21 +166,17 @@ export async function openTunnelRoutes(
     add(route) {
       const key = keyOf(route);
       const known = held.get(key);
-      if (known !== undefined) {
-        known.holders++;
-        return known.ready;
-      }
-      const ready = new Promise<void>((resolve, reject) => {
+      if (known === undefined) held.set(key, { route, holders: 1 });
+      else known.holders++;
+      return new Promise<void>((resolve, reject) => {
         put({ ...route, remove: false }, (failure) => {
           if (failure === undefined) resolve();
           else {
-            held.delete(key);
+            schedule.request();
             reject(failure as Error);
           }
         });
       });
-      held.set(key, { route, ready, holders: 1 });
-      return ready;
     },
     remove(route) {
       const key = keyOf(route);

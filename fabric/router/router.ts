@@ -23,6 +23,7 @@ import { type RateSource, type RateTable, rateTable } from './rates.ts';
 import { type RootUpdates, rootDistribution } from './roots.ts';
 import { type GroupTable, groupTable, type RuleSource, type RuleTable, ruleTable } from './rules.ts';
 import type { Session } from './session.ts';
+import type { RouteSink } from './session-routes.ts';
 import { disconnect, type SessionTable, type Sizes, sessionTable } from './sessions.ts';
 
 export interface RouterLimits {
@@ -88,6 +89,8 @@ export interface RouterOptions {
   readonly decommission?: boolean;
   /** Other nodes may serve the same registry: devices are attached (`Admission.attach`), and have one tunnel among all nodes. */
   readonly several?: boolean;
+  /** Where those learn which devices have their tunnels here: a tunnel begins once its route is there. */
+  readonly routes?: RouteSink;
   /** The fabric's networks: what is in none of them is no device's. Undefined: any address may be a device's. */
   readonly networks?: NetworkSource;
   /** Who reaches whom in those networks, and into them; without it everything passes within a network, and nothing between two. */
@@ -255,6 +258,7 @@ function start(options: RouterOptions, numbered: Numbered): Router {
   const arrivals: Arrivals = receiveArrivals({
     ...{ questions, admission, threads, sessions, rate, log },
     several: options.several ?? false,
+    routes: options.routes,
     review: (address) => review(sessions.find(address)),
   });
   arrivals.casChanged();

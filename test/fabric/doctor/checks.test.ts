@@ -58,6 +58,8 @@ const from = (error: string | null): Partial<AnchorView> => ({
 });
 const healthy: Probes = {
   wallMs: () => NOW,
+  hasRule: async () => true,
+  bgpSessions: async () => [],
   ...(serving() as Pick<Probes, 'serving'>),
   async *networks() {
     for (const n of [1, 2])

@@ -31,7 +31,11 @@ describe('messages', () => {
     ['a link that is up only', message(16, link(0x1)), [{ kind: 'link', index: 7, running: false }]],
     ['a link that goes', message(17, link(0x10001)), [{ kind: 'link', index: 7, running: false }]],
     ['an address', message(20, new Uint8Array(4), u32le(3)), [{ kind: 'address', index: 3 }]],
-    ['a route', message(24, route(254), attribute(4, u32le(5))), [{ kind: 'route', table: 254, index: 5, protocol: 77, port: 0 }]],
+    [
+      'a route',
+      message(24, route(254), attribute(4, u32le(5))),
+      [{ kind: 'route', table: 254, index: 5, protocol: 77, port: 0 }],
+    ],
     [
       'a route of a large table',
       message(25, route(252), attribute(15, u32le(2097))),
