@@ -105,7 +105,7 @@ export async function openTunnelRoutes(
       ...(lacked ? ['the rule'] : []),
     ];
     if (words.length > 0)
-      restored('', `${words.join(' and ')} of table ${table} changed by another program, and restored`);
+      restored('', `table ${table} was changed by another program, and is restored: ${words.join(' and ')}`);
   };
   const schedule = repairSchedule(
     () => inTurn(reconcile),
