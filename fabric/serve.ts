@@ -151,7 +151,8 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       // A router that has started closes the device itself.
       started.push(() => (parts.router === undefined ? tun.close() : undefined));
       const { names = false } = options;
-      host = await openHost(tun.name, { ...(options.hostServices ?? NO_SERVICES), names }, registry, log);
+      const services = { ...(options.hostServices ?? NO_SERVICES), names };
+      host = await openHost(tun.name, services, registry, log, options.routes !== undefined);
       started.push(host.close);
       parts.routes = host.routes;
       if (options.routes !== undefined) {

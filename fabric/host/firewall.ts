@@ -27,15 +27,16 @@ const LINE_EVERY_MS = 60_000;
 
 /**
  * Applies the table of the TUN device, and restores it within two seconds when another program has changed it. If it cannot be applied
- * and all services are offered, nothing but a warning comes of it. @throws Failure `fabric.host-not-closed`
+ * and all services are offered, nothing but a warning comes of it. `several`: as of `hostTable`. @throws Failure `fabric.host-not-closed`
  */
 export async function openFirewall(
   tun: string,
   services: HostServices,
   log: Log,
+  several = false,
   { kernel: machine, watch }: Dependencies = { kernel, watch: watchKernel },
 ): Promise<Firewall> {
-  const objects = hostTable(tun, services);
+  const objects = hostTable(tun, services, several);
   const table = nftTable(tableName(tun), machine);
   const restored = repeatedLine(log, 'warning', { each: 1, periodMs: LINE_EVERY_MS });
   let turn = Promise.resolve();

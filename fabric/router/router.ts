@@ -215,6 +215,11 @@ function start(options: RouterOptions, numbered: Numbered): Router {
   const questions = registryQuestions(admission, log);
   const { lookup } = questions;
   let closing = false;
+  const answer = (thread: number, address: Uint8Array): void => {
+    const endpoint = lookup(address);
+    const group = endpoint === undefined || endpoint === 'down' ? 0 : numbered.groups.numberOf(endpoint.gid);
+    threads.answer(thread, address, whoseIs(endpoint), group);
+  };
 
   const threads = startThreads(options, limits, count, (event) => {
     switch (event.kind) {
@@ -230,7 +235,7 @@ function start(options: RouterOptions, numbered: Numbered): Router {
         sessions.receive(event.id, event.message);
         break;
       case 'asks':
-        threads.answer(event.thread, event.address, whoseIs(lookup(event.address)));
+        answer(event.thread, event.address);
         break;
       case 'tun-lost':
         log(
@@ -376,12 +381,13 @@ function whoseIs(endpoint: ReturnType<Questions['lookup']>): Whose {
 }
 
 function startThreads(
-  { listen, certificate, key, tun }: RouterOptions,
+  { listen, certificate, key, tun, routes }: RouterOptions,
   limits: RouterLimits,
   threads: number,
   onEvent: (event: RouterEvent) => void,
 ): RouterThreads {
-  const settings = { ...limits, threads, tun: tun?.fd, offload: tun?.offload ?? 0 };
+  const several = routes !== undefined;
+  const settings = { ...limits, threads, several, tun: tun?.fd, offload: tun?.offload ?? 0 };
   try {
     return startRouterThreads(listen, { certificate, key }, settings, onEvent);
   } catch (error) {

@@ -1,4 +1,6 @@
 import { createInterface } from 'node:readline';
+import { openFirewall } from '../../../fabric/host/firewall.ts';
+import { NO_SERVICES } from '../../../fabric/host/services.ts';
 import { openTunnelRoutes } from '../../../fabric/host/tunnel-routes.ts';
 import { parseIpv6 } from '../../../protocol/ipv6.ts';
 
@@ -14,11 +16,11 @@ interface Order {
 
 const [device, table, protocol] = process.argv.slice(2);
 const say = (answer: object): void => void process.stdout.write(`${JSON.stringify(answer)}\n`);
-const routes = await openTunnelRoutes(
-  device!,
-  { table: Number(table), protocol: Number(protocol) },
-  (level, message) => say({ log: `${level}: ${message}` }),
-);
+const log = (level: string, message: string): void => say({ log: `${level}: ${message}` });
+// Devices are neighbours on a link here, whose discovery has to pass.
+const firewall = await openFirewall(device!, { ...NO_SERVICES, all: true }, log, true);
+const settings = { table: Number(table), protocol: Number(protocol) };
+const routes = await openTunnelRoutes(device!, settings, log);
 const many = (count: number, metric: number) =>
   Array.from({ length: count }, (_, i) => ({
     address: parseIpv6(`fd00:99::${Math.floor(i / 65_536).toString(16)}:${(i % 65_536).toString(16)}`),
@@ -45,6 +47,7 @@ async function obey({ kind, address, length = 128, metric = 1_000, count = 0 }: 
       return routes.serving();
     case 'close':
       await routes.close();
+      await firewall.close();
       return {};
   }
 }

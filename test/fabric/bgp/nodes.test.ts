@@ -83,6 +83,26 @@ test('of two tunnels of a device the newer one wins everywhere, also at the node
   await nodes.order('b', { kind: 'remove', address: DEVICE, metric: 1_001 });
 });
 
+test('a device of another node comes the way that BIRD has learned, and nobody comes in its name another way', async () => {
+  await leads('c', DEVICE, via('a'));
+  // A second link of a, on which somebody has the address of a device of b.
+  const far = 'fd00:1::b0';
+  nodes.answers('b', far, true);
+  await nodes.order('b', { kind: 'add', address: far, metric: 700 });
+  await leads('a', far, via('b'));
+  nodes.attach('a', 'wan0', far);
+  const asked = (): number =>
+    Number(/Icmp6InEchos\s+(\d+)/.exec(nodes.behind('a', 'nstat', '-asz', 'Icmp6InEchos'))?.[1]);
+  const before = asked();
+  expect(nodes.outside('ping', '-6', '-c', '2', '-i', '0.2', '-W', '1', '-I', far, DEVICE)).toBe(false);
+  expect(asked()).toBe(before);
+  // From where it is it comes in, with an address that no route at all leads to it does not.
+  expect(nodes.tryBehind('b', 'ping', '-6', '-c', '1', '-W', '2', '-I', far, DEVICE)).toBe(true);
+  expect(asked()).toBe(before + 1);
+  await nodes.order('b', { kind: 'remove', address: far, metric: 700 });
+  nodes.answers('b', far, false);
+});
+
 test('a node whose link is cut is given up by the others, and found again', async () => {
   await leads('c', DEVICE, via('a'));
   nodes.cut('a', true);

@@ -17,6 +17,13 @@ export interface Nodes {
   try(node: string, ...command: readonly string[]): boolean;
   /** The device has its tunnel at this node: it answers to the address. */
   answers(node: string, address: string, does: boolean): void;
+  /** Runs a command among the devices of a node, and it must succeed; true if it does. */
+  behind(node: string, ...command: readonly string[]): string;
+  tryBehind(node: string, ...command: readonly string[]): boolean;
+  /** Gives the node one more link, at whose other end, outside, somebody has this address. */
+  attach(node: string, link: string, address: string): void;
+  /** Runs a command there; true if it succeeds. */
+  outside(...command: readonly string[]): boolean;
   /** Has the node's process do something with its routes (node-child.ts). */
   order(node: string, order: object): Promise<Record<string, unknown>>;
   /** What the node's process has logged. */
@@ -125,6 +132,19 @@ export async function createNodes(name: string, names: readonly string[] = ['a',
         'd0',
         ...(does ? ['nodad'] : []),
       ),
+    behind: (node, ...command) => must(space(`d${node}`), ...command),
+    tryBehind: (node, ...command) => run(space(`d${node}`), command).status === 0,
+    attach(node, link, address) {
+      const here = space(node);
+      must(here, 'ip', 'link', 'add', link, 'type', 'veth', 'peer', 'name', 'out0', 'netns', lan);
+      must(here, 'ip', 'link', 'set', link, 'up');
+      must(here, 'ip', '-6', 'addr', 'add', 'fd98::1/64', 'dev', link, 'nodad');
+      must(lan, 'ip', 'link', 'set', 'out0', 'up');
+      must(lan, 'ip', '-6', 'addr', 'add', 'fd98::2/64', 'dev', 'out0', 'nodad');
+      must(lan, 'ip', '-6', 'addr', 'add', `${address}/128`, 'dev', 'lo');
+      must(lan, 'ip', '-6', 'route', 'add', 'fd00:1::/64', 'via', 'fd98::1');
+    },
+    outside: (...command) => run(lan, command).status === 0,
     order(node, order) {
       return new Promise((resolve) => {
         waiting.get(node)!.push(resolve);

@@ -39,7 +39,7 @@ function tables() {
     change: (table = NAME) => tell({ kind: 'filter', table }),
     lose: () => tell({ kind: 'lost' }),
     open: (services = NO_SERVICES): Promise<Firewall> =>
-      openFirewall('tun9', services, (level, message) => lines.push(`${level} ${message}`), {
+      openFirewall('tun9', services, (level, message) => lines.push(`${level} ${message}`), false, {
         kernel,
         watch: (filter, onChange) => {
           expect(filter).toBe(true);

@@ -7,6 +7,8 @@ import { descriptors, run, runChild } from '../child.ts';
 import { ip } from '../client/link.ts';
 
 const PROTOCOL = 77;
+/** `ip` is not ours to sanitize. */
+const PLAIN = ['env', '-u', 'LD_PRELOAD'] as const;
 const ERRNO = { ENODEV: 19, ENETDOWN: 100 };
 /** Tables and interfaces that no other run has. */
 const table = 100_000 + (process.pid % 100_000);
@@ -46,7 +48,7 @@ const reconcile = (...entries: readonly Entry[]): Promise<Reconciled> =>
   );
 /** What the kernel has: "destination dev metric", of the protocol unless another is given. */
 async function kernelHas(protocol = PROTOCOL): Promise<string[]> {
-  const { stdout } = await run('ip', '-j', '-N', '-6', 'route', 'show', 'table', String(table));
+  const { stdout } = await run(...PLAIN, 'ip', '-j', '-N', '-6', 'route', 'show', 'table', String(table));
   const list = JSON.parse(stdout || '[]') as { dst: string; dev: string; metric: number; protocol: string }[];
   return list
     .filter((each) => Number(each.protocol) === protocol)
@@ -62,7 +64,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   addon().routesClose(routes);
-  await run('ip', 'link', 'del', device);
+  await run(...PLAIN, 'ip', 'link', 'del', device);
 });
 
 test('routes are added, replaced by ones with another metric, and removed', async () => {
