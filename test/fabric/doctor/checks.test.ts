@@ -296,6 +296,8 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
   forwarding: [
     [{}, 'ok', /does not forward/],
     [{ sysctl: async () => '1' }, 'warning', /devices reach whatever it reaches/],
+    [written(), 'failed', /do not reach those of other nodes/],
+    [{ ...written(), sysctl: async () => '1' }, 'warning', /devices reach whatever it reaches/],
     [{ sysctl: async () => undefined }, 'skipped', /without IPv6/],
     [serving(null), 'skipped', /--tun none/],
   ],
