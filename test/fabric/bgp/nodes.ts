@@ -50,7 +50,12 @@ export const PROTOCOL = 77;
 /** The address of a node on the link. */
 export const addressOf = (node: string): string => `fd99::${node.charCodeAt(0) - 96}`;
 
-export async function createNodes(name: string, names: readonly string[] = ['a', 'b', 'c']): Promise<Nodes> {
+/** `source`: the program of a node. */
+export async function createNodes(
+  name: string,
+  names: readonly string[] = ['a', 'b', 'c'],
+  source = 'node-child.ts',
+): Promise<Nodes> {
   const own = ownName(name);
   const folder = mkdtempSync(join(tmpdir(), `enf-${name}-`));
   const space = (each: string): string => `enf-${own}-${each}`;
@@ -109,7 +114,7 @@ export async function createNodes(name: string, names: readonly string[] = ['a',
       const text = birdConfig({ routerId, as: 64_512, peers, table: TABLE, protocol: PROTOCOL });
       writeFileSync(join(folder, node, 'bird.conf'), text);
     }
-    await bundle(new URL('node-child.ts', import.meta.url), bundled(own));
+    await bundle(new URL(source, import.meta.url), bundled(own));
   } catch (error) {
     close();
     throw error;
