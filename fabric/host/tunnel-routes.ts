@@ -96,12 +96,14 @@ export async function openTunnelRoutes(
   const reconcile = async (): Promise<void> => {
     if (closed) return;
     schedule.started();
+    const quiet = !writing;
     const { added, removed, failure } = await writer.reconcile(routes());
     if (failure !== undefined) throw failure;
     const lacked = await ensureRule();
     failing = undefined;
     const words = [
-      ...(added + removed > 0 ? [counted(added + removed, 'route')] : []),
+      // While routes are being written nobody can say whose change it was.
+      ...(quiet && !writing && added + removed > 0 ? [counted(added + removed, 'route')] : []),
       ...(lacked ? ['the rule'] : []),
     ];
     if (words.length > 0)

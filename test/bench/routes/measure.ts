@@ -25,10 +25,15 @@ const DEVICE = 'fd00:1::d';
 const PATIENCE_MS = 120_000;
 const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 
-async function until(what: string, fact: () => boolean, everyMs = 2): Promise<number> {
-  const end = now() + PATIENCE_MS;
+async function until(
+  what: string,
+  fact: () => boolean,
+  everyMs = 2,
+  patienceMs = PATIENCE_MS,
+): Promise<number> {
+  const end = now() + patienceMs;
   while (!fact()) {
-    if (now() > end) throw new Error(`${what}: not after ${PATIENCE_MS / 1000} s`);
+    if (now() > end) throw new Error(`${what}: not after ${patienceMs / 1000} s`);
     await pause(everyMs);
   }
   return now();
@@ -39,6 +44,13 @@ const leads = (place: Place, from: string, to: 1 | 2): boolean => {
   const { ok, out } = place.run(from, 'ip', '-6', 'route', 'get', DEVICE);
   return ok && new RegExp(`via (fd99::|fe80::9:)${to} `).test(out);
 };
+
+/** True once it is so, false if it is not after some seconds. */
+const soon = (fact: () => boolean): Promise<boolean> =>
+  until('', fact, 20, 10_000).then(
+    () => true,
+    () => false,
+  );
 
 async function change(
   writer: Program,
@@ -93,8 +105,7 @@ export async function measure(daemon: Daemon, rounds: number, count: number): Pr
     await until('the route', () => leads(place, 'c', 1), 20);
     await change(atB, 1, daemon.metric(2), false, DEVICE);
     await until('the newer route', () => leads(place, 'c', 2), 20);
-    await pause(1_000);
-    const newestWins = leads(place, 'a', 2);
+    const newestWins = await soon(() => leads(place, 'a', 2));
     await change(atB, 1, daemon.metric(2), true, DEVICE);
     await until('the older route', () => leads(place, 'c', 1), 20);
 
