@@ -38,7 +38,7 @@ function birdReads(text: string): void {
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'bird.conf');
   writeFileSync(file, text);
-  execFileSync('bird', ['-p', '-c', file], { encoding: 'utf8' });
+  execFileSync('bird', ['-p', '-c', file], { stdio: 'pipe' });
 }
 
 test('BIRD takes the configuration, with each of its options', () => {
