@@ -31,6 +31,7 @@ if (what === 'all' || what === 'bundles') {
     'bench-router': 'test/bench/router/main.ts',
     'bench-hostile': 'test/bench/hostile/main.ts',
     'bench-scale': 'test/bench/scale/main.ts',
+    'bench-routes': 'test/bench/routes/main.ts',
     'bench-console': 'test/bench/console/main.ts',
     'bench-factory': 'test/bench/factory/main.ts',
     'bench-soak': 'test/bench/soak/main.ts',

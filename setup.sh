@@ -53,6 +53,7 @@ if [ -n "$for_tests" ]; then
   need curl /usr/bin/curl
   need bind9-dnsutils /usr/bin/dig
   need isc-dhcp-client /usr/sbin/dhclient
+  need bird2 /usr/sbin/bird
   need procps /usr/bin/pkill
   need util-linux /usr/bin/setpriv
   need systemd /usr/bin/systemd-analyze

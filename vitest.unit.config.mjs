@@ -25,6 +25,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/agent/tunnel/**',
   'test/factory/{cli,device-life,endorsement,issuer-tpm,line,personalise,sealed,sealed-cli}.test.ts',
   'test/factory/station/**',
+  'test/fabric/bgp/**',
   'test/fabric/commands/**',
   'test/fabric/crl/**',
   'test/fabric/doctor/netcheck.test.ts',

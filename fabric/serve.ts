@@ -21,6 +21,7 @@ import { startEst } from './est/start.ts';
 import { openLocator, type PlaceFiles } from './geo/locator.ts';
 import { type Host, openHost } from './host/host.ts';
 import { type HostServices, NO_SERVICES } from './host/services.ts';
+import { openTunnelRoutes, type RoutesSettings, type TunnelRoutes } from './host/tunnel-routes.ts';
 import type { ServerKey } from './identity/credentials.ts';
 import { startIdentity } from './identity/start.ts';
 // Needed when a group is added, perhaps after an upgrade has replaced the program's files: so it is loaded at the start.
@@ -57,6 +58,8 @@ export interface ServeOptions {
   readonly hostServices?: HostServices;
   /** Devices find each other by name, see `startNames`. */
   readonly names?: boolean;
+  /** Where the routes of tunnels go for the other nodes of the fabric; nowhere unless given. Takes a TUN device. */
+  readonly routes?: RoutesSettings;
   readonly log: Log;
   /** Databases of places (.mmdb) for the handshakes that are written; countries that come with the program unless given. */
   readonly places?: PlaceFiles;
@@ -143,13 +146,19 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
 
     const tun = options.tun === undefined ? undefined : openTunDevice(options.tun, 2, true);
     let host: Host | undefined;
+    let tunnelRoutes: TunnelRoutes | undefined;
     if (tun !== undefined) {
       // A router that has started closes the device itself.
       started.push(() => (parts.router === undefined ? tun.close() : undefined));
       const { names = false } = options;
-      host = await openHost(tun.name, { ...(options.hostServices ?? NO_SERVICES), names }, registry, log);
+      const services = { ...(options.hostServices ?? NO_SERVICES), names };
+      host = await openHost(tun.name, services, registry, log, options.routes !== undefined);
       started.push(host.close);
       parts.routes = host.routes;
+      if (options.routes !== undefined) {
+        tunnelRoutes = await openTunnelRoutes(tun.name, options.routes, log);
+        started.push(tunnelRoutes.close);
+      }
       if (names) started.push((await startNames(registry, pathOf(data, 'registry'), log)).close);
     }
 
@@ -169,6 +178,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       ...(options.routerThreads === undefined ? {} : { threads: options.routerThreads }),
       ...(options.decommission === undefined ? {} : { decommission: options.decommission }),
       several: node !== undefined,
+      ...(tunnelRoutes !== undefined && { routes: tunnelRoutes }),
       log,
     });
     parts.router = router;
@@ -225,7 +235,9 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     parts.serving = async () => ({
       identity: identityAt,
       tunnel: tunnelAt,
-      host: (await host?.serving()) ?? null,
+      host:
+        (host && { ...(await host.serving()), ...(tunnelRoutes && { routes: tunnelRoutes.serving() }) }) ??
+        null,
       learned: router.learned,
     });
     notify('READY=1');

@@ -8,6 +8,7 @@ import type { EcdaaFace } from './ecdaa/ecdaa.ts';
 import type { Icmp6Face } from './net/icmp6.ts';
 import type { NetFace } from './net/net.ts';
 import type { NetlinkFace } from './net/netlink.ts';
+import type { RoutesFace } from './net/routes.ts';
 import type { Pkcs11Face } from './pkcs11/pkcs11.ts';
 import type { PkiFace } from './pki/pki.ts';
 import type { RouterFace } from './router/router.ts';
@@ -18,6 +19,7 @@ export type Addon = TssFace &
   NetFace &
   AcceptorFace &
   NetlinkFace &
+  RoutesFace &
   Icmp6Face &
   DataplaneFace &
   RouterFace &

@@ -35,6 +35,7 @@ NAPI_MODULE_INIT() {
   register_dataplane(env, exports);
   register_icmp6(env, exports);
   register_netlink(env, exports);
+  register_routes(env, exports);
   register_router(env, exports);
   register_listener(env, exports);
   register_acceptor(env, exports);

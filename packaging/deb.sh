@@ -112,7 +112,7 @@ declare -A places=(
 # The pages of docs/ that the program and its messages name.
 declare -A manuals=(
   [agent]="operate config errors doctor routes tpm dns api pki prefix"
-  [fabric]="fabric fabric-config backup console alarms fabric-doctor fabric-api dns rules pki prefix nodes compat errors"
+  [fabric]="fabric scale fabric-config backup console alarms fabric-doctor fabric-api dns rules pki prefix nodes compat errors"
   [factory]="factory tpm errors"
 )
 

@@ -66,6 +66,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
   fabric: {
     access: [],
     alarms: ['access', 'backup', 'registry'],
+    bgp: [],
     account: ['access', 'operations', 'operations/contract', 'registry'],
     config: ['access', 'host', 'registry'],
     crl: ['access', 'registry'],
@@ -181,7 +182,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
       'registry',
     ],
     host: ['access', 'operations/contract', 'registry'],
-    doctor: ['backup', 'operations/contract', 'operations/views', 'pki'],
+    doctor: ['backup', 'bgp', 'host', 'operations/contract', 'operations/views', 'pki'],
     'doctor/checks': ['doctor', 'operations/views'],
     'commands/common': [
       'api',
@@ -210,6 +211,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
       'api',
       'api/compat',
       'backup',
+      'bgp',
       'commands/common',
       'commands/pki',
       'commands/traffic',

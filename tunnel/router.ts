@@ -29,7 +29,8 @@ export interface RouterThreads {
   admit(peer: PeerHandle, address: Uint8Array, network: number, group: number): void;
   /** Ends its connection (native/router/router.ts). */
   disconnect(peer: PeerHandle, verdict: Uint8Array, reset: boolean, excused: boolean): void;
-  answer(thread: number, address: Uint8Array, whose: Whose): void;
+  /** `group`: of the device, as in `admit`; 0 of whom is none. */
+  answer(thread: number, address: Uint8Array, whose: Whose, group: number): void;
   forget(address: Uint8Array): void;
   /** True when every thread has done what it was told so far: connections that were ended are cut. False if one has not within `withinMs`. */
   settled(withinMs: number): Promise<boolean>;
@@ -111,7 +112,8 @@ export function startRouterThreads(
     admit: (peer, address, network, group) => native.routerAdmit(handle, peer, address, network, group),
     disconnect: (peer, verdict, reset, excused) =>
       native.routerDisconnect(handle, peer, verdict, reset, excused),
-    answer: (thread, address, whose) => native.routerAnswer(handle, thread, address, ANSWERS[whose]),
+    answer: (thread, address, whose, group) =>
+      native.routerAnswer(handle, thread, address, ANSWERS[whose], group),
     forget: (address) => native.routerForget(handle, address),
     settled: (withinMs) => barriers.begin(withinMs, (number) => native.routerBarrier(handle, number)),
     setNetworks: (prefixes, pools) =>

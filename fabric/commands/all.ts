@@ -2,6 +2,7 @@ import type { Command } from '../../cli/program.ts';
 import { alarmCommands } from './alarm.ts';
 import { audit } from './audit.ts';
 import { backupCommands } from './backup.ts';
+import { bgpConfig } from './bgp.ts';
 import { bulkCommands } from './bulk.ts';
 import { certificateCommands } from './certificate.ts';
 import { checkConfig } from './check-config.ts';
@@ -50,6 +51,7 @@ export const commands: readonly Command[] = [
   ...tokenCommands,
   consoleServe,
   checkConfig,
+  bgpConfig,
   status,
   doctor,
   netcheckCommand,

@@ -2,6 +2,7 @@ import type { Command } from '../../cli/program.ts';
 import { formatListen } from '../../os/net/listen.ts';
 import { stderrLog } from '../../os/service/log.ts';
 import { askedToStop } from '../../os/service/process.ts';
+import { checkRoutes } from '../config/config.ts';
 import { formatServices } from '../host/services.ts';
 import { DATA } from './common/context.ts';
 import { CONFIG, override, readConfig } from './common/settings.ts';
@@ -33,7 +34,8 @@ export const serveCommand: Command = {
   ],
   async run(invocation) {
     const config = await readConfig(invocation, OVERRIDES);
-    const { identity, node, tunnel, est, host, dns, places, geo, hooks, metrics } = config;
+    checkRoutes(config);
+    const { identity, node, tunnel, est, host, routes, dns, places, geo, hooks, metrics } = config;
     const { console: ofConsole } = config;
     const { serve } = await import('../serve.ts');
     const tun = host.tun === 'none' ? undefined : host.tun;
@@ -51,6 +53,7 @@ export const serveCommand: Command = {
       tun,
       hostServices: host.services,
       names: dns.serve,
+      ...(routes.install && { routes }),
       places: { database: places.database || undefined, cityFile: geo.cityFile || undefined },
       placesOldDays: geo.oldDays,
       mail: hooks.mailFile || undefined,

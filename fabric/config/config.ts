@@ -16,6 +16,34 @@ const MOST_PROCESSES = 64;
 const MOST_THREADS = 16;
 const MOST_CONNECTIONS = 1_000_000;
 
+const MOST_TABLE = 4_294_967_295;
+/** default, main and local. */
+const TAKEN_TABLES: readonly number[] = [253, 254, 255];
+/** Those that the kernel and routing daemons use (linux/rtnetlink.h, /etc/iproute2/rt_protos). */
+const TAKEN_PROTOCOLS: readonly number[] = [
+  ...Array.from({ length: 18 }, (_, i) => i + 1),
+  ...[42, 84, 99, 186, 187, 188, 189, 192],
+];
+
+/** A whole number, but for those that are taken. */
+function number(
+  from: number,
+  to: number,
+  taken: readonly number[],
+  meaning: { readonly default: string; readonly doc: string },
+): Key<number> {
+  const key = whole(from, to, meaning);
+  return {
+    ...key,
+    read(value) {
+      const read = key.read(value);
+      return typeof read === 'number' && taken.includes(read)
+        ? refuse(`a whole number from ${from} to ${to} that nothing else uses, which ${read} is not`)
+        : read;
+    },
+  };
+}
+
 /** What `parse` makes of a text, or `expected` if it refuses it. */
 function tried<T>(parse: () => T, expected: string): T | Refusal {
   try {
@@ -151,6 +179,20 @@ export const SCHEMA = {
           : 'an interface name of at most 15 characters, or "none"',
     ),
     services,
+  },
+  routes: {
+    install: yesNo({
+      default: 'false',
+      doc: 'This host is one of several nodes: the routes of its tunnels are put into a kernel table, from which BIRD tells the others of them (scale.md).',
+    }),
+    table: number(1, MOST_TABLE, TAKEN_TABLES, {
+      default: '100',
+      doc: 'That table; nothing else may use it, and it is looked up before the main one.',
+    }),
+    protocol: number(1, 255, TAKEN_PROTOCOLS, {
+      default: '77',
+      doc: "The protocol number of these routes (`rtm_protocol`): what has it in that table is the fabric's.",
+    }),
   },
   dns: {
     serve: yesNo({
@@ -298,6 +340,24 @@ export function checkConsole({ listen, certificate, key }: Config['console']): v
     );
   }
 }
+
+/** Tunnels lead through a TUN device, and nodes have names. @throws Failure `config.bad-routes` */
+export function checkRoutes({ routes, host, node }: Pick<Config, 'routes' | 'host' | 'node'>): void {
+  if (!routes.install) return;
+  if (host.tun === 'none')
+    throw badRoutes(
+      'host.tun is "none": the routes of tunnels lead through a TUN device',
+      'Give host.tun a name, such as "enf-fabric0", or switch routes.install off.',
+    );
+  if (node.name === '')
+    throw badRoutes(
+      'node.name is empty: the routes are for other nodes, and each has a name',
+      'Give this host a name that no other node has, or switch routes.install off.',
+    );
+}
+
+const badRoutes = (message: string, action: string): Failure =>
+  new Failure('config.bad-routes', 'operator', `routes.install is on, and ${message}`, { action });
 
 const badConsole = (message: string, action: string): Failure =>
   new Failure('config.bad-console', 'operator', message, { action });

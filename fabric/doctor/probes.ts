@@ -9,6 +9,8 @@ import { parseListen } from '../../os/net/listen.ts';
 import { reach } from '../../os/net/probe.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { lastBackup } from '../backup/last.ts';
+import { type BgpSession, bgpSessions } from '../bgp/birdc.ts';
+import { hasRule, ruleOf } from '../host/tunnel-routes.ts';
 import { askServing, type Serving } from '../operations/contract/serving.ts';
 import type { NetworkView } from '../operations/views/groups.ts';
 import type { AnchorView } from '../operations/views/pki.ts';
@@ -43,6 +45,10 @@ export interface Probes {
   interfaces(): Promise<readonly Interface[]>;
   /** Those through a device that exists. @throws Failure `os.…` */
   routes(device: string): Promise<readonly Route[]>;
+  /** Whether the host looks up the table before its main one. @throws Failure `os.…` */
+  hasRule(table: number): Promise<boolean>;
+  /** Of BIRD; undefined if it is not installed. @throws Failure `bgp.no-answer` */
+  bgpSessions(): Promise<readonly BgpSession[] | undefined>;
   /** A file under /proc/sys, trimmed; undefined if it is not there. */
   sysctl(path: string): Promise<string | undefined>;
   /** Connects to where a fabric listens. @throws Failure `net.…` */
@@ -72,6 +78,8 @@ export function machineProbes(
     networks,
     interfaces: kernel.interfaces,
     routes: (device) => kernel.routes(6, MAIN_TABLE, device),
+    hasRule: async (table) => hasRule(await kernel.rules(6), ruleOf({ table })),
+    bgpSessions: () => bgpSessions(),
     sysctl: (path) => readTrimmed(`/proc/sys/${path}`),
     async connect(listen) {
       const { host, port } = parseListen(listen);

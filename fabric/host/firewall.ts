@@ -27,15 +27,16 @@ const LINE_EVERY_MS = 60_000;
 
 /**
  * Applies the table of the TUN device, and restores it within two seconds when another program has changed it. If it cannot be applied
- * and all services are offered, nothing but a warning comes of it. @throws Failure `fabric.host-not-closed`
+ * and all services are offered, nothing but a warning comes of it, unless there are other nodes (`several`, as of `hostTable`). @throws Failure `fabric.host-not-closed`
  */
 export async function openFirewall(
   tun: string,
   services: HostServices,
   log: Log,
+  several = false,
   { kernel: machine, watch }: Dependencies = { kernel, watch: watchKernel },
 ): Promise<Firewall> {
-  const objects = hostTable(tun, services);
+  const objects = hostTable(tun, services, several);
   const table = nftTable(tableName(tun), machine);
   const restored = repeatedLine(log, 'warning', { each: 1, periodMs: LINE_EVERY_MS });
   let turn = Promise.resolve();
@@ -76,6 +77,7 @@ export async function openFirewall(
     await inTurn(reconcile);
   } catch (error) {
     leaveAlone();
+    if (several) throw notGuarded(error);
     if (!services.all) throw notClosed(error);
     log('warning', `nothing keeps other hosts from pretending to be this one: ${describe(error)}`);
   }
@@ -102,6 +104,17 @@ function notClosed(cause: unknown): Failure {
     },
   );
 }
+
+const notGuarded = (cause: unknown): Failure =>
+  new Failure(
+    'fabric.host-not-closed',
+    'operator',
+    `nothing would keep other hosts from pretending to be devices of other nodes: ${describe(cause)}`,
+    {
+      action: `${(isFailure(cause) && cause.action) || 'See the log.'} Or switch routes.install off.`,
+      cause,
+    },
+  );
 
 const notRestored = (name: string, services: HostServices, error: unknown): string =>
   services.all

@@ -13,14 +13,15 @@ export interface Host {
   close(): Promise<void>;
 }
 
-/** Closes the host to devices, but for `services`, and only then brings the TUN device up. @throws Failure `fabric.host-not-closed`, of `ip` */
+/** Closes the host to devices, but for `services`, and only then brings the TUN device up; `several`: devices of other nodes come through it. @throws Failure `fabric.host-not-closed`, of `ip` */
 export async function openHost(
   tun: string,
   services: HostServices,
   registry: Registry,
   log: Log,
+  several = false,
 ): Promise<Host> {
-  const firewall = await openFirewall(tun, services, log);
+  const firewall = await openFirewall(tun, services, log, several);
   let routes: HostRoutes | undefined;
   try {
     routes = installHostRoutes(tun, registry, log);

@@ -20,14 +20,16 @@ export const tableName = (tun: string): string => `enf_fabric_${tun}`;
 /**
  * The nftables table `inet enf_fabric_<tun>` (docs/fabric.md, "The fabric's own network"): what devices may use of this host, and whom nobody
  * may pretend to be. It tracks no connections: that would make every tunnel of the host an entry in a table of bounded size, which
- * strangers could fill (docs/adr/0014-host-filter-without-connection-tracking.md).
+ * strangers could fill (docs/adr/0014-host-filter-without-connection-tracking.md). `several`: other nodes serve the same networks, and their devices come
+ * through this host.
  */
-export function hostTable(tun: string, services: HostServices): readonly NftObject[] {
+export function hostTable(tun: string, services: HostServices, several = false): readonly NftObject[] {
+  const outsiders = [...forgeries(tun), ...(several ? [detours(tun)] : [])];
   return services.all
-    ? tableObjects(tableName(tun), forgeries(tun))
+    ? tableObjects(tableName(tun), outsiders)
     : tableObjects(
         tableName(tun),
-        [offered(services), ...toHost(tun), questions(tun), ...forgeries(tun)],
+        [offered(services), ...toHost(tun), questions(tun), ...outsiders],
         [ASKED],
       );
 }
@@ -145,3 +147,23 @@ function forgeries(tun: string): readonly BaseChain[] {
     },
   ];
 }
+
+/**
+ * What is passed on to devices comes from where the way back to its sender leads (strict reverse path, RFC 3704): the address of a device of another node
+ * counts only from where BIRD has learned of that device.
+ */
+const detours = (tun: string): BaseChain => ({
+  name: 'detours',
+  hook: 'forward',
+  priority: EARLY,
+  drop: false,
+  rules: [
+    [
+      match(meta('iifname'), tun, '!='),
+      match(meta('oifname'), tun),
+      match(meta('nfproto'), 'ipv6'),
+      match({ fib: { result: 'oif', flags: ['saddr', 'iif'] } }, false),
+      DROP,
+    ],
+  ],
+});

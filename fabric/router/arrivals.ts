@@ -14,6 +14,7 @@ import { attaching } from './attaching.ts';
 import { authorize, type Questions, REGISTRY_DOWN, verdictOn, verdictOnVouched } from './authorize.ts';
 import { invitations } from './invitations.ts';
 import { type Arrival, fromOf, hostOf, type Session, type VouchedSession } from './session.ts';
+import type { RouteSink } from './session-routes.ts';
 import { disconnect, type SessionTable } from './sessions.ts';
 import { certificateJudge } from './vouched.ts';
 
@@ -44,6 +45,8 @@ export interface ArrivalParts {
   readonly rate: Rate;
   /** Other nodes may serve the same registry. */
   readonly several: boolean;
+  /** Where they learn of tunnels that end here, if they do. */
+  readonly routes?: RouteSink | undefined;
   /** Looks once more at the session that a device has here. */
   readonly review: (address: Uint8Array) => void;
   readonly log: Log;
@@ -56,6 +59,7 @@ export function receiveArrivals({
   sessions,
   rate,
   several,
+  routes,
   review,
   log,
 }: ArrivalParts): Arrivals {
@@ -91,7 +95,7 @@ export function receiveArrivals({
 
   const logFailed = repeatedLine(log, 'error', { subjects: 1 });
   const attach = attaching({
-    ...{ admission, several, inVain: review },
+    ...{ admission, several, routes, inVain: review },
     failed(arrival, address, error) {
       logFailed('', `device ${formatIpv6(address)} cannot be attached: ${(error as Error).message}`);
       refuse(arrival, REGISTRY_DOWN, address);
@@ -112,7 +116,8 @@ export function receiveArrivals({
   function begin(arrival: Arrival, known: Endpoint, key: Uint8Array, vouched?: VouchedSession): void {
     const { address } = known;
     const by = vouched === undefined ? {} : { vouched };
-    attach.attach(arrival, address, (generation) => {
+    attach.attach(arrival, address, (tunnel) => {
+      const { generation } = tunnel;
       if (generation === undefined) {
         sessions.admit(arrival, known, key, by);
         return true;
@@ -122,15 +127,16 @@ export function receiveArrivals({
       const verdict = verdictNow(endpoint, key, vouched);
       if (verdict !== undefined) {
         refuse(arrival, verdict, address);
-        admission.detached(address, generation);
+        attach.abandon(address, tunnel);
         return false;
       }
       const { attached } = endpoint as Endpoint;
       if (attached !== undefined && attached.generation !== generation) {
+        tunnel.routes?.end();
         disconnect(threads, arrival.peer, undefined, true);
         return false;
       }
-      sessions.admit(arrival, endpoint as Endpoint, key, { ...by, generation });
+      sessions.admit(arrival, endpoint as Endpoint, key, { ...by, ...tunnel });
       return true;
     });
   }

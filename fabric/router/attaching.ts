@@ -1,6 +1,7 @@
 import { toHex } from '../../protocol/bytes.ts';
 import type { Admission, Endpoint } from '../registry/admission.ts';
-import type { Arrival, Session } from './session.ts';
+import type { Arrival, Session, Tunnel } from './session.ts';
+import { leadHere, type RouteSink } from './session-routes.ts';
 
 /**
  * Several nodes serve one registry: a tunnel is attached there before it is served, and the newest one wins, wherever it ends. All of this is nothing in
@@ -8,10 +9,12 @@ import type { Arrival, Session } from './session.ts';
  */
 export interface Attaching {
   /**
-   * Attaches the device of a peer, and then calls `begin` with the generation of its tunnel, which is undefined without nodes: in the same turn of the
-   * event loop then. `begin` says whether it has begun a session, and is not called if the peer has gone meanwhile.
+   * Attaches the device of a peer, has everything for it lead here, and then calls `begin` with its tunnel, which is empty without nodes: in the same turn
+   * of the event loop then. `begin` says whether it has begun a session, and is not called if the peer has gone meanwhile.
    */
-  attach(arrival: Arrival, address: Uint8Array, begin: (generation: number | undefined) => boolean): void;
+  attach(arrival: Arrival, address: Uint8Array, begin: (tunnel: Tunnel) => boolean): void;
+  /** A tunnel that was attached does not begin. */
+  abandon(address: Uint8Array, tunnel: Tunnel): void;
   /** The connection of a peer has ended. */
   gone(id: number): void;
   /**
@@ -25,12 +28,14 @@ export interface AttachingParts {
   readonly admission: Pick<Admission, 'attach' | 'detached'>;
   /** False: there is no other node. */
   readonly several: boolean;
+  /** Where other nodes learn which devices have their tunnels here; absent: they do not. */
+  readonly routes?: RouteSink | undefined;
   /** An attempt is over without a session: whether the one before it may stay was not asked meanwhile. */
   readonly inVain: (address: Uint8Array) => void;
   readonly failed: (arrival: Arrival, address: Uint8Array, error: unknown) => void;
 }
 
-export function attaching({ admission, several, inVain, failed }: AttachingParts): Attaching {
+export function attaching({ admission, several, routes, inVain, failed }: AttachingParts): Attaching {
   /** The peers that wait. */
   const waiting = new Set<number>();
   /** How many peers of a device wait, by its address. */
@@ -42,19 +47,36 @@ export function attaching({ admission, several, inVain, failed }: AttachingParts
     else devices.set(name, left);
   };
 
+  const abandon = (address: Uint8Array, tunnel: Tunnel): void => {
+    tunnel.routes?.end();
+    if (tunnel.generation !== undefined) admission.detached(address, tunnel.generation);
+  };
+
+  /** First the registry, then the routes: a node that has one is told of any that is newer. */
+  async function open(address: Uint8Array): Promise<Tunnel> {
+    const generation = await admission.attach(address);
+    if (routes === undefined) return { generation };
+    try {
+      return { generation, routes: await leadHere(routes, address, generation) };
+    } catch (error) {
+      abandon(address, { generation });
+      throw error;
+    }
+  }
+
   async function attachNow(
     arrival: Arrival,
     address: Uint8Array,
-    begin: (generation: number) => boolean,
+    begin: (tunnel: Tunnel) => boolean,
   ): Promise<void> {
     const name = toHex(address);
     let begun = false;
     waiting.add(arrival.id);
     count(name, 1);
     try {
-      const generation = await admission.attach(address);
-      if (waiting.has(arrival.id)) begun = begin(generation);
-      else admission.detached(address, generation);
+      const tunnel = await open(address);
+      if (waiting.has(arrival.id)) begun = begin(tunnel);
+      else abandon(address, tunnel);
     } catch (error) {
       if (waiting.has(arrival.id)) failed(arrival, address, error);
     } finally {
@@ -67,8 +89,9 @@ export function attaching({ admission, several, inVain, failed }: AttachingParts
   return {
     attach(arrival, address, begin) {
       if (several) void attachNow(arrival, address, begin);
-      else begin(undefined);
+      else begin({});
     },
+    abandon,
     gone: (id) => void waiting.delete(id),
     isSuperseded: ({ address, generation }, { attached }) =>
       generation !== undefined &&

@@ -25,7 +25,7 @@ export function delegations(
   const told = new Map<number, string>();
   const logFailure = repeatedLine(log, 'warning', { subjects: 1 });
   return {
-    apply({ id, peer, name, understandsVerdicts }, { address, delegated }) {
+    apply({ id, peer, name, understandsVerdicts, routes }, { address, delegated }) {
       if (delegated === 'awaited') {
         // Once it has one, its standing has changed, and this is called again.
         admission
@@ -39,6 +39,7 @@ export function delegations(
       const before = told.get(id);
       if (before === text || (before === undefined && delegated === undefined)) return;
       told.set(id, text);
+      routes?.delegate(prefix);
       if (before !== undefined || prefix !== undefined) threads.delegate(peer, prefix);
       if (understandsVerdicts) threads.send(peer, encodePrefixMessage({ prefix }));
     },

@@ -23,6 +23,7 @@ import { type RateSource, type RateTable, rateTable } from './rates.ts';
 import { type RootUpdates, rootDistribution } from './roots.ts';
 import { type GroupTable, groupTable, type RuleSource, type RuleTable, ruleTable } from './rules.ts';
 import type { Session } from './session.ts';
+import type { RouteSink } from './session-routes.ts';
 import { disconnect, type SessionTable, type Sizes, sessionTable } from './sessions.ts';
 
 export interface RouterLimits {
@@ -88,6 +89,8 @@ export interface RouterOptions {
   readonly decommission?: boolean;
   /** Other nodes may serve the same registry: devices are attached (`Admission.attach`), and have one tunnel among all nodes. */
   readonly several?: boolean;
+  /** Where those learn which devices have their tunnels here: a tunnel begins once its route is there. */
+  readonly routes?: RouteSink;
   /** The fabric's networks: what is in none of them is no device's. Undefined: any address may be a device's. */
   readonly networks?: NetworkSource;
   /** Who reaches whom in those networks, and into them; without it everything passes within a network, and nothing between two. */
@@ -212,6 +215,11 @@ function start(options: RouterOptions, numbered: Numbered): Router {
   const questions = registryQuestions(admission, log);
   const { lookup } = questions;
   let closing = false;
+  const answer = (thread: number, address: Uint8Array): void => {
+    const endpoint = lookup(address);
+    const group = endpoint === undefined || endpoint === 'down' ? 0 : numbered.groups.numberOf(endpoint.gid);
+    threads.answer(thread, address, whoseIs(endpoint), group);
+  };
 
   const threads = startThreads(options, limits, count, (event) => {
     switch (event.kind) {
@@ -227,7 +235,7 @@ function start(options: RouterOptions, numbered: Numbered): Router {
         sessions.receive(event.id, event.message);
         break;
       case 'asks':
-        threads.answer(event.thread, event.address, whoseIs(lookup(event.address)));
+        answer(event.thread, event.address);
         break;
       case 'tun-lost':
         log(
@@ -255,6 +263,7 @@ function start(options: RouterOptions, numbered: Numbered): Router {
   const arrivals: Arrivals = receiveArrivals({
     ...{ questions, admission, threads, sessions, rate, log },
     several: options.several ?? false,
+    routes: options.routes,
     review: (address) => review(sessions.find(address)),
   });
   arrivals.casChanged();
@@ -372,12 +381,13 @@ function whoseIs(endpoint: ReturnType<Questions['lookup']>): Whose {
 }
 
 function startThreads(
-  { listen, certificate, key, tun }: RouterOptions,
+  { listen, certificate, key, tun, routes }: RouterOptions,
   limits: RouterLimits,
   threads: number,
   onEvent: (event: RouterEvent) => void,
 ): RouterThreads {
-  const settings = { ...limits, threads, tun: tun?.fd, offload: tun?.offload ?? 0 };
+  const several = routes !== undefined;
+  const settings = { ...limits, threads, several, tun: tun?.fd, offload: tun?.offload ?? 0 };
   try {
     return startRouterThreads(listen, { certificate, key }, settings, onEvent);
   } catch (error) {

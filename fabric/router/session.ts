@@ -4,6 +4,7 @@ import { formatIpv6 } from '../../protocol/ipv6.ts';
 import type { PeerHandle, RouterEvent } from '../../tunnel/router.ts';
 import type { Endpoint } from '../registry/admission.ts';
 import type { Vouched } from '../registry/pki.ts';
+import type { SessionRoutes } from './session-routes.ts';
 
 /** By what a certificate was found good: its session ends when it is no longer. */
 export interface VouchedSession extends Vouched {
@@ -39,10 +40,15 @@ export interface Session {
   readonly vouched?: VouchedSession;
   /** Which tunnel of the device it is among those at all nodes; absent: there is no other node. */
   readonly generation?: number;
+  /** What leads here from other nodes, likewise. */
+  readonly routes?: SessionRoutes;
 }
 
+/** A tunnel that was attached; empty: there is no other node. */
+export type Tunnel = Pick<Session, 'generation' | 'routes'>;
+
 /** How a session was admitted, beside the key that was proven. */
-export type Admitted = Pick<Session, 'vouched' | 'generation'>;
+export type Admitted = Pick<Session, 'vouched'> & Tunnel;
 
 /** The session of a device that was authorized. */
 export function sessionOf(

@@ -114,6 +114,7 @@ export function sessionTable(
   function remove(session: Session, reason: string): void {
     const key = toHex(session.address);
     sessions.delete(key);
+    session.routes?.end();
     endings.delete(session);
     order.delete(key);
     groups.delete(session);

@@ -49,6 +49,17 @@ static bool may_get(struct router_connection *to, uint32_t network, const struct
   return router_may_enter(to, network, frame, now) && router_within_rates(to, ROUTER_IN, frame, now);
 }
 
+void router_give(struct router_connection *to, uint32_t network, struct dp_frame *frame, uint64_t now) {
+  if (may_get(to, network, frame, now)) enqueue(to, frame, now);
+}
+
+// To a connection of this thread.
+static void receive(struct router_connection *to, uint32_t network, struct dp_frame *frame, uint64_t now) {
+  bool elsewhere = network != FROM_HOST && to->thread->router->settings.several && router_route_to(to->thread, frame->packet + 8) == NULL;
+  if (elsewhere) router_from_node(to, network, frame, now);
+  else router_give(to, network, frame, now);
+}
+
 // What is dropped in the destination's queue is counted by its link.
 static void deliver(struct router_thread *thread, const struct router_route *route, struct dp_frame *frame, const struct sender *from,
                     uint64_t now) {
@@ -58,7 +69,7 @@ static void deliver(struct router_thread *thread, const struct router_route *rou
   }
   struct router_connection *to = router_peer_connection(route->peer, thread);
   if (to == NULL || to->state != ROUTER_ADMITTED) dp_add(&from->drops->offline, 1);
-  else if (may_get(to, from->network, frame, now)) enqueue(to, frame, now);
+  else receive(to, from->network, frame, now);
 }
 
 // From one device to another.
@@ -98,7 +109,8 @@ void router_forward_from_device(struct router_connection *from, struct dp_frame 
   if (!router_within_rates(from, ROUTER_OUT, frame, now)) return;
   const struct router_route *route = router_route_to(thread, destination);
   if (route != NULL) pass(from, route, frame, now);
-  else if (router_may_leave(from, 0, frame, now)) router_to_host(from, frame, now);
+  // Rules may name the group of a device of another node: they are asked once it is known.
+  else if (router_may_be_elsewhere(thread, destination) || router_may_leave(from, 0, frame, now)) router_to_host(from, frame, now);
 }
 
 // Wakes the threads that were handed frames. One that is not asleep checks its rings before it sleeps.
@@ -155,10 +167,14 @@ static struct router_route *find_latest_route(struct router_thread *thread, cons
   return router_route_to(thread, address);
 }
 
-// What comes from the TUN may be of the host or of anybody beyond it, but of no device: those reach each other through the router alone.
-static enum dp_verdict check_host(const struct router_thread *thread, const struct dp_frame *frame) {
+// What comes from the TUN may be of the host or of anybody beyond it, but of no device: those reach each other through the router alone. Devices of
+// other nodes come that way, which the host lets in where the way to them leads.
+static enum dp_verdict check_host(const struct router_thread *thread, const struct dp_frame *frame, uint32_t *network) {
+  const uint8_t *source = frame->packet + 8;
   enum dp_verdict verdict = dp_origin(frame->packet, frame->length);
-  bool forged = thread->networks != NULL && router_networks_have_device(thread->networks, frame->packet + 8);
+  bool device = thread->networks != NULL && router_networks_have_device(thread->networks, source);
+  *network = device ? router_networks_find(thread->networks, source) : FROM_HOST;
+  bool forged = device && (!thread->router->settings.several || router_route_to(thread, source) != NULL);
   return verdict == DP_PASS && forged ? DP_FOREIGN : verdict;
 }
 
@@ -168,14 +184,17 @@ static void from_host(struct router_thread *thread, struct dp_frame *frame, uint
     dp_add(&thread->drops.unroutable, 1);
     return;
   }
-  enum dp_verdict verdict = check_host(thread, frame);
-  if (verdict != DP_PASS) {
+  uint32_t network;
+  enum dp_verdict verdict = check_host(thread, frame, &network);
+  const struct router_route *route = verdict == DP_MALFORMED ? NULL : find_latest_route(thread, destination, now);
+  // What a device has sent to one that no node has comes back.
+  bool returns = verdict == DP_FOREIGN && route == NULL && thread->router->settings.several;
+  if (verdict != DP_PASS && !returns) {
     dp_add(verdict == DP_MALFORMED ? &thread->drops.malformed : &thread->drops.host_spoofed, 1);
     return;
   }
-  const struct router_route *route = find_latest_route(thread, destination, now);
   if (route == NULL) dp_add(&thread->drops.offline, 1);
-  else deliver(thread, route, frame, &(struct sender){FROM_HOST, &thread->drops, &thread->sent[0], &thread->sent[1]}, now);
+  else deliver(thread, route, frame, &(struct sender){network, &thread->drops, &thread->sent[0], &thread->sent[1]}, now);
 }
 
 static void lose_tun(struct router_thread *thread, int error) {
@@ -230,7 +249,7 @@ static uint32_t from_thread(struct router_thread *thread, uint8_t *bytes, uint32
   struct router_connection *to = route == NULL ? NULL : router_peer_connection(route->peer, thread);
   bool here = to != NULL && to->state == ROUTER_ADMITTED;
   if (!here) dp_add(&thread->drops.offline, 1);
-  else if (may_get(to, network, &frame, now)) enqueue(to, &frame, now);
+  else receive(to, network, &frame, now);
   return dp_segments(&frame);
 }
 

@@ -1,5 +1,5 @@
 // Forwarding to the host. Packets for a device are never given to it, whether the device is connected or not: the host might route them
-// elsewhere. Only the registry knows all devices, so JavaScript looks each address up once that lies in one of the fabric's networks, and
+// elsewhere; unless there are several nodes, and it routes them to the one that has the device. Only the registry knows all devices, so JavaScript looks each address up once that lies in one of the fabric's networks, and
 // packets are held until it has answered, or until the device, which may have just been admitted, has a route.
 #include "router.h"
 #include <stdlib.h>
@@ -39,6 +39,25 @@ static bool hold(struct router_connection *from, struct router_lookup *lookup, c
   return room != NULL;
 }
 
+// To an address of no device. Where there are several nodes the rules have not been asked yet.
+static void to_nobody(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
+  struct router_thread *thread = from->thread;
+  if (!router_may_be_elsewhere(thread, frame->packet + 24) || router_may_leave(from, 0, frame, now))
+    write_to_host(thread, frame, &from->peer->drops);
+}
+
+// To a device that is not connected here. If another node has it the kernel knows the way there. What passes between networks stays on one node.
+static void to_device(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
+  struct router_thread *thread = from->thread;
+  struct router_drops *drops = &from->peer->drops;
+  const uint8_t *destination = frame->packet + 24;
+  uint32_t network = router_network_of(thread, destination);
+  bool known = from->tenant->rules == NULL || router_group_elsewhere(thread, destination) != 0;
+  if (!router_may_be_elsewhere(thread, destination) || !known) dp_add(&drops->offline, 1);
+  else if (network != from->network) dp_add(&drops->foreign_network, 1);
+  else if (router_may_leave(from, network, frame, now)) write_to_host(thread, frame, drops);
+}
+
 static void look_up(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
   struct router_thread *thread = from->thread;
   struct router_drops *drops = &from->peer->drops;
@@ -48,19 +67,26 @@ static void look_up(struct router_connection *from, struct dp_frame *frame, uint
     return;
   }
   switch (lookup->state) {
-    case ROUTER_LOOKUP_NOBODY: write_to_host(thread, frame, drops); break;
-    case ROUTER_LOOKUP_DEVICE: dp_add(&drops->offline, 1); break;
+    case ROUTER_LOOKUP_NOBODY: to_nobody(from, frame, now); break;
+    case ROUTER_LOOKUP_DEVICE: to_device(from, frame, now); break;
     default:
       if (!hold(from, lookup, frame)) dp_add(&drops->queue_full, 1);
       router_host_ask(thread, now);
   }
 }
 
+// To what is behind a device of another node, whose group nobody knows here: rules would not know whether they mean it.
+static void to_delegated(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
+  struct router_drops *drops = &from->peer->drops;
+  if (from->tenant->rules != NULL && from->thread->router->settings.several) dp_add(&drops->refused, 1);
+  else to_device(from, frame, now);
+}
+
 void router_to_host(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
   struct router_thread *thread = from->thread;
-  // What is delegated, or may be, is behind a device, which is not connected.
+  // What is delegated, or may be, is behind a device, which is not connected here.
   if (thread->networks != NULL && router_networks_delegate(thread->networks, frame->packet + 24)) {
-    dp_add(&from->peer->drops.offline, 1);
+    to_delegated(from, frame, now);
     return;
   }
   // Before JavaScript has told the networks any address may be a device's.
@@ -69,36 +95,73 @@ void router_to_host(struct router_connection *from, struct dp_frame *frame, uint
   else write_to_host(thread, frame, &from->peer->drops);
 }
 
+void router_from_node(struct router_connection *to, uint32_t network, struct dp_frame *frame, uint64_t now) {
+  struct router_thread *thread = to->thread;
+  struct router_drops *drops = &thread->drops;
+  if (network != to->network) {
+    dp_add(&drops->foreign_network, 1);
+    return;
+  }
+  if (to->tenant->rules == NULL) {
+    router_give(to, network, frame, now);
+    return;
+  }
+  struct router_lookup *lookup = router_lookups_find(&thread->lookups, &to->asker, frame->packet + 8);
+  enum router_lookup_state state = lookup == NULL ? ROUTER_LOOKUP_WAITING : lookup->state;
+  if (state == ROUTER_LOOKUP_DEVICE) router_give(to, network, frame, now);
+  else if (state == ROUTER_LOOKUP_NOBODY) dp_add(&drops->host_spoofed, 1);
+  else if (lookup == NULL || !hold(to, lookup, frame)) dp_add(&drops->queue_full, 1);
+  router_host_ask(thread, now);
+}
+
 static bool read_held(struct router_held *held, struct dp_frame *frame) {
   size_t size;
   return dp_frame_read(DP_WIRE_SUPER, held->bytes, held->length, frame, &size) == DP_FRAME_WHOLE;
 }
 
-// The rules may be other ones by now.
-static void send_held(struct router_thread *thread, struct router_held *held, uint64_t now) {
-  struct dp_frame frame;
+// What is held of a device, for one that is not connected here, or for nobody. The rules may be other ones by now.
+static void send_held(struct router_held *held, struct dp_frame *frame, enum router_lookup_state answer, uint64_t now) {
   struct router_connection *from = held->sender->connection;
-  if (from == NULL || !read_held(held, &frame) || !router_may_leave(from, 0, &frame, now)) return;
-  write_to_host(thread, &frame, &held->sender->drops);
+  if (from == NULL) return;
+  struct router_thread *thread = from->thread;
+  if (answer == ROUTER_LOOKUP_DEVICE) to_device(from, frame, now);
+  else if (router_may_leave(from, 0, frame, now)) write_to_host(thread, frame, &held->sender->drops);
   if (thread->has_tun) dp_ingress_flush(&thread->ingress);
   if (thread->refused > 0) dp_add(&held->sender->drops.tun_refused, thread->refused);
   thread->refused = 0;
 }
 
-// The packets that were held go to the host, or to the device if there is a route by now. Forwarding may close connections.
+// What is held for a device, of one of another node.
+static void give_held(struct router_thread *thread, struct router_held *held, struct dp_frame *frame, enum router_lookup_state answer, uint64_t now) {
+  struct router_connection *to = held->sender->connection;
+  if (to == NULL) return;
+  if (answer == ROUTER_LOOKUP_NOBODY) dp_add(&thread->drops.host_spoofed, 1);
+  else router_give(to, router_network_of(thread, frame->packet + 8), frame, now);
+  router_flush_dirty(thread, now);
+}
+
+// The packets that were held go on: to the host, or to the device if there is a route by now. Forwarding may close connections.
 static void settle(struct router_thread *thread, struct router_lookup *lookup, enum router_lookup_state answer, uint64_t now) {
   struct router_chain waiting;
+  uint8_t address[16];
+  memcpy(address, lookup->entry.address, sizeof address);
   router_lookups_settle(lookup, answer, &waiting);
   for (struct router_held *held; (held = router_lookups_take(&thread->lookups, &waiting)) != NULL; router_held_free(held)) {
     struct dp_frame frame;
-    if (answer == ROUTER_LOOKUP_NOBODY) send_held(thread, held, now);
-    else if (read_held(held, &frame)) router_forward_held(held->sender, &frame, now);
+    if (!read_held(held, &frame)) continue;
+    bool elsewhere = router_may_be_elsewhere(thread, address) && router_route_to(thread, address) == NULL;
+    if (memcmp(frame.packet + 24, address, sizeof address) != 0) give_held(thread, held, &frame, answer, now);
+    else if (answer == ROUTER_LOOKUP_NOBODY || elsewhere) send_held(held, &frame, answer, now);
+    else router_forward_held(held->sender, &frame, now);
   }
 }
 
-void router_host_answer(struct router_thread *thread, const uint8_t address[16], enum router_owner what, uint64_t now) {
+void router_host_answer(struct router_thread *thread, const struct router_command *command, uint64_t now) {
+  const uint8_t *address = command->address;
+  enum router_owner what = command->answer;
   struct router_lookup *lookup = router_lookups_of(&thread->lookups, address);
   if (thread->lookups.asked > 0) thread->lookups.asked--;
+  if (lookup != NULL) lookup->group = command->group;
   if (lookup != NULL) settle(thread, lookup, what == ROUTER_OWNER_NONE ? ROUTER_LOOKUP_NOBODY : ROUTER_LOOKUP_DEVICE, now);
   // Forwarding may have closed connections, and their lookups are forgotten with them.
   if (what == ROUTER_OWNER_UNKNOWN && (lookup = router_lookups_of(&thread->lookups, address)) != NULL)

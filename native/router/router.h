@@ -39,6 +39,7 @@ struct router_settings {
   uint32_t linger_ms;     // how long an orderly close waits for the peer's own
   uint32_t stall_ms;      // a peer that takes no data for so long is disconnected
   uint32_t queue_bytes;   // that may wait for one peer
+  bool several;           // other nodes serve the same networks: the host knows the way to their devices
   int tun;                // a descriptor, which the router owns if it starts, or -1
   enum dp_offload offload;
 };
@@ -250,6 +251,8 @@ void router_forward_from_tun(struct router_thread *thread, uint64_t now);
 void router_forward_from_rings(struct router_thread *thread, uint64_t now);
 // Forwards a packet that host.c held to the device that it is for.
 void router_forward_held(struct router_peer *sender, struct dp_frame *frame, uint64_t now);
+// Gives an admitted device a packet of the network, 0: of the host, if rules and rate limits let it pass.
+void router_give(struct router_connection *to, uint32_t network, struct dp_frame *frame, uint64_t now);
 // delegations.c: to the device in whose /64 the address lies.
 struct router_route *router_delegated_route_to(const struct router_thread *thread, const uint8_t *address);
 // To the device that has the address, or behind which it is.
@@ -280,7 +283,18 @@ void router_take_rates(struct router_thread *thread, uint32_t network, struct ro
 
 // host.c: forwards a packet for an address without a route to the host, unless the address is a device's.
 void router_to_host(struct router_connection *from, struct dp_frame *frame, uint64_t now);
-void router_host_answer(struct router_thread *thread, const uint8_t address[16], enum router_owner answer, uint64_t now);
+void router_host_answer(struct router_thread *thread, const struct router_command *command, uint64_t now);
+// Where there are several nodes: may the address, which has no route, be that of a device of another one?
+static inline bool router_may_be_elsewhere(const struct router_thread *thread, const uint8_t *address) {
+  return thread->router->settings.several && thread->networks != NULL && router_networks_find(thread->networks, address) != 0;
+}
+// The group of such a device; 0: not known.
+static inline uint32_t router_group_elsewhere(const struct router_thread *thread, const uint8_t *address) {
+  const struct router_lookup *lookup = (const void *)router_addresstable_find(&thread->lookups.table, address);
+  return thread->router->settings.several && lookup != NULL && lookup->state == ROUTER_LOOKUP_DEVICE ? lookup->group : 0;
+}
+// From a device of another node, which is in this network, to one of this thread.
+void router_from_node(struct router_connection *to, uint32_t network, struct dp_frame *frame, uint64_t now);
 // There is a route to the address now: forwards what was held for it.
 void router_host_routed(struct router_thread *thread, const uint8_t address[16], uint64_t now);
 void router_host_forget(struct router_thread *thread, const uint8_t address[16]);

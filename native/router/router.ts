@@ -38,6 +38,8 @@ export interface RouterSettings {
   readonly stallMs: number;
   /** Bytes that may wait for one peer. */
   readonly queueBytes: number;
+  /** Other nodes serve the same networks: packets for and of their devices pass through the host, which knows the way. */
+  readonly several: boolean;
   /** Descriptor of a TUN; the router closes it once it is started. Undefined: packets do not reach the host. */
   readonly tun: number | undefined;
   readonly offload: Offload;
@@ -144,8 +146,14 @@ export interface RouterFace {
     reset: boolean,
     excused: boolean,
   ): void;
-  /** 0: no device's address, so packets for it go to the host; 1: a device's; 2: the registry cannot be asked now. */
-  routerAnswer(router: RouterHandle, thread: number, address: Uint8Array, answer: 0 | 1 | 2): void;
+  /** 0: no device's address, so packets for it go to the host; 1: that of a device of the `group`, else 0; 2: the registry cannot be asked now. */
+  routerAnswer(
+    router: RouterHandle,
+    thread: number,
+    address: Uint8Array,
+    answer: 0 | 1 | 2,
+    group: number,
+  ): void;
   /** Forgets what was answered for the address. */
   routerForget(router: RouterHandle, address: Uint8Array): void;
   /** Has every thread report `reached` with `number` (u32) when it has done what it was told so far. @throws Error ENOMEM */

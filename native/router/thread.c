@@ -182,7 +182,7 @@ static void apply_command(struct router_thread *thread, struct router_command *c
     case ROUTER_UNROUTE: router_remove_route(thread, command); break;
     case ROUTER_DELEGATE: router_delegate(thread, command); break;
     case ROUTER_ANSWER:
-      router_host_answer(thread, command->address, command->answer, now);
+      router_host_answer(thread, command, now);
       thread->answers_taken++;
       break;
     case ROUTER_FORGET: router_host_forget(thread, command->address); break;

@@ -11,8 +11,17 @@ export type KernelChange =
   /** `running`: up and with a carrier. */
   | { readonly kind: 'link'; readonly index: number; readonly running: boolean }
   | { readonly kind: 'address'; readonly index: number }
-  /** `index` of the interface it leads through; undefined: none, or several. */
-  | { readonly kind: 'route'; readonly table: number; readonly index: number | undefined }
+  /**
+   * `index` of the interface it leads through; undefined: none, or several. `protocol` says who made it, `port` from which netlink socket the change came
+   * (0: the kernel itself).
+   */
+  | {
+      readonly kind: 'route';
+      readonly table: number;
+      readonly index: number | undefined;
+      readonly protocol: number;
+      readonly port: number;
+    }
   | { readonly kind: 'rule' }
   /** Forwarding was switched on or off. */
   | { readonly kind: 'forwarding' }
@@ -103,7 +112,7 @@ const RUNNING = 0x1 | 0x10000; // IFF_UP, IFF_LOWER_UP
 
 /** The changes in datagrams of NETLINK_ROUTE; malformed messages and other types are ignored. */
 export function parseRouteMessages(datagram: Uint8Array): KernelChange[] {
-  return messages(datagram).flatMap(({ type, body }): KernelChange[] => {
+  return messages(datagram).flatMap(({ type, port, body }): KernelChange[] => {
     // RTM_NEW… and RTM_DEL… of one kind are neighbours (linux/rtnetlink.h).
     switch (type & ~3) {
       case 16: // struct ifinfomsg: family u8, pad, type u16, index i32, flags u32, change u32
@@ -117,8 +126,8 @@ export function parseRouteMessages(datagram: Uint8Array): KernelChange[] {
         ];
       case 20: // struct ifaddrmsg: family, prefix length, flags, scope u8, index u32
         return body.byteLength < 8 ? [] : [{ kind: 'address', index: body.getUint32(4, LITTLE) }];
-      case 24: // struct rtmsg, 12 bytes, table u8 at 4; attributes RTA_OIF 4, RTA_TABLE 15
-        return body.byteLength < 12 ? [] : [routeOf(body)];
+      case 24: // struct rtmsg, 12 bytes, table u8 at 4, protocol u8 at 5; attributes RTA_OIF 4, RTA_TABLE 15
+        return body.byteLength < 12 ? [] : [routeOf(body, port)];
       case 32:
         return [{ kind: 'rule' }];
       case 80:
@@ -129,7 +138,7 @@ export function parseRouteMessages(datagram: Uint8Array): KernelChange[] {
   });
 }
 
-function routeOf(body: DataView): KernelChange {
+function routeOf(body: DataView, port: number): KernelChange {
   let table = body.getUint8(4);
   let index: number | undefined;
   for (const { type, value } of attributes(body, 12)) {
@@ -137,7 +146,7 @@ function routeOf(body: DataView): KernelChange {
     if (type === 4) index = value.getUint32(0, LITTLE);
     if (type === 15) table = value.getUint32(0, LITTLE);
   }
-  return { kind: 'route', table, index };
+  return { kind: 'route', table, index, protocol: body.getUint8(5), port };
 }
 
 /** The same for NETLINK_NETFILTER. In table, chain, rule, set and element the first attribute is the table's name. */
@@ -155,14 +164,15 @@ export function parseFilterMessages(datagram: Uint8Array): KernelChange[] {
   });
 }
 
-function messages(datagram: Uint8Array): { type: number; body: DataView }[] {
+function messages(datagram: Uint8Array): { type: number; port: number; body: DataView }[] {
   const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.byteLength);
-  const found: { type: number; body: DataView }[] = [];
+  const found: { type: number; port: number; body: DataView }[] = [];
   for (let offset = 0; offset + HEADER <= view.byteLength; ) {
     const length = view.getUint32(offset, LITTLE);
     if (length < HEADER || length > view.byteLength - offset) break;
     const body = new DataView(view.buffer, view.byteOffset + offset + HEADER, length - HEADER);
-    found.push({ type: view.getUint16(offset + 4, LITTLE), body });
+    const port = view.getUint32(offset + 12, LITTLE);
+    found.push({ type: view.getUint16(offset + 4, LITTLE), port, body });
     offset += align(length);
   }
   return found;

@@ -84,6 +84,7 @@ describe('enf-fabric', () => {
         'pki',
         'prefix',
         'rules',
+        'scale',
       ].map((page) => `usr/share/doc/enf-fabric/docs/${page}.md`),
       'usr/share/doc/enf-fabric/examples/enf-fabric.grafana.json',
       'usr/share/doc/enf-fabric/examples/enf-fabric.rules.yml',

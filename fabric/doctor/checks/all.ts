@@ -1,5 +1,6 @@
 import type { Check } from '../check.ts';
 import { backup } from './backup.ts';
+import { bgp } from './bgp.ts';
 import { cas } from './cas.ts';
 import { certificates } from './certificates.ts';
 import { clock } from './clock.ts';
@@ -11,6 +12,7 @@ import { hostServices } from './host-services.ts';
 import { places } from './places.ts';
 import { ports } from './ports.ts';
 import { revocationLists } from './revocation-lists.ts';
+import { routes } from './routes.ts';
 import { tun } from './tun.ts';
 
 /** All checks, from the data folder outwards. */
@@ -22,6 +24,8 @@ export const CHECKS: readonly Check[] = [
   tun,
   hostServices,
   forwarding,
+  routes,
+  bgp,
   disk,
   backup,
   places,

@@ -23,6 +23,18 @@ export interface HostServing {
   readonly services: string;
   /** Whether the kernel has the nftables table that closes the rest, or why that is not known. */
   readonly filter: 'in force' | 'not in force' | { readonly unknown: string };
+  /** The routes of its tunnels for other nodes; absent: they are not written. */
+  readonly routes?: RoutesServing;
+}
+
+export interface RoutesServing {
+  /** The kernel's table, and the protocol number of the routes in it. */
+  readonly table: number;
+  readonly protocol: number;
+  /** How many there should be. */
+  readonly routes: number;
+  /** Why the kernel does not have them as they should be; null: it does. */
+  readonly failing: string | null;
 }
 
 /**

@@ -44,6 +44,7 @@ enum router_lookup_state { ROUTER_LOOKUP_WAITING, ROUTER_LOOKUP_ASKED, ROUTER_LO
 struct router_lookup {
   struct router_addresstable_entry entry;
   enum router_lookup_state state;
+  uint32_t group;  // of the device, once that is known; 0: none
   struct router_asker *asker;         // whose share it is in
   struct router_chain used, question;
   struct router_chain held;

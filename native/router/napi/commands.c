@@ -52,21 +52,22 @@ napi_value router_disconnect_call(napi_env env, napi_callback_info info) {
 }
 
 napi_value router_answer_call(napi_env env, napi_callback_info info) {
-  napi_value arguments[4];
+  napi_value arguments[5];
   size_t length;
   uint8_t *address;
-  uint32_t thread, answer;
-  struct router_handle *handle = router_handle_called(env, info, arguments, 4);
+  uint32_t thread, answer, group;
+  struct router_handle *handle = router_handle_called(env, info, arguments, 5);
   if (handle == NULL) return NULL;
   if (!addon_u32(env, arguments[1], &thread) || thread >= ROUTER_MOST_THREADS ||
       !addon_bytes(env, arguments[2], &address, &length) || length != 16 || !addon_u32(env, arguments[3], &answer) ||
-      answer > ROUTER_OWNER_UNKNOWN)
-    return addon_bad(env, "routerAnswer(router, thread, address, answer): expected a thread, 16 bytes, and 0, 1 or 2");
+      answer > ROUTER_OWNER_UNKNOWN || !addon_u32(env, arguments[4], &group))
+    return addon_bad(env, "routerAnswer(router, thread, address, answer, group): expected a thread, 16 bytes, 0, 1 or 2, and a number");
   if (handle->router == NULL || thread >= handle->router->threads) return NULL;
   struct router_command *command = calloc(1, sizeof *command);
   if (command == NULL) return addon_errno(env, ENOMEM, "answering a router's thread");
   command->kind = ROUTER_ANSWER;
   command->answer = (enum router_owner)answer;
+  command->group = group;
   memcpy(command->address, address, sizeof command->address);
   handle->router->thread[thread].answers_given++;
   router_send_command(handle->router, thread, command);

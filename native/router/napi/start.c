@@ -13,13 +13,14 @@ static bool setting(napi_env env, napi_value object, const char *name, uint32_t 
 
 static bool read_settings(napi_env env, napi_value object, struct router_settings *settings) {
   napi_valuetype type;
-  napi_value tun;
+  napi_value value;
   uint32_t fd, offload = 0;
   if (napi_typeof(env, object, &type) != napi_ok || type != napi_object) return false;
+  if (napi_get_named_property(env, object, "several", &value) != napi_ok || napi_get_value_bool(env, value, &settings->several) != napi_ok) return false;
   settings->tun = -1;
-  if (napi_get_named_property(env, object, "tun", &tun) != napi_ok || napi_typeof(env, tun, &type) != napi_ok) return false;
+  if (napi_get_named_property(env, object, "tun", &value) != napi_ok || napi_typeof(env, value, &type) != napi_ok) return false;
   if (type != napi_undefined) {
-    if (!addon_u32(env, tun, &fd) || fd > INT32_MAX || !setting(env, object, "offload", 0, &offload) || offload > DP_OFFLOAD_UDP)
+    if (!addon_u32(env, value, &fd) || fd > INT32_MAX || !setting(env, object, "offload", 0, &offload) || offload > DP_OFFLOAD_UDP)
       return false;
     settings->tun = (int)fd;
     settings->offload = (enum dp_offload)offload;

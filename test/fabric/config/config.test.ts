@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Key } from '../../../cli/config/key-types.ts';
-import { checkConsole, parseConfig, renderConfig, SCHEMA } from '../../../fabric/config/config.ts';
+import {
+  checkConsole,
+  checkRoutes,
+  parseConfig,
+  renderConfig,
+  SCHEMA,
+} from '../../../fabric/config/config.ts';
 import { readOpenId } from '../../../fabric/config/openid.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 
@@ -33,6 +39,7 @@ test('every key can be given', () => {
     tunnel = { listen = "[2001:db8::1]:4430", threads = 16, decommission = false }
     host = { tun = "none", services = ["tcp/22", "udp/8000-8010", "icmp"] }
     est = { listen = "[::]:9443" }
+    routes = { install = true, table = 200, protocol = 78 }
     dns = { serve = true }
     places = { database = "none" }
     hooks = { mail-file = "/etc/enf/mail", private = true }
@@ -70,6 +77,7 @@ test('every key can be given', () => {
         udp: [{ first: 8_000, last: 8_010 }],
       },
     },
+    routes: { install: true, table: 200, protocol: 78 },
     dns: { serve: true },
     places: { database: 'none' },
     geo: { cityFile: '/var/lib/places/city.mmdb', oldDays: 40 },
@@ -199,4 +207,29 @@ test('docs/fabric-config.md says about every key what the table says, and nothin
     ]),
   );
   expect(documented).toEqual(known);
+});
+
+test('routes of tunnels are for a node with a name and a TUN device, in a table and under a number that nothing else uses', () => {
+  const check = (text: string): void => checkRoutes(parse(text));
+  check('');
+  check('routes = { install = true }\nnode = { name = "a" }');
+  check('host = { tun = "none" }');
+  const cases: [string, RegExp][] = [
+    ['routes = { install = true }', /node\.name is empty/],
+    ['routes = { install = true }\nnode = { name = "a" }\nhost = { tun = "none" }', /host\.tun is "none"/],
+  ];
+  for (const [text, message] of cases)
+    expect(refusal(() => check(text))).toMatchObject({ code: 'config.bad-routes', message });
+  for (const bad of [
+    'table = 254',
+    'table = 0',
+    'table = 4294967296',
+    'protocol = 12',
+    'protocol = 0',
+    'protocol = 256',
+  ])
+    expect(refusal(() => parse(`[routes]\n${bad}`))).toMatchObject({
+      code: 'config.bad-value',
+      message: /^routes\.|routes\./,
+    });
 });

@@ -58,6 +58,8 @@ const from = (error: string | null): Partial<AnchorView> => ({
 });
 const healthy: Probes = {
   wallMs: () => NOW,
+  hasRule: async () => true,
+  bgpSessions: async () => [],
   ...(serving() as Pick<Probes, 'serving'>),
   async *networks() {
     for (const n of [1, 2])
@@ -102,8 +104,51 @@ const silent: Partial<Probes> = {
   },
 };
 
+/** A node among several. */
+const written = (failing: string | null = null): Partial<Probes> =>
+  serving({ routes: { table: 100, protocol: 77, routes: 1_234, failing } });
+const sessions = (...established: readonly boolean[]): Partial<Probes> => ({
+  ...written(),
+  bgpSessions: async () =>
+    established.map((each, i) => ({
+      node: `n${i}`,
+      established: each,
+      state: each ? 'Established' : 'Active',
+    })),
+});
+
 /** Each check: what is different from a healthy fabric, its outcome, and its message. */
 const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
+  bgp: [
+    [{}, 'skipped', /only node/],
+    [nobody, 'skipped', /no fabric answers/],
+    [sessions(true, true), 'ok', /^BIRD has sessions with 2 other nodes$/],
+    [sessions(true, false), 'failed', /no session with n1 \(Active\)/],
+    [
+      sessions(false, false, false, false),
+      'failed',
+      /n0 \(Active\), n1 \(Active\), n2 \(Active\) and 1 more/,
+    ],
+    [sessions(), 'failed', /no session with another node/],
+    [{ ...written(), bgpSessions: async () => undefined }, 'failed', /BIRD is not installed/],
+    [
+      {
+        ...written(),
+        bgpSessions: async () => {
+          throw new Failure('bgp.no-answer', 'operator', 'BIRD does not answer', { action: 'Start it.' });
+        },
+      },
+      'failed',
+      /does not answer \[bgp\.no-answer\]/,
+    ],
+  ],
+  routes: [
+    [{}, 'skipped', /only node/],
+    [written(), 'ok', /^1,234 routes of tunnels in table 100, which is looked up before the main one$/],
+    [{ ...written(), hasRule: async (table) => table !== 100 }, 'failed', /no rule leads to table 100/],
+    [written('the network is down'), 'failed', /table 100 are not as they should be: the network is down/],
+    [nobody, 'skipped', /no fabric answers/],
+  ],
   cas: [
     [{ cas: async () => [] }, 'skipped', /no owner/],
     [ending(31, null), 'ok', /^1 CA, all valid$/],
@@ -251,6 +296,8 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
   forwarding: [
     [{}, 'ok', /does not forward/],
     [{ sysctl: async () => '1' }, 'warning', /devices reach whatever it reaches/],
+    [written(), 'failed', /do not reach those of other nodes/],
+    [{ ...written(), sysctl: async () => '1' }, 'warning', /devices reach whatever it reaches/],
     [{ sysctl: async () => undefined }, 'skipped', /without IPv6/],
     [serving(null), 'skipped', /--tun none/],
   ],

@@ -38,8 +38,8 @@ function tables() {
     },
     change: (table = NAME) => tell({ kind: 'filter', table }),
     lose: () => tell({ kind: 'lost' }),
-    open: (services = NO_SERVICES): Promise<Firewall> =>
-      openFirewall('tun9', services, (level, message) => lines.push(`${level} ${message}`), {
+    open: (services = NO_SERVICES, several = false): Promise<Firewall> =>
+      openFirewall('tun9', services, (level, message) => lines.push(`${level} ${message}`), several, {
         kernel,
         watch: (filter, onChange) => {
           expect(filter).toBe(true);
@@ -115,6 +115,20 @@ describe('[H-A4] the firewall of a host', () => {
       action: expect.stringMatching(/Install the package nftables.*--tun none.*--host-services all/),
     });
     expect(host.watchers()).toBe(0);
+  });
+
+  test('needs nft where there are other nodes, whatever is offered', async () => {
+    const host = tables();
+    host.fail(missing);
+    await expect(host.open({ ...NO_SERVICES, all: true }, true)).rejects.toMatchObject({
+      code: 'fabric.host-not-closed',
+      message: expect.stringContaining('pretending to be devices of other nodes: the program "nft"'),
+      action: expect.stringMatching(/Install the package nftables.*routes\.install/),
+    });
+    host.fail(undefined);
+    const firewall = await host.open({ ...NO_SERVICES, all: true }, true);
+    expect(JSON.stringify(host.held.get(NAME))).toContain('detours');
+    await firewall.close();
   });
 
   test('needs no nft if everything is offered', async () => {

@@ -8,6 +8,7 @@ import type { RateSource } from '../../../fabric/router/rates.ts';
 import type { RootUpdates } from '../../../fabric/router/roots.ts';
 import { type Router, type RouterLimits, startRouter } from '../../../fabric/router/router.ts';
 import type { RuleSource } from '../../../fabric/router/rules.ts';
+import type { RouteSink } from '../../../fabric/router/session-routes.ts';
 import { concat, toHex } from '../../../protocol/bytes.ts';
 import { matches, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { encodeFrame, frameReader } from '../../../protocol/tunnel/frame.ts';
@@ -237,6 +238,7 @@ export async function testRouter(
     roots?: RootUpdates;
     decommission?: boolean;
     several?: boolean;
+    routes?: RouteSink;
   } = {},
 ): Promise<Router> {
   const identity = await makeDevice('fd00::ffff');
@@ -252,6 +254,7 @@ export async function testRouter(
     ...(o.roots === undefined ? {} : { roots: o.roots }),
     ...(o.decommission === undefined ? {} : { decommission: o.decommission }),
     ...(o.several === undefined ? {} : { several: o.several }),
+    ...(o.routes === undefined ? {} : { routes: o.routes }),
     threads: o.threads ?? 2,
     log: (level, message) => o.lines?.push(`${level} ${message}`),
     limits: { lingerMs: 1000, ...o.limits },

@@ -138,7 +138,7 @@ describe('[H-A1] a change of the registry', () => {
 
   it('is in force for every connection that it ends: their ends are known before', async () => {
     const events: RouterEvent[] = [];
-    const settings = { ...ROUTER_LIMITS, threads: 2, tun: undefined, offload: 0 as const };
+    const settings = { ...ROUTER_LIMITS, threads: 2, several: false, tun: undefined, offload: 0 as const };
     const threads = startRouterThreads({ host: '127.0.0.1', port: 0 }, hostile, settings, (event) =>
       events.push(event),
     );

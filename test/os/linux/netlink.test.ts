@@ -25,17 +25,21 @@ const text = (value: string): Uint8Array => Uint8Array.from(`${value}\0`, (c) =>
 describe('messages', () => {
   const link = (flags: number): Uint8Array => concat(new Uint8Array(4), u32le(7), u32le(flags), u32le(0));
   const route = (table: number): Uint8Array =>
-    concat(new Uint8Array(4), Uint8Array.of(table), new Uint8Array(7));
+    concat(new Uint8Array(4), Uint8Array.of(table, 77), new Uint8Array(6));
   const cases: [string, Uint8Array, KernelChange[]][] = [
     ['a link with carrier', message(16, link(0x10001)), [{ kind: 'link', index: 7, running: true }]],
     ['a link that is up only', message(16, link(0x1)), [{ kind: 'link', index: 7, running: false }]],
     ['a link that goes', message(17, link(0x10001)), [{ kind: 'link', index: 7, running: false }]],
     ['an address', message(20, new Uint8Array(4), u32le(3)), [{ kind: 'address', index: 3 }]],
-    ['a route', message(24, route(254), attribute(4, u32le(5))), [{ kind: 'route', table: 254, index: 5 }]],
+    [
+      'a route',
+      message(24, route(254), attribute(4, u32le(5))),
+      [{ kind: 'route', table: 254, index: 5, protocol: 77, port: 0 }],
+    ],
     [
       'a route of a large table',
       message(25, route(252), attribute(15, u32le(2097))),
-      [{ kind: 'route', table: 2097, index: undefined }],
+      [{ kind: 'route', table: 2097, index: undefined, protocol: 77, port: 0 }],
     ],
     ['a rule', message(33, new Uint8Array(12)), [{ kind: 'rule' }]],
     ['forwarding', message(80, new Uint8Array(4)), [{ kind: 'forwarding' }]],
@@ -96,7 +100,7 @@ test('the kernel reports changes of links, addresses, routes, rules and nftables
   await vi.waitFor(() => {
     expect(heard).toContainEqual(expect.objectContaining({ kind: 'link', index }));
     expect(heard).toContainEqual({ kind: 'address', index });
-    expect(heard).toContainEqual({ kind: 'route', table: 4242, index });
+    expect(heard).toContainEqual(expect.objectContaining({ kind: 'route', table: 4242, index, protocol: 3 }));
     expect(heard).toContainEqual({ kind: 'rule' });
     expect(heard).toContainEqual({ kind: 'filter', table: name });
   }, 10_000);

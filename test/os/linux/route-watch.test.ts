@@ -41,7 +41,7 @@ function world(known: readonly string[] = []) {
   };
 }
 
-const route: KernelChange = { kind: 'route', table: 254, index: 2 };
+const route: KernelChange = { kind: 'route', table: 254, index: 2, protocol: 3, port: 0 };
 
 test('[H-C8] only literal hosts, known addresses and "anywhere" are asked for, and no addresses for documentation', () => {
   const { asked } = world(['198.51.100.9']);
@@ -97,7 +97,7 @@ test('changes that do not affect the route are not reported: our own TUN, contai
     { kind: 'link', index: 900, running: true },
     { kind: 'address', index: 900 },
     { kind: 'rule' },
-    { kind: 'route', table: 2097, index: 900 },
+    { kind: 'route', table: 2097, index: 900, protocol: 3, port: 0 },
     { kind: 'filter', table: 'enf_enf0' },
     { kind: 'forwarding' },
     { kind: 'lost' },

@@ -1,0 +1,38 @@
+import type { Command } from '../../cli/program.ts';
+import { birdConfig, parseAddress, parseAs, parsePeers, parseRouterId } from '../bgp/bird.ts';
+import { CONFIG, readConfig } from './common/settings.ts';
+
+export const bgpConfig: Command = {
+  name: 'bgp config',
+  summary:
+    'Prints the whole configuration of BIRD 2 for this node: it tells the other nodes which devices have their tunnels here, and learns where theirs are.',
+  options: [
+    {
+      name: 'peer',
+      value: 'NAME=ADDRESS',
+      many: true,
+      help: 'another node and its IPv6 address; once for each',
+    },
+    { name: 'router-id', value: 'NUMBERS', help: 'four numbers in dots that no other node has' },
+    { name: 'as', value: 'NUMBER', help: 'the autonomous system of all nodes', default: '64512' },
+    { name: 'local', value: 'ADDRESS', help: 'the address of this node in its sessions (BIRD chooses)' },
+    CONFIG,
+  ],
+  examples: [
+    'enf-fabric bgp config --router-id 10.0.0.1 --peer b=fd99::2 --peer c=fd99::3 > /etc/bird/bird.conf',
+    'bird -p -c /etc/bird/bird.conf && systemctl reload bird',
+  ],
+  async run(invocation) {
+    const peers = parsePeers(invocation.options('peer'));
+    const routerId = parseRouterId(invocation.required('router-id'));
+    const as = parseAs(invocation.required('as'));
+    const given = invocation.option('local');
+    const local = given === undefined ? undefined : parseAddress(given, '--local');
+    const { routes } = await readConfig(invocation);
+    const { table, protocol } = routes;
+    const options = { routerId, as, peers, table, protocol, ...(local !== undefined && { local }) };
+    const text = birdConfig(options);
+    invocation.print({ ...options, install: routes.install, config: text }, () => text.trimEnd());
+    return undefined;
+  },
+};

@@ -1,0 +1,136 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import {
+  type BgpOptions,
+  birdConfig,
+  parseAddress,
+  parseAs,
+  parsePeers,
+  parseRouterId,
+} from '../../../fabric/bgp/bird.ts';
+import { parseProtocols } from '../../../fabric/bgp/birdc.ts';
+import { isFailure } from '../../../protocol/failure.ts';
+
+function refusal(work: () => unknown): { code: string; message: string; action: string } {
+  try {
+    work();
+  } catch (error) {
+    if (isFailure(error)) return { code: error.code, message: error.message, action: error.action ?? '' };
+    throw error;
+  }
+  return expect.fail('was accepted');
+}
+
+const OPTIONS: BgpOptions = {
+  routerId: '10.0.0.1',
+  as: 64_512,
+  peers: parsePeers(['b=fd99::2', 'node-3=fe80::3%wg0']),
+  table: 100,
+  protocol: 77,
+};
+
+/** Has BIRD read a configuration without running it. */
+function birdReads(text: string): void {
+  const folder = mkdtempSync(join(tmpdir(), 'enf-bird-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'bird.conf');
+  writeFileSync(file, text);
+  execFileSync('bird', ['-p', '-c', file], { stdio: 'pipe' });
+}
+
+test('BIRD takes the configuration, with each of its options', () => {
+  birdReads(birdConfig(OPTIONS));
+  birdReads(
+    birdConfig({ ...OPTIONS, local: 'fd99::1', as: 4_200_000_000, table: 4_294_967_295, protocol: 255 }),
+  );
+  expect(() => birdReads(`${birdConfig(OPTIONS)}nonsense;\n`)).toThrow();
+});
+
+test('it has a session for each of the other nodes, and takes the routes of our number alone', () => {
+  const text = birdConfig({ ...OPTIONS, local: 'fd99::1', table: 200, protocol: 78 });
+  expect(text).toContain("protocol bgp 'enf-b' from enf_node { neighbor fd99::2 as 64512; }\n");
+  expect(text).toContain("protocol bgp 'enf-node-3' from enf_node { neighbor fe80::3%'wg0' as 64512; }\n");
+  for (const line of [
+    'router id 10.0.0.1;',
+    'kernel table 200;',
+    'if krt_source != 78 then reject;',
+    'local fd99::1 as 64512;',
+  ])
+    expect(text).toContain(line);
+});
+
+test('peers are nodes with a name and an address each', () => {
+  expect(parsePeers(['b=FD99:0::2', 'c=fe80::3%eth0'])).toEqual([
+    { name: 'b', address: 'fd99::2' },
+    { name: 'c', address: 'fe80::3%eth0' },
+  ]);
+  const cases: [readonly string[], RegExp][] = [
+    [[], /no other node/],
+    [['fd99::2'], /expected NAME=ADDRESS, got "fd99::2"/],
+    [['=fd99::2'], /expected NAME=ADDRESS/],
+    [['B=fd99::2'], /expected NAME=ADDRESS/],
+    [["b';=fd99::2"], /expected NAME=ADDRESS/],
+    [[`${'b'.repeat(64)}=fd99::2`], /expected NAME=ADDRESS/],
+    [['b='], /--peer b: expected an IPv6 address, got ""/],
+    [['b=192.0.2.1'], /expected an IPv6 address/],
+    [['b=fd99::2/64'], /expected an IPv6 address/],
+    [['b=node.example'], /expected an IPv6 address/],
+    [['b=ff02::1%eth0'], /of one other machine/],
+    [['b=::1'], /of one other machine/],
+    [['b=::'], /of one other machine/],
+    [['b=fe80::2'], /an interface behind a link-local address/],
+    [['b=fd99::2%eth0'], /and behind no other/],
+    [["b=fe80::2%'; }"], /an interface behind/],
+    [['b=fe80::2%a%b'], /expected an IPv6 address/],
+    [['b=fd99::2', 'b=fd99::3'], /b=fd99::2 and b=fd99::3 are the same node/],
+    [['b=fd99::2', 'c=fd99:0::2'], /are the same node/],
+    [Array.from({ length: 65 }, (_, i) => `n${i}=fd99::${i + 2}`), /65 nodes are named, and at most 64/],
+  ];
+  for (const [texts, message] of cases) {
+    const refused = refusal(() => parsePeers(texts));
+    expect(refused.code, texts.join()).toBe('bgp.bad-peer');
+    expect(refused.message).toMatch(message);
+    expect(refused.action).not.toBe('');
+  }
+  expect(refusal(() => parseAddress('10.0.0.1', '--local')).message).toBe(
+    '--local: expected an IPv6 address, got "10.0.0.1"',
+  );
+});
+
+test('router ids and numbers of autonomous systems', () => {
+  expect(parseRouterId('10.0.0.1')).toBe('10.0.0.1');
+  for (const bad of ['', '0.0.0.0', '10.0.0', '1', 'fd99::1', '10.0.0.1;'])
+    expect(refusal(() => parseRouterId(bad))).toMatchObject({
+      code: 'cli.bad-option',
+      message: /^--router-id: /,
+    });
+  for (const good of ['64512', '1', '4294967294']) expect(parseAs(good)).toBe(Number(good));
+  for (const bad of ['', '0', '23456', '65535', '4294967295', '4294967296', '-1', '64512.5', 'AS64512'])
+    expect(refusal(() => parseAs(bad))).toMatchObject({ code: 'cli.bad-option', message: /^--as: / });
+});
+
+test('what BIRD says of its protocols', () => {
+  const answer = [
+    '0001 BIRD 2.0.12 ready.',
+    '2002-Name       Proto      Table      State  Since         Info',
+    '1002-device1    Device     ---        up     05:51:02.114  ',
+    ' enf_kernel Kernel     enf        up     05:51:02.114  ',
+    ' enf-b      BGP        ---        up     05:51:03.201  Established   ',
+    ' enf-c      BGP        ---        start  05:51:02.114  Active        Socket: No route to host',
+    ' enf-d      BGP        ---        down   05:51:02.114  ',
+    ' transit    BGP        ---        up     05:51:02.114  Established',
+    '0000 ',
+    '1002-enf-e BGP',
+    '',
+  ].join('\n');
+  expect(parseProtocols(answer)).toEqual([
+    { node: 'b', established: true, state: 'Established' },
+    { node: 'c', established: false, state: 'Active Socket: No route to host' },
+    { node: 'd', established: false, state: '' },
+    { node: 'e', established: false, state: '' },
+  ]);
+  expect(parseProtocols('')).toEqual([]);
+});

@@ -1,0 +1,229 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Change } from '../../../fabric/registry/records.ts';
+import type { NewRule, Rule } from '../../../fabric/registry/rules.ts';
+import type { NetworkSource } from '../../../fabric/router/networks.ts';
+import type { Router } from '../../../fabric/router/router.ts';
+import type { RuleSource } from '../../../fabric/router/rules.ts';
+import type { RouteSink } from '../../../fabric/router/session-routes.ts';
+import { toHex } from '../../../protocol/bytes.ts';
+import { formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
+import { ipv6, type Ports, udp, udpTo } from '../packets.ts';
+import {
+  admitted,
+  type Device,
+  type FakeAdmission,
+  type FakeTun,
+  fakeAdmission,
+  fakeTun,
+  makeDevice,
+  type Peer,
+  testRouter,
+  until,
+} from './fixture.ts';
+
+/** Devices of other nodes: the kernel knows the way to them, and their packets come from it. */
+
+const PLANT = parsePrefix('fd00:1::/64');
+const OFFICE = parsePrefix('fd00:2::/64');
+const POOL = parsePrefix('fd00:9::/48');
+const PUMPS = new Uint8Array(32).fill(1);
+const CAMERAS = new Uint8Array(32).fill(2);
+const SINK: RouteSink = { add: async () => {}, remove: () => {} };
+
+function source(): NetworkSource & RuleSource & { set(...rules: Partial<NewRule>[]): Promise<void> } {
+  let rules: Rule[] = [];
+  const listeners = new Set<(change: Change) => unknown>();
+  return {
+    networks: async () =>
+      ({
+        rows: [{ prefix: PLANT, pool: POOL }, { prefix: OFFICE }].map((row) => ({
+          ...row,
+          name: '',
+          created: 0,
+        })),
+      }) as never,
+    pool: async (network) => (formatPrefix(network) === formatPrefix(PLANT) ? POOL : undefined),
+    rules: async (network: Prefix) => ({
+      rows: formatPrefix(network) === formatPrefix(PLANT) ? rules : [],
+      next: undefined,
+    }),
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    onAdmitted: () => () => {},
+    async set(...made) {
+      rules = made.map(
+        (rule, i): Rule => ({
+          ...{
+            action: 'allow',
+            direction: 'in',
+            devices: { kind: 'any' },
+            other: { kind: 'any' },
+            protocol: 'any',
+          },
+          ...{ id: i + 1, network: PLANT, place: i + 1, created: 0 },
+          ...rule,
+        }),
+      );
+      await Promise.all([...listeners].map((listener) => listener({ kind: 'network', prefix: PLANT })));
+    },
+  };
+}
+
+let admission: FakeAdmission;
+let tun: FakeTun;
+let registry: ReturnType<typeof source>;
+let router: Router;
+let [pump, camera, far, farPump, clerk]: [Device, Device, Device, Device, Device] = [] as never;
+let [pumpPeer, cameraPeer]: [Peer, Peer] = [] as never;
+let mark = 1;
+
+/** `pump` and `camera` have tunnels here; `far` is a camera and `farPump` a pump of the same network elsewhere, `clerk` of another one. */
+async function begin(routes: RouteSink | undefined): Promise<void> {
+  admission = fakeAdmission();
+  tun = fakeTun();
+  registry = source();
+  router = await testRouter(admission, {
+    ...{ tun, networks: registry, rules: registry, threads: 3 },
+    ...(routes !== undefined && { routes, several: true }),
+  });
+  [pump, camera, far, farPump, clerk] = (await Promise.all(
+    ['fd00:1::a', 'fd00:1::b', 'fd00:1::fa', 'fd00:1::fb', 'fd00:2::c'].map((each) => makeDevice(each)),
+  )) as [Device, Device, Device, Device, Device];
+  for (const [device, gid] of [
+    [pump, PUMPS],
+    [camera, CAMERAS],
+    [far, CAMERAS],
+    [farPump, PUMPS],
+  ] as const)
+    admission.set(device, 'active', 'fd00:1::/64', { gid });
+  admission.set(clerk, 'active', 'fd00:2::/64');
+  pumpPeer = await admitted(router, pump);
+  cameraPeer = await admitted(router, camera);
+}
+afterEach(async () => {
+  await router.close();
+  tun.remove();
+});
+
+const drops = (): Record<string, number> =>
+  Object.fromEntries(Object.entries(router.counters().drops).filter(([, times]) => times > 0));
+const dropped = (): number => Object.values(drops()).reduce((sum, each) => sum + each, 0);
+const packet = (from: Device | string, to: Device | string): Uint8Array => {
+  const address = (of: Device | string): Uint8Array => (typeof of === 'string' ? parseIpv6(of) : of.address);
+  return udp(address(from), address(to), mark++ % 250);
+};
+const flow = (from: Device, to: Device, ports: Ports): Uint8Array =>
+  ipv6(from.address, to.address, 17, udpTo(ports));
+/** What the kernel gets of a packet that a device sends; undefined: it was dropped. */
+async function leaves(peer: Peer, sent: Uint8Array): Promise<boolean> {
+  const [before, lost] = [tun.written.length, dropped()];
+  peer.send(sent);
+  await until(() => tun.written.length > before || dropped() > lost);
+  return tun.written.length > before && toHex(tun.written.at(-1)!) === toHex(sent);
+}
+/** Whether a packet of the kernel comes to a device. */
+async function comes(peer: Peer, sent: Uint8Array): Promise<boolean> {
+  const [before, lost] = [peer.received.length, dropped()];
+  tun.deliver(sent);
+  await until(() => peer.received.length > before || dropped() > lost);
+  return peer.received.length > before && toHex(peer.received.at(-1)!) === toHex(sent);
+}
+
+describe('without rules', () => {
+  beforeEach(() => begin(SINK));
+
+  test('what is for a device that has no tunnel here goes to the kernel, and only within its network', async () => {
+    expect(await leaves(pumpPeer, packet(pump, far))).toBe(true);
+    expect(await leaves(pumpPeer, packet(pump, 'fd00:9:0:5::1'))).toBe(true);
+    expect(drops()).toEqual({});
+    expect(await leaves(pumpPeer, packet(pump, clerk))).toBe(false);
+    expect(drops()).toEqual({ 'foreign-network': 1 });
+  });
+
+  test('what the kernel has of a device of another node comes to those of its network', async () => {
+    for (const peer of [pumpPeer, cameraPeer])
+      expect(await comes(peer, packet(far, peer === pumpPeer ? pump : camera))).toBe(true);
+    expect(await comes(pumpPeer, packet('fd00:9:0:5::1', pump))).toBe(true);
+    expect(drops()).toEqual({});
+    expect(await comes(pumpPeer, packet(clerk, pump))).toBe(false);
+    expect(drops()).toEqual({ 'foreign-network': 1 });
+  });
+
+  test('nobody comes from there as a device that is here, or back', async () => {
+    expect(await comes(pumpPeer, packet(camera, pump))).toBe(false);
+    expect(await comes(pumpPeer, packet(pump, pump))).toBe(false);
+    expect(drops()).toEqual({ 'host-spoofed': 2 });
+    // The kernel has no route to it, and gives the packet back.
+    expect(await comes(pumpPeer, packet(pump, far))).toBe(false);
+    expect(drops()).toEqual({ 'host-spoofed': 2, offline: 1 });
+  });
+
+  test('those that are here reach each other as ever, and the host is the host', async () => {
+    const sent = packet(pump, camera);
+    pumpPeer.send(sent);
+    await until(() => cameraPeer.received.length > 0);
+    expect(cameraPeer.received.map(toHex)).toContain(toHex(sent));
+    expect(await leaves(pumpPeer, packet(pump, 'fd00:1::1'))).toBe(true);
+    expect(await leaves(pumpPeer, packet(pump, '2001:db8::1'))).toBe(true);
+    expect(await comes(pumpPeer, packet('fd00:1::1', pump))).toBe(true);
+    expect(drops()).toEqual({});
+  });
+});
+
+describe('with rules', () => {
+  beforeEach(() => begin(SINK));
+  const only = (gid: Uint8Array): Partial<NewRule> => ({ other: { kind: 'group', gid } }) as Partial<NewRule>;
+  const set = async (...rules: Partial<NewRule>[]): Promise<void> => {
+    await registry.set(...rules);
+    await router.settled();
+  };
+
+  test('of a device of another node they know the group', async () => {
+    await set(only(CAMERAS), { action: 'deny' });
+    expect(await comes(pumpPeer, packet(far, pump))).toBe(true);
+    expect(await comes(pumpPeer, packet(far, pump))).toBe(true);
+    expect(await comes(pumpPeer, packet(farPump, pump))).toBe(false);
+    expect(drops()).toEqual({ refused: 1 });
+    // Nobody has the address, and nothing is known of those behind devices elsewhere.
+    expect(await comes(pumpPeer, packet('fd00:1::99', pump))).toBe(false);
+    expect(await comes(pumpPeer, packet('fd00:9:0:5::1', pump))).toBe(false);
+    expect(await leaves(pumpPeer, packet(pump, 'fd00:9:0:5::1'))).toBe(false);
+    expect(drops()).toEqual({ refused: 2, 'host-spoofed': 2 });
+  });
+
+  test('also of one that a packet is for', async () => {
+    await set({ ...only(PUMPS), direction: 'out', action: 'deny' });
+    expect(await leaves(pumpPeer, packet(pump, far))).toBe(true);
+    expect(await leaves(pumpPeer, packet(pump, farPump))).toBe(false);
+    expect(drops()).toEqual({ refused: 1 });
+  });
+
+  test('answers come in, which nothing else does', async () => {
+    await set({ action: 'deny' });
+    expect(await comes(pumpPeer, flow(far, pump, [7, 9]))).toBe(false);
+    expect(await leaves(pumpPeer, flow(pump, far, [9, 7]))).toBe(true);
+    expect(await comes(pumpPeer, flow(far, pump, [7, 9]))).toBe(true);
+    expect(await comes(pumpPeer, flow(far, pump, [8, 9]))).toBe(false);
+    expect(drops()).toEqual({ refused: 2 });
+  });
+
+  test('while the registry cannot be asked nothing passes', async () => {
+    await set(only(CAMERAS), { action: 'deny' });
+    admission.broken = true;
+    expect(await comes(pumpPeer, packet(far, pump))).toBe(false);
+    expect(await leaves(pumpPeer, packet(pump, far))).toBe(false);
+    admission.broken = false;
+    expect(await comes(pumpPeer, packet(far, pump))).toBe(true);
+    expect(await leaves(pumpPeer, packet(pump, far))).toBe(true);
+  });
+});
+
+test('a router that is alone gives the kernel nothing of its devices, and takes nothing', async () => {
+  await begin(undefined);
+  expect(await leaves(pumpPeer, packet(pump, far))).toBe(false);
+  expect(await leaves(pumpPeer, packet(pump, 'fd00:9:0:5::1'))).toBe(false);
+  expect(await comes(pumpPeer, packet(far, pump))).toBe(false);
+  expect(drops()).toEqual({ offline: 2, 'host-spoofed': 1 });
+});
