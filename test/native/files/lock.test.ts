@@ -25,6 +25,7 @@ test('a lock is one opening’s, until that is closed or its program has ended',
 
 test('what is no descriptor is refused', () => {
   const lock = addon().fileLock as (...args: unknown[]) => unknown;
-  for (const args of [[], ['1'], [-1], [1.5], [2 ** 31], [{}]]) expect(() => lock(...args)).toThrow(TypeError);
+  for (const args of [[], ['1'], [-1], [1.5], [2 ** 31], [{}]])
+    expect(() => lock(...args)).toThrow(TypeError);
   expect(() => lock(99_999)).toThrow(expect.objectContaining({ code: 'EBADF' }));
 });
