@@ -21,6 +21,7 @@ import {
   revokeCertificate,
   setEnrols,
   takeCrl,
+  unknownCa,
 } from '../../operations/pki/cas.ts';
 import { registerKey } from '../../operations/pki/keys.ts';
 import type { AnchorView } from '../../operations/views/pki.ts';
@@ -82,11 +83,11 @@ const pkiList: Command = {
   options: [...OWNED],
   examples: ['enf-fabric pki list'],
   async run(invocation) {
-    const view = await withFabric(invocation, (fabric) => fabric.run(listAnchors, {}));
-    invocation.print(view, () =>
-      view.rows.length === 0
+    const { rows } = await withFabric(invocation, (fabric) => fabric.run(listAnchors, {}));
+    invocation.print(rows, () =>
+      rows.length === 0
         ? 'No CAs; add one with "enf-fabric pki add".'
-        : view.rows
+        : rows
             .map(
               (each) =>
                 `${each.id}  ${each.name}: ${each.issueDays === null ? each.admits : `issues certificates for ${counted(each.issueDays, 'day')}`}, ${each.networks.join(', ')}; ${each.listed} listed, ${each.devices} came, ${each.revoked} revoked; until ${when(each.notAfter)}\n   ${each.subject}, SHA-256 ${each.fingerprint}`,
@@ -112,11 +113,6 @@ const pkiShow: Command = {
     return undefined;
   },
 };
-
-const unknownCa = (id: number): Failure =>
-  new Failure('pki.unknown-ca', 'operator', `there is no CA number ${id}`, {
-    action: 'See "enf-fabric pki list".',
-  });
 
 const linesOf = (ca: AnchorView): readonly string[] => [
   `CA ${ca.id} "${ca.name}" of ${ca.owner}, added ${when(ca.created)}`,
@@ -163,7 +159,7 @@ const pkiRemove: Command = {
 
 const pkiImport: Command = {
   name: 'pki import',
-  summary: 'Lists devices of a CA: which certificate has which address.',
+  summary: 'Puts devices on the list of a CA: which certificate has which address.',
   arguments: '<id> <file.csv>',
   options: [...OWNED],
   examples: ['enf-fabric pki import 1 devices.csv'],
