@@ -13,7 +13,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/tpm/!(structures).test.ts',
   'test/crypto/{curves,ecdaa,ecdaa-selftest,host-arithmetic,member-secret}.test.ts',
   'test/os/linux/{command,ipv6,links,netlink,tpm-device}.test.ts',
-  'test/os/net/{acceptor,dial,https-chain,https-client,proxy}.test.ts',
+  'test/os/net/{acceptor,acceptor-arguments,acceptor-limits,dial,https-chain,https-client,proxy}.test.ts',
   'test/os/service/{notify,output,process}.test.ts',
   'test/agent/program.test.ts',
   'test/agent/commands/**',
@@ -34,6 +34,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/fabric/operations/ca-preview.test.ts',
   'test/fabric/registry/sqlite/database.test.ts',
   'test/fabric/router/!(clones|invitations).test.ts',
+  'test/fabric/router/vouched/**',
   'test/bench/admit.test.ts',
   'test/powercuts/powercuts.test.ts',
   'test/armhf/**',
@@ -42,7 +43,8 @@ const NEEDS_ADDON_OR_ROOT = [
 /** Tests that run programs of Debian's packages: openssl, zbarimg, systemd-analyze, dpkg, curl, prlimit, cat. */
 const NEEDS_PROGRAMS = [
   'test/os/files/private-folder.test.ts',
-  'test/fabric/api/{answers,docs}.test.ts',
+  'test/fabric/api/docs.test.ts',
+  'test/fabric/api/answers/**',
   'test/fabric/labels/picture-process.test.ts',
   'test/factory/{box-labels,label}.test.ts',
   'test/factory/batch/close.test.ts',
