@@ -38,11 +38,12 @@ const pkiAdd: Command = {
   summary: 'Adds a CA of your own: machines with its certificates are devices.',
   arguments: '<file>',
   options: [
-    { name: 'name', value: 'TEXT', help: 'what people call it' },
+    { name: 'name', value: 'TEXT', help: 'what people call it', required: true },
     {
       name: 'network',
       value: 'PREFIX',
       help: 'networks for whose addresses it may vouch, with commas between them',
+      required: true,
     },
     {
       name: 'admit',
@@ -266,7 +267,7 @@ const pkiRevoke: Command = {
   summary: 'Revokes a certificate by its serial number; its device is cut.',
   arguments: '<id> <serial>',
   options: [
-    { name: 'reason', value: 'TEXT', help: 'why; stands in the audit trail' },
+    { name: 'reason', value: 'TEXT', help: 'why; stands in the audit trail', required: true },
     {
       name: 'lineage',
       help: 'of a certificate that the fabric has issued: also those that renew it, and that it renews',
