@@ -17,17 +17,12 @@ export const PROGRAM: Program = {
   name: 'enf-agent',
   summary: 'gives this device its identity and keeps its tunnel to the Edge Network Fabric',
   version: VERSION,
-  commands: [
-    run,
-    status,
-    doctor,
-    netcheck,
-    provision,
-    bugreport,
-    checkConfig,
-    decommission,
-    enroll,
-    forget,
-    importEnftun,
+  sections: [
+    { title: 'The service', commands: [run] },
+    { title: 'Look and check', commands: [status, doctor, netcheck, bugreport, checkConfig] },
+    {
+      title: 'Identity of the device',
+      commands: [provision, enroll, importEnftun, forget, decommission],
+    },
   ],
 };

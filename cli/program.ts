@@ -11,6 +11,8 @@ export interface Option {
   readonly help: string;
   readonly default?: string;
   readonly many?: boolean;
+  /** It has to be given: always, or in the case that the text names, e.g. `with --station`. */
+  readonly required?: true | string;
 }
 
 /** What a command gets: checked options, positionals, and where to print. */
@@ -18,7 +20,7 @@ export interface Invocation {
   readonly positionals: readonly string[];
   /** The value of `--name`, its default, or undefined. */
   option(name: string): string | undefined;
-  /** The value of `--name`. @throws Failure `cli.missing-option` */
+  /** The value of an option that has a default, or is marked as required. @throws Failure `cli.missing-option` */
   required(name: string): string;
   options(name: string): readonly string[];
   flag(name: string): boolean;
@@ -38,12 +40,21 @@ export interface Command {
   run(invocation: Invocation): Promise<number | undefined>;
 }
 
+/** Commands of one subject, under its heading in the help. */
+export interface Section {
+  readonly title: string;
+  readonly commands: readonly Command[];
+}
+
 export interface Program {
   readonly name: string;
   readonly summary: string;
   readonly version: string;
-  readonly commands: readonly Command[];
+  readonly sections: readonly Section[];
 }
+
+export const commandsOf = ({ sections }: Pick<Program, 'sections'>): readonly Command[] =>
+  sections.flatMap(({ commands }) => commands);
 
 /**
  * Exit codes of all programs: 0 done, 1 failed (the Failure is printed), 2 wrong usage, 78 the configuration is
@@ -64,7 +75,7 @@ export interface Description {
   readonly name: string;
   readonly summary: string;
   readonly version: string;
-  readonly commands: readonly Omit<Command, 'run'>[];
+  readonly commands: readonly (Omit<Command, 'run'> & { readonly section: string })[];
   readonly exits: readonly { readonly code: number; readonly meaning: string }[];
 }
 
@@ -91,7 +102,7 @@ async function dispatch(program: Program, argv: readonly string[]): Promise<numb
     (first === undefined ? process.stderr : process.stdout).write(programHelp(program));
     return first === undefined ? EXIT.usage : EXIT.ok;
   }
-  const inGroup = program.commands.filter((command) => command.name.startsWith(`${first} `));
+  const inGroup = commandsOf(program).filter((command) => command.name.startsWith(`${first} `));
   if (inGroup.length > 0 && (argv.length === 1 || argv[1] === '--help' || argv[1] === '-h')) {
     (argv.length === 1 ? process.stderr : process.stdout).write(groupHelp(program, first, inGroup));
     return argv.length === 1 ? EXIT.usage : EXIT.ok;
@@ -108,7 +119,7 @@ async function dispatch(program: Program, argv: readonly string[]): Promise<numb
 function findCommand(program: Program, argv: readonly string[]): Command {
   for (const words of [2, 1]) {
     const name = argv.slice(0, words).join(' ');
-    const found = program.commands.find((command) => command.name === name);
+    const found = commandsOf(program).find((command) => command.name === name);
     if (found) return found;
   }
   const typed = argv
@@ -117,7 +128,7 @@ function findCommand(program: Program, argv: readonly string[]): Command {
     .join(' ');
   const near = nearest(
     typed,
-    program.commands.map((command) => command.name),
+    commandsOf(program).map((command) => command.name),
   );
   throw new Failure('cli.unknown-command', 'operator', `unknown command ${JSON.stringify(typed)}`, {
     action: near ? `Did you mean "${program.name} ${near}"?` : `See "${program.name} --help".`,
@@ -182,16 +193,21 @@ function invocation(program: Program, command: Command, args: readonly string[])
   const values = byName(known, parsed.values);
   const option = (name: string): string | undefined =>
     (values[name] as string | undefined) ?? known.find((each) => each.name === name)?.default;
+  const missing = (name: string): Failure =>
+    new Failure('cli.missing-option', 'operator', `--${name} is required`, {
+      action: `See "${program.name} ${command.name} --help".`,
+    });
+  const absent = known.find((each) => each.required === true && option(each.name) === undefined);
+  if (absent !== undefined) throw missing(absent.name);
   return {
     positionals: parsed.positionals,
     option,
     required(name) {
+      const { required, default: usual } = known.find((each) => each.name === name) ?? {};
+      if (required === undefined && usual === undefined)
+        throw new Error(`the help of ${command.name} does not say that it requires --${name}`);
       const value = option(name);
-      if (value === undefined) {
-        throw new Failure('cli.missing-option', 'operator', `--${name} is required`, {
-          action: `See "${program.name} ${command.name} --help".`,
-        });
-      }
+      if (value === undefined) throw missing(name);
       return value;
     },
     options: (name) => (values[name] as string[] | undefined) ?? [],
@@ -222,7 +238,11 @@ function byName(
 }
 
 function programHelp(program: Program): string {
-  return `${program.name} – ${program.summary}\n\nCommands:\n${commandLines(program.commands)}\n\n"${program.name} COMMAND --help" explains one; all take --json.\nExit codes: ${exits()
+  const width = widthOf(commandsOf(program));
+  const sections = program.sections.map(
+    ({ title, commands }) => `${title}:\n${commandLines(commands, width)}\n\n`,
+  );
+  return `${program.name} – ${program.summary}\n\n${sections.join('')}"${program.name} COMMAND --help" explains one; all take --json.\nExit codes: ${exits()
     .map(({ code, meaning }) => `${code} ${meaning}`)
     .join(', ')}.\n`;
 }
@@ -231,8 +251,10 @@ function programHelp(program: Program): string {
 const groupHelp = (program: Program, word: string, commands: readonly Command[]): string =>
   `Commands of ${program.name} ${word}:\n${commandLines(commands)}\n\n"${program.name} ${word} COMMAND --help" explains one.\n`;
 
-function commandLines(commands: readonly Command[]): string {
-  const width = Math.max(...commands.map((command) => command.name.length));
+const widthOf = (commands: readonly Command[]): number =>
+  Math.max(...commands.map((command) => command.name.length));
+
+function commandLines(commands: readonly Command[], width = widthOf(commands)): string {
   return commands.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`).join('\n');
 }
 
@@ -243,29 +265,42 @@ const exits = (): Description['exits'] =>
   }));
 
 function describe(program: Program): Description {
-  const { name, summary, version, commands } = program;
+  const { name, summary, version, sections } = program;
   return {
     name,
     summary,
     version,
-    commands: commands.map(({ run: _, ...rest }) => ({ ...rest, options: optionsOf(rest) })),
+    commands: sections.flatMap(({ title, commands }) =>
+      commands.map(({ run: _, ...rest }) => ({ section: title, ...rest, options: optionsOf(rest) })),
+    ),
     exits: exits(),
   };
 }
 
+/** `--name VALUE`. */
+export const optionText = ({ name, value }: Option): string => (value ? `--${name} ${value}` : `--${name}`);
+
+/** What an option means, whether it has to be given, and what holds without it. */
+export function optionHelp({ help, required, default: usual }: Option): string {
+  const when = required === true ? ' (required)' : required === undefined ? '' : ` (required ${required})`;
+  return `${help}${when}${usual ? ` (default ${usual})` : ''}`;
+}
+
+/** How a command is called: what has to be given, and that there is more. */
+export function usageOf(program: string, command: Pick<Command, 'name' | 'arguments' | 'options'>): string {
+  const needed = (command.options ?? []).filter(({ required }) => required === true).map(optionText);
+  return [program, command.name, command.arguments, ...needed, '[options]'].filter(Boolean).join(' ');
+}
+
 function commandHelp(program: Program, command: Command): string {
-  const usage = `${program.name} ${command.name}${command.arguments ? ` ${command.arguments}` : ''} [options]`;
   const all = optionsOf(command);
-  const names = all.map((each) => `--${each.name}${each.value ? ` ${each.value}` : ''}`);
+  const names = all.map(optionText);
   const width = Math.max(8, ...names.map((name) => name.length));
-  const options = all.map(
-    (each, i) =>
-      `  ${names[i]!.padEnd(width)}  ${each.help}${each.default ? ` (default ${each.default})` : ''}`,
-  );
+  const options = all.map((each, i) => `  ${names[i]!.padEnd(width)}  ${optionHelp(each)}`);
   const examples = (command.examples ?? []).map((example) => `  ${example}`);
   return [
     `${command.summary}\n`,
-    `Usage: ${usage}`,
+    `Usage: ${usageOf(program.name, command)}`,
     '',
     'Options:',
     ...options,

@@ -7,6 +7,7 @@ import { type Account, account } from './account/account.ts';
 import { consoleAddress } from './console-address.ts';
 import type { HostRoutes } from './host/routes.ts';
 import { type Jobs, openJobs } from './jobs/jobs.ts';
+import type { JobKeeper } from './jobs/kept.ts';
 import { METRICS_TYPE } from './metrics/exposition.ts';
 import { actorOf } from './operations/actors.ts';
 import { anything, checker, list, objectOf, optional, text, whole } from './operations/contract/input.ts';
@@ -50,6 +51,8 @@ export interface Parts {
   readonly registry: Registry;
   /** Once it is started. */
   keys?: Promise<AuthorityKeeper>;
+  /** Once this is the only fabric on the folder; without it jobs are in memory alone. */
+  jobs?: Promise<JobKeeper>;
   readonly log: Log;
   router?: Router;
   routes?: HostRoutes;
@@ -89,7 +92,12 @@ export async function startControl(path: string, parts: Parts): Promise<Control>
     limited: async (address) => parts.router?.limited(address),
   };
   const signing = account(parts.registry);
-  const jobs = openJobs(Date.now, (error) => parts.log('error', `job: ${(error as Error).stack}`));
+  const onJobError = (error: unknown): void => parts.log('error', `job: ${(error as Error).stack}`);
+  let opened: Jobs | undefined;
+  const jobs = Promise.resolve(parts.jobs).then((keeper) => {
+    opened = openJobs(Date.now, onJobError, keeper);
+    return opened;
+  });
   const console = consoleAddress();
   const stopping = new AbortController();
   const control = await serveControl(
@@ -117,15 +125,16 @@ export async function startControl(path: string, parts: Parts): Promise<Control>
         return waitForNews(parts.registry, parsePosition(question.query), signal);
       }
       if (request.startsWith(`POST ${OPERATION_PATH}`))
-        return runOperation(question, parts, { running, jobs }, signing);
+        return runOperation(question, parts, { running, jobs: await jobs }, signing);
       return undefined;
     },
     LONGEST_QUESTION,
   );
   return {
-    close(graceMs) {
+    async close(graceMs) {
       stopping.abort();
-      return control.close(graceMs);
+      await control.close(graceMs);
+      await opened?.close();
     },
   };
 }

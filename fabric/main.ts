@@ -1,6 +1,6 @@
 import { type Program, runProgram } from '../cli/program.ts';
 import { leave, programArguments, VERSION, watchOutput } from '../os/service/process.ts';
-import { commands } from './commands/all.ts';
+import { sections } from './commands/all.ts';
 import { NAME_PROCESS } from './dns/messages.ts';
 import { EST_PROCESS } from './est/messages.ts';
 import { IDENTITY_PROCESS } from './identity/messages.ts';
@@ -11,7 +11,7 @@ const program: Program = {
   name: 'enf-fabric',
   summary: 'hosts an Edge Network Fabric: identities, tunnels, registry',
   version: VERSION,
-  commands,
+  sections,
 };
 
 /** The parts of the program that it starts as processes of their own. */

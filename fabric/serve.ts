@@ -1,4 +1,4 @@
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { type EcdaaCore, ecdaaCore } from '../crypto/ecdaa.ts';
 import { readBounded } from '../os/files/read.ts';
 import { hurryCommands } from '../os/linux/command.ts';
@@ -27,12 +27,13 @@ import { startIdentity } from './identity/start.ts';
 // Needed when a group is added, perhaps after an upgrade has replaced the program's files: so it is loaded at the start.
 import './labels/label.ts';
 import { EVERYTHING } from './access/scope.ts';
+import { type JobKeeper, openJobKeeper } from './jobs/kept.ts';
 import { countHandshakes } from './metrics/handshakes.ts';
 import { metricsOf, openMetrics } from './metrics/serve.ts';
 import { keepNode, type NodeIdentity, type NodeKeeper } from './nodes/keep.ts';
 import { openRegistry } from './open-registry.ts';
 import { type Authority, certificateIn, loadAuthority, oldestRoot } from './pki/authority.ts';
-import { FILES, pathOf } from './pki/files.ts';
+import { FILES, JOBS, pathOf } from './pki/files.ts';
 import { type AuthorityKeeper, openAuthority } from './pki/keeper.ts';
 import { eachRow } from './registry/pages.ts';
 import type { Registry } from './registry/registry.ts';
@@ -133,9 +134,14 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     parts.keys = new Promise((resolve) => {
       keysFollowed = resolve;
     });
+    let jobsFound: (jobs: JobKeeper) => void = () => {};
+    parts.jobs = new Promise((resolve) => {
+      jobsFound = resolve;
+    });
     const control = await startControl(pathOf(data, 'control'), parts);
     started.push(() => control.close(GRACE_MS));
     // From here on this is the only fabric on the folder.
+    jobsFound(await openJobKeeper(join(data, JOBS)));
     const keys = await openAuthority(data);
     const { authority } = keys;
     const node =

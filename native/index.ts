@@ -5,6 +5,7 @@ import type { AcceptorFace } from './acceptor/acceptor.ts';
 import type { DataplaneFace } from './client/client.ts';
 import type { CurvesFace } from './crypto/curves.ts';
 import type { EcdaaFace } from './ecdaa/ecdaa.ts';
+import type { FilesFace } from './files/files.ts';
 import type { Icmp6Face } from './net/icmp6.ts';
 import type { NetFace } from './net/net.ts';
 import type { NetlinkFace } from './net/netlink.ts';
@@ -17,6 +18,7 @@ import type { TssFace } from './tpm/tss.ts';
 /** Everything the addon offers; a bad argument is a TypeError, never a crash. One built with ECDAA=0 has no ECDAA. */
 export type Addon = TssFace &
   NetFace &
+  FilesFace &
   AcceptorFace &
   NetlinkFace &
   RoutesFace &

@@ -3,6 +3,7 @@
 #include "client/napi.h"
 #include "crypto/napi.h"
 #include "ecdaa/napi.h"
+#include "files/napi.h"
 #include "net/napi.h"
 #include "pkcs11/napi.h"
 #include "pki/napi.h"
@@ -32,6 +33,7 @@ NAPI_MODULE_INIT() {
   register_tss(env, exports);
   register_socket(env, exports);
   register_notify(env, exports);
+  register_files(env, exports);
   register_dataplane(env, exports);
   register_icmp6(env, exports);
   register_netlink(env, exports);

@@ -1,4 +1,4 @@
-import type { Description } from '../cli/program.ts';
+import { type Description, optionHelp, optionText } from '../cli/program.ts';
 import type { About, Schema, Term } from './about.ts';
 import { entry, example, heading, roff, section } from './roff.ts';
 
@@ -21,7 +21,15 @@ export function programPage(program: Description, about: About, date: string): s
         )
         .join(''),
     ),
-    section('COMMANDS', commands.map((command) => commandPart(command)).join('')),
+    ...[...new Set(commands.map((command) => command.section))].map((title) =>
+      section(
+        `"COMMANDS: ${roff(title.toUpperCase())}"`,
+        commands
+          .filter((command) => command.section === title)
+          .map(commandPart)
+          .join(''),
+      ),
+    ),
     section('EXIT STATUS', exits.map(({ code, meaning }) => entry(String(code), `${meaning}.`)).join('')),
     terms('FILES', about.files),
     terms('ENVIRONMENT', about.environment),
@@ -32,10 +40,7 @@ export function programPage(program: Description, about: About, date: string): s
 function commandPart(command: DescribedCommand): string {
   const title = `.SS ${roff([command.name, command.arguments].filter(Boolean).join(' '))}\n${roff(sentence(command.summary))}\n`;
   const options = (command.options ?? []).map((option) =>
-    entry(
-      [`--${option.name}`, option.value].filter(Boolean).join(' '),
-      `${option.help}${option.default ? ` (default ${option.default})` : ''}${option.many ? '; may be repeated' : ''}.`,
-    ),
+    entry(optionText(option), `${optionHelp(option)}${option.many ? '; may be repeated' : ''}.`),
   );
   const examples = command.examples ?? [];
   return title + options.join('') + (examples.length === 0 ? '' : `.PP\nFor example:\n${example(examples)}`);

@@ -55,7 +55,7 @@ async function enrollThere({ control }: Config, order: EnrollOrder): Promise<Cer
 
 async function enrollHere(config: Config, { code, again }: EnrollOrder): Promise<CertificateView> {
   const { openEnrollment } = await import('../service/enrollment.ts');
-  const session = openEnrollment(config);
+  const session = await openEnrollment(config);
   try {
     return await session.enroll(code, again);
   } finally {
@@ -64,7 +64,7 @@ async function enrollHere(config: Config, { code, again }: EnrollOrder): Promise
 }
 
 /**
- * Tells an agent that has started meanwhile, and may have read the state before: it listens before it reads, so that it is found here. False if none
+ * Tells an agent that has started meanwhile, and waits for the state: it listens before it asks for that, so that it is found here. False if none
  * runs: the next one reads what is there. @throws Failure `control.…`
  */
 async function tellOne({ control }: Config): Promise<boolean> {

@@ -1,7 +1,8 @@
 import type { Command } from '../../cli/program.ts';
-import { exists, openFolder } from '../../os/files/folder.ts';
+import { exists } from '../../os/files/folder.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
-import { isEnrolled, mayUseTpm } from '../config/config.ts';
+import { type Config, isEnrolled, mayUseTpm } from '../config/config.ts';
+import { holdState } from '../state/held.ts';
 import { forgetStore } from '../state/state.ts';
 import { isRunning } from '../status/client.ts';
 import { CONFIG, readConfig } from './options.ts';
@@ -29,8 +30,7 @@ export const forget: Command = {
         action: 'Stop it first: systemctl stop enf-agent.',
       });
     }
-    if (await exists(config.state.directory)) await forgetStore(await openFolder(config.state.directory));
-    const tpm = mayUseTpm(config) ? await forgetTpm(config.tpm.tcti) : null;
+    const tpm = await forgetAll(config);
     const next = isEnrolled(config)
       ? 'to get another certificate, it is enrolled with a new code'
       : 'the next start provisions this device again';
@@ -41,6 +41,18 @@ export const forget: Command = {
     return undefined;
   },
 };
+
+/** Removes what is in the state folder, then what is in the TPM; null if there is nothing to remove there. @throws Failure `state.in-use`, `os.…` */
+async function forgetAll(config: Config): Promise<TpmOutcome | null> {
+  const { directory } = config.state;
+  const held = (await exists(directory)) ? await holdState(directory) : undefined;
+  try {
+    if (held !== undefined) await forgetStore(held.folder);
+    return mayUseTpm(config) ? await forgetTpm(config.tpm.tcti) : null;
+  } finally {
+    await held?.release();
+  }
+}
 
 /** `clean`: nothing of the agent is left in the TPM; `kept`: its storage key is; `unasked`: the TPM does not answer. */
 type TpmOutcome = 'clean' | 'kept' | 'unasked';

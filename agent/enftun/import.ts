@@ -1,10 +1,10 @@
 import { createFile } from '../../os/files/create.ts';
-import { openFolder } from '../../os/files/folder.ts';
 import { readBounded, readIfThere } from '../../os/files/read.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { type Config, parseConfig } from '../config/config.ts';
 import { ANY_NAME } from '../identity/tls-root.ts';
-import { openStore } from '../state/state.ts';
+import { holdState } from '../state/held.ts';
+import { openStore, type Store } from '../state/state.ts';
 import { type Legacy, readEnftun } from './enftun.ts';
 import { type Places, placesOf, USUAL } from './places.ts';
 import { cannotImport } from './settings.ts';
@@ -99,8 +99,16 @@ function checked(text: string, conf: string): Config {
   }
 }
 
-async function keep(directory: string, { identity }: Legacy): Promise<void> {
-  const store = await openStore(await openFolder(directory));
+async function keep(directory: string, legacy: Legacy): Promise<void> {
+  const held = await holdState(directory);
+  try {
+    await keepIn(await openStore(held.folder), directory, legacy);
+  } finally {
+    await held.release();
+  }
+}
+
+async function keepIn(store: Store, directory: string, { identity }: Legacy): Promise<void> {
   const { identity: own, pending, enrolment } = store.record;
   if (own?.certificate === identity.certificate && pending === undefined) return;
   const there = own ?? enrolment?.current;

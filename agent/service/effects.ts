@@ -38,8 +38,6 @@ export interface Effects {
   renew(address: string): Promise<string>;
   /** Gets a certificate with a one-time code, as `EnrolledSession.enroll`. @throws Failure `pki.no-enrolment` besides others */
   enroll(code: string, again: boolean): Promise<CertificateView>;
-  /** A command has got a certificate and written the state: that is read again. */
-  reread(): Promise<void>;
   /** Brings the interface up and starts the tunnel. @throws Failure `clock.implausible` besides others */
   connect(report: (event: ConnectionEvent) => void): Promise<void>;
   /** Asks the fabric to retire this device: now, and on each connection until it answers (`left`, `stays`). @throws Failure of the state */
@@ -200,11 +198,6 @@ export function openEffects(
       if (enrolled === undefined) throw noEnrolment();
       return tracked(enrolled.enroll(code, again));
     },
-    async reread() {
-      // What was begun with the former record is written first.
-      await underWay;
-      await state.reread();
-    },
     connect: (report) => tracked(connect(report)),
 
     async leave() {
@@ -245,6 +238,7 @@ export function openEffects(
         .stop(config.route.persistLockdown)
         .catch((error: unknown) => log('warning', `the lockdown could not be lifted: ${String(error)}`));
       await identity.close();
+      await state.close();
     },
 
     isOpen: () => reconciler.isOpen?.() ?? false,

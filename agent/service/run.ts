@@ -67,10 +67,7 @@ export async function runAgent(config: Config): Promise<number> {
       driver?.enrolled();
       return certificate;
     },
-    async enrolled() {
-      await effects.reread();
-      driver?.enrolled();
-    },
+    enrolled: () => driver?.enrolled(),
   };
   const control = await serveControl(config.control.socket, (question) => answerApi(question, agent));
   const metrics = await openMetrics(config, agent, log);

@@ -1,13 +1,14 @@
-import { openFolder } from '../../os/files/folder.ts';
+import type { HeldFolder } from '../../os/files/folder.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { Log } from '../../os/service/log.ts';
 import type { Config } from '../config/config.ts';
 import type { Clocks } from '../lifecycle/wall-clock.ts';
 import { type AddressCache, addressCache } from './address-cache.ts';
+import { holdState } from './held.ts';
 import { keepLastGood, type LastGood, type LastGoodKeeper, lastGoodOf } from './last-good.ts';
 import { openStore, type Store } from './state.ts';
 
-/** What the device remembers, opened when it is first needed. A failed opening is tried again at the next call. */
+/** What the device remembers, opened when it is first needed, and in the hands of this program alone from then on. A failed opening is tried again at the next call. */
 export interface StateSession {
   store(): Promise<Store>;
   /** What was true when the tunnel was last up. */
@@ -22,8 +23,8 @@ export interface StateSession {
   addresses(): readonly string[];
   /** Undefined until it is open. */
   opened(): Store | undefined;
-  /** Another program has written the files: they are opened again when they are next needed. */
-  reread(): Promise<void>;
+  /** Other programs may have it from then on. */
+  close(): Promise<void>;
 }
 
 export interface StateOptions {
@@ -45,6 +46,7 @@ export function stateSession({ config, clocks, resolver, log, note }: StateOptio
   let state: Opened | undefined;
   /** There is one record of what the files hold, whoever asks first. */
   let opening: Promise<Opened> | undefined;
+  let held: HeldFolder | undefined;
 
   const open = (): Promise<Opened> => {
     opening ??= openNow().catch((error: unknown) => {
@@ -55,7 +57,8 @@ export function stateSession({ config, clocks, resolver, log, note }: StateOptio
   };
   const openNow = async (): Promise<Opened> => {
     const { directory } = config.state;
-    const store = await openStore(await openFolder(directory));
+    held ??= await holdState(directory);
+    const store = await openStore(held.folder);
     for (const name of store.quarantined)
       log('warning', `state.unreadable: ${directory}: set aside as ${name}`);
     // A resolver gets a quarter of the time if an older answer is at hand.
@@ -73,11 +76,11 @@ export function stateSession({ config, clocks, resolver, log, note }: StateOptio
     tunnelDown: async () => state?.keeper.end(),
     addresses: () => Object.values(state?.addresses.known() ?? {}).flat(),
     opened: () => state?.store,
-    async reread() {
+    async close() {
       await opening?.catch(() => {});
       await state?.keeper.end();
-      state = undefined;
-      opening = undefined;
+      await held?.release();
+      held = undefined;
     },
   };
 }

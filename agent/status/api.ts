@@ -23,8 +23,8 @@ export interface Agent {
   departureEnd(): Promise<DepartureEnd | undefined>;
   /** Gets a certificate and connects with it. @throws Failure as `Effects.enroll` */
   enroll(order: EnrollOrder): Promise<CertificateView>;
-  /** A command has enrolled the device in the state folder: reads that again, and connects. */
-  enrolled(): Promise<void>;
+  /** A command has enrolled the device in the state folder: opens that at once, and connects. */
+  enrolled(): void;
 }
 
 /** The body of `POST /v1/enroll`. */
@@ -100,8 +100,8 @@ export const ROUTES: readonly Route[] = [
   {
     method: 'POST',
     path: '/v1/enrolled',
-    answer: async (agent) => {
-      await agent.enrolled();
+    answer: (agent) => {
+      agent.enrolled();
       return { situation: agent.status().situation };
     },
   },

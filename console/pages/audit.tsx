@@ -114,7 +114,8 @@ function Verification({ newest }: { readonly newest: number | undefined }) {
           </p>
           <p>
             Something else than the fabric has written to the registry, or a backup was put back. Keep the
-            files as they are, and compare them with a backup: <code>enf-fabric audit --verify</code>
+            files as they are, and see whether it is whole in a backup:{' '}
+            <code>enf-fabric backup verify FILE</code>
           </p>
         </>
       )}

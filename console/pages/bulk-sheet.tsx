@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { JobView } from '../../fabric/jobs/view.ts';
 import type { CountView } from '../../fabric/operations/views/devices.ts';
 import type { StandingChange } from '../../fabric/registry/records.ts';
+import { endOf, followed } from '../api/follow-job.ts';
 import { type InputOf, run } from '../api/operations.ts';
 import { type Problem, problemOf } from '../api/problem.ts';
 import { count } from '../app/words.ts';
@@ -9,7 +10,6 @@ import { ChoiceField } from '../parts/field.tsx';
 import { ProblemBox } from '../parts/problem.tsx';
 import { Sheet } from '../parts/sheet.tsx';
 
-const POLL_MS = 500;
 const CHANGES: readonly (readonly [StandingChange, string])[] = [
   ['ban', 'Ban'],
   ['unban', 'Unban'],
@@ -55,16 +55,14 @@ export function BulkSheet({
   const act = async (): Promise<void> => {
     // Not what the list shows now, but what was counted before the question.
     const expected = counted === undefined || counted.more ? {} : { expected: counted.matching };
-    let running = await run('device-bulk', { ...filter, change, ...expected });
-    if (closed.current) cancel(running.id);
-    while (running.state === 'running') {
+    const begun = await run('device-bulk', { ...filter, change, ...expected });
+    if (closed.current) cancel(begun.id);
+    const ended = await followed(begun, (running) => {
       setJob(running);
       underWay.current = running.id;
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-      running = await run('job-show', { id: running.id });
-    }
+    });
     underWay.current = undefined;
-    done(outcome(running, change));
+    done(outcome(ended, change));
   };
   const end = (): void => {
     // By hand: what was done stays done.
@@ -111,11 +109,11 @@ function preview(counted: CountView | undefined, change: StandingChange): string
   return `${all} on all pages of this list; ${more ? 'at least ' : ''}${changing.toLocaleString('en')} of them would be ${DONE[change]}. Those that already are stay as they are.`;
 }
 
-function outcome({ state, changed, failed, failures, effect }: JobView, change: StandingChange): string {
+function outcome(job: JobView, change: StandingChange): string {
+  const { changed, failed, failures, effect } = job;
   const how = effect === null ? '' : ` (${effect})`;
   const done = `${count(changed, 'device')} ${changed === 1 ? 'was' : 'were'} ${DONE[change]}${how}.`;
-  const cut = state === 'done' ? '' : ` The job was ${state}.`;
   const [first] = failures;
   const not = first === undefined ? '' : ` ${failed} could not be, the first because: ${first.message}.`;
-  return `${done}${cut}${not}`;
+  return `${done}${endOf(job)}${not}`;
 }

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { JobView } from '../../fabric/jobs/view.ts';
 import type { RosterDeviceView, RosterStatusView } from '../../fabric/operations/views/rosters.ts';
+import { endOf, followed } from '../api/follow-job.ts';
 import { type InputOf, run } from '../api/operations.ts';
 import { hrefOf, type Route } from '../app/address.ts';
 import { useQuery } from '../app/query.ts';
@@ -20,7 +20,6 @@ import { When } from '../parts/when.tsx';
 
 type State = InputOf<'roster-list'>['state'];
 
-const POLL_MS = 500;
 const NONE = <span class="quiet">none</span>;
 
 const COLUMNS: readonly Column<RosterDeviceView>[] = [
@@ -230,14 +229,10 @@ function BanSheet({
       ...(from.trim() !== '' && { from: from.trim() }),
       ...(to.trim() !== '' && { to: to.trim() }),
     };
-    let job: JobView = await run('roster-standing', { gid, change, ...part });
-    while (job.state === 'running') {
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-      job = await run('job-show', { id: job.id });
-    }
+    const job = await followed(await run('roster-standing', { gid, change, ...part }));
     const failed = job.failed === 0 ? '' : ` ${job.failed} could not be.`;
     done(
-      `Of ${count(job.rows, 'device')} ${job.changed.toLocaleString('en')} were ${change === 'ban' ? 'banned' : 'unbanned'}.${failed}`,
+      `Of ${count(job.rows, 'device')} ${job.changed.toLocaleString('en')} were ${change === 'ban' ? 'banned' : 'unbanned'}.${endOf(job)}${failed}`,
     );
   };
   return (

@@ -15,6 +15,7 @@ import { startFeed } from './feed.ts';
 import { addFiles } from './files.ts';
 import { addSecurityHeaders } from './headers.ts';
 import { idempotency } from './idempotency.ts';
+import { withoutRoute } from './no-route.ts';
 import { openApiDocument } from './openapi.ts';
 import { type ApiOptions, ask, type Caller } from './options.ts';
 import { inputOf, requireShallow } from './request-input.ts';
@@ -42,14 +43,18 @@ export type Extension = (app: FastifyInstance, options: ApiOptions, callers: Cal
  */
 export async function startApi(given: ApiOptions, ...extensions: readonly Extension[]): Promise<Api> {
   const { listen, tls, log } = given;
+  const unrouted = withoutRoute();
   const app = fastify({
+    ...unrouted.options,
     bodyLimit: LARGEST_BODY,
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: REQUEST_TIMEOUT_MS,
     // A proxy on this machine says for whom it asks.
     trustProxy: 'loopback',
     routerOptions: { ignoreTrailingSlash: false, maxParamLength: 200 },
-    ...(tls === undefined ? {} : { https: secureContext(tls) }),
+    ...(tls === undefined
+      ? { http: unrouted.serverOptions }
+      : { https: { ...secureContext(tls), ...unrouted.serverOptions } }),
   }) as FastifyInstance;
   app.removeContentTypeParser('text/plain');
   const known = callers(given);
@@ -64,6 +69,7 @@ export async function startApi(given: ApiOptions, ...extensions: readonly Extens
     errorResponseBuilder: tooManyRequests,
   });
   answerProblems(app, log);
+  unrouted.watch(app);
   app.addHook('preValidation', async ({ body }) => {
     // Parts of files are bytes.
     if (!(body instanceof Uint8Array)) requireShallow(body);

@@ -64,7 +64,7 @@ const hookAdd: Command = {
   name: 'hook add',
   summary: 'Adds a place that hears of alarms: an https: address or mailto:. Its key is shown once.',
   arguments: '<url>',
-  options: [{ name: 'name', value: 'TEXT', help: 'what people call it' }, ...OWNED],
+  options: [{ name: 'name', value: 'TEXT', help: 'what people call it', required: true }, ...OWNED],
   examples: [
     'enf-fabric hook add https://hooks.example.org/enf --name on-call',
     'enf-fabric hook add mailto:ops@example.org --name ops',

@@ -1,4 +1,4 @@
-import type { Command } from '../../cli/program.ts';
+import type { Command, Section } from '../../cli/program.ts';
 import { alarmCommands } from './alarm.ts';
 import { audit } from './audit.ts';
 import { backupCommands } from './backup.ts';
@@ -29,34 +29,30 @@ import { limitCommands } from './traffic/limit.ts';
 import { ruleCommands } from './traffic/rule.ts';
 
 /** In the order in which a new owner needs them. */
-export const commands: readonly Command[] = [
-  init,
-  ...networkCommands,
-  ...groupCommands,
-  ...rosterCommands,
-  serveCommand,
-  ...deviceCommands,
-  ...bulkCommands,
-  ...ruleCommands,
-  ...limitCommands,
-  ...pkiCommands,
-  ...issuingCommands,
-  audit,
-  ...alarmCommands,
-  ...privacyCommands,
-  ...backupCommands,
-  ...registryCommands,
-  ...certificateCommands,
-  ...rootCommands,
-  ...tokenCommands,
-  consoleServe,
-  checkConfig,
-  bgpConfig,
-  status,
-  doctor,
-  netcheckCommand,
-  consoleInvite,
-  ...personCommands,
-  ...ownerCommands,
-  ...nodeCommands,
+export const sections: readonly Section[] = [
+  {
+    title: 'Set up, serve and check',
+    commands: [init, checkConfig, serveCommand, consoleServe, status, doctor, netcheckCommand],
+  },
+  { title: 'Networks', commands: networkCommands },
+  { title: 'Batches of devices: labels, groups, rosters', commands: [...groupCommands, ...rosterCommands] },
+  { title: 'Devices', commands: [...deviceCommands, ...bulkCommands] },
+  { title: 'Rules and rate limits of traffic', commands: [...ruleCommands, ...limitCommands] },
+  { title: 'Devices with certificates: CAs and codes', commands: [...pkiCommands, ...issuingCommands] },
+  {
+    title: 'Audit trail, alarms and privacy',
+    commands: [audit, ...alarmCommands, ...privacyCommands],
+  },
+  { title: 'Backups', commands: backupCommands },
+  {
+    title: 'Several nodes and their registry',
+    commands: [...nodeCommands, bgpConfig, ...registryCommands],
+  },
+  { title: "The fabric's own certificates and roots", commands: [...certificateCommands, ...rootCommands] },
+  {
+    title: 'People, tokens and owners',
+    commands: [consoleInvite, ...personCommands, ...tokenCommands, ...ownerCommands],
+  },
 ];
+
+export const commands: readonly Command[] = sections.flatMap((section) => section.commands);

@@ -130,6 +130,9 @@ export function jobText(
   const how = effect === null ? '' : ` (${effect})`;
   return [
     `Job ${id} is ${state}: of ${counted(rows, 'device')} ${changed} ${changed === 1 ? 'was' : 'were'} ${DONE[change]}${how}.`,
+    ...(state === 'interrupted'
+      ? ['The fabric ended before the job had: begin it anew, what is done already is not done again.']
+      : []),
     ...(failed === 0 ? [] : [`${failed} could not be:`]),
     ...failures.map(({ subject, code, message }) => `  ${subject}  ${message} [${code}]`),
   ].join('\n');

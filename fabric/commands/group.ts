@@ -26,15 +26,26 @@ const groupAdd: Command = {
   name: 'group add',
   summary: 'Admits a batch of devices by its label: each proves itself with its chip and gets an address.',
   options: [
-    { name: 'label', value: 'TEXT|FILE', help: 'the label: its text, a picture (PNG, JPEG) or a text file' },
+    {
+      name: 'label',
+      value: 'TEXT|FILE',
+      help: 'the label: its text, a picture (PNG, JPEG) or a text file',
+      required: 'without --gpk',
+    },
     { name: 'gpk', value: 'FILE', help: 'instead of a label: the group public key, 258 bytes' },
     {
       name: 'basename',
       value: 'TEXT|FILE',
-      help: 'with --gpk: the basename of the group, or a file with it',
+      help: 'the basename of the group, or a file with it',
+      required: 'with --gpk',
     },
-    { name: 'name', value: 'TEXT', help: 'with --gpk: what to call the group' },
-    { name: 'network', value: 'PREFIX', help: 'the network in which its devices get their addresses' },
+    { name: 'name', value: 'TEXT', help: 'what to call the group', required: 'with --gpk' },
+    {
+      name: 'network',
+      value: 'PREFIX',
+      help: 'the network in which its devices get their addresses',
+      required: true,
+    },
     {
       name: 'announced',
       value: 'N',

@@ -89,7 +89,14 @@ const rootSign: Command = {
   name: 'root sign',
   summary: 'Signs what a fabric asks for with the keys of its root, on a machine that needs no network.',
   arguments: '<request> <answer>',
-  options: [{ name: 'keys', value: 'FOLDER', help: 'where "enf-fabric root export" has put the keys' }],
+  options: [
+    {
+      name: 'keys',
+      value: 'FOLDER',
+      help: 'where "enf-fabric root export" has put the keys',
+      required: true,
+    },
+  ],
   examples: ['enf-fabric root sign request.json answer.json --keys /media/stick/root-1'],
   async run(invocation) {
     const [from, to] = invocation.positionals as [string, string];

@@ -16,13 +16,12 @@ import { type Fabric, OWNED, withFabric } from './common/context.ts';
 import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
 import { openRosterFile, type RosterFile, sendRoster } from './roster-file.ts';
 
-/** How a roster is given. */
-export const ROSTER_OPTIONS: readonly Option[] = [
-  {
-    name: 'roster',
-    value: 'FILE',
-    help: 'admit only the devices on this roster, which "enf-factory batch export --roster" wrote',
-  },
+const ROSTER: Option = {
+  name: 'roster',
+  value: 'FILE',
+  help: 'admit only the devices on this roster, which "enf-factory batch export --roster" wrote',
+};
+const WITH_ROSTER: readonly Option[] = [
   {
     name: 'maker',
     value: 'FILE',
@@ -33,6 +32,9 @@ export const ROSTER_OPTIONS: readonly Option[] = [
     help: 'with --roster: call a device by its serial number when it comes, unless another has that name',
   },
 ];
+
+/** How a roster is given. */
+export const ROSTER_OPTIONS: readonly Option[] = [ROSTER, ...WITH_ROSTER];
 
 /** The roster that these options name. @throws Failure `cli.bad-option`, and those of `openRosterFile` */
 export async function rosterFileOf(invocation: Invocation): Promise<RosterFile | undefined> {
@@ -90,13 +92,12 @@ const rosterAdd: Command = {
   name: 'roster add',
   summary: 'Gives a group that was admitted its roster: from then on it admits only the devices on it.',
   arguments: '<gid-prefix>',
-  options: [...ROSTER_OPTIONS, ...OWNED],
+  options: [{ ...ROSTER, required: true }, ...WITH_ROSTER, ...OWNED],
   examples: [
     'enf-fabric roster add 3f0c9a52 --roster march.roster --maker maker.pub',
     'enf-fabric roster add 3f0c9a52 --roster march.roster --name-by-serial',
   ],
   async run(invocation) {
-    invocation.required('roster');
     const file = (await rosterFileOf(invocation))!;
     const gid = invocation.positionals[0]!;
     const { view, effect } = await withFabric(invocation, (fabric) =>

@@ -10,7 +10,12 @@ const tokenCreate: Command = {
   name: 'token create',
   summary: 'Makes a token, with which programs and people elsewhere use the API. It is shown once.',
   options: [
-    { name: 'name', value: 'TEXT', help: 'who or what will have it; stands in the audit trail' },
+    {
+      name: 'name',
+      value: 'TEXT',
+      help: 'who or what will have it; stands in the audit trail',
+      required: true,
+    },
     { name: 'role', value: 'ROLE', help: `what it may do: ${ROLES.join(', ')}`, default: 'auditor' },
     { name: 'days', value: 'N', help: 'how long it holds, 1 to 366 days', default: '90' },
     ...OWNED,

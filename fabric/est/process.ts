@@ -6,7 +6,7 @@ import { tokenBuckets } from '../../os/service/token-buckets.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { deserializeFailure, serializeFailure } from '../../protocol/failure-message.ts';
 import type { Authority, FromEst, ToEst } from './messages.ts';
-import { estHandler, LARGEST_BODY, TOO_LARGE } from './server.ts';
+import { estHandler, LARGEST_BODY, notUnderstood } from './server.ts';
 
 const CONNECTIONS = 256;
 const REQUEST_MS = 10_000;
@@ -80,7 +80,7 @@ function serve(
   return serveHttps({
     ...{ what: 'the EST server', ...tls, address: listen },
     ...{ minVersion: 'TLSv1.2', clientCertificates: true },
-    ...{ connections: CONNECTIONS, bodyBytes: LARGEST_BODY, tooLarge: TOO_LARGE, requestMs: REQUEST_MS },
+    ...{ connections: CONNECTIONS, bodyBytes: LARGEST_BODY, broken: notUnderstood, requestMs: REQUEST_MS },
     crowdsOf: prefixesOf,
     admits: (address) => handshakes.take(prefixesOf(address).at(-1)!) === 0,
     handle: estHandler(authority),

@@ -1,3 +1,4 @@
+import type { Broken, WholeAnswer } from '../../os/net/broken-request.ts';
 import type { SmallAnswer, SmallRequest } from '../../os/net/https.ts';
 import { prefixesOf, sourceOf } from '../../os/net/peer.ts';
 import { tokenBuckets } from '../../os/service/token-buckets.ts';
@@ -63,8 +64,9 @@ export function estHandler(
   async function answer(request: SmallRequest): Promise<SmallAnswer> {
     const [, label, operation = ''] = PATH.exec(request.path.split('?')[0]!) ?? [];
     const method = Object.hasOwn(METHODS, operation) ? METHODS[operation] : undefined;
-    if (method === undefined) return text(404, NOTHING_HERE);
-    if (request.method !== method) return text(405, `${operation} takes ${method}`, { allow: method });
+    if (method === undefined) throw noOperation('there is nothing here');
+    if (request.method !== method)
+      return text(405, wordsOf(noOperation(`${operation} takes ${method}`)), { allow: method });
     if (operation === 'csrattrs') return { status: 204, body: '', headers: {} };
     const anchor = label === undefined ? {} : { anchor: Number(label) };
     const code = codeOf(request);
@@ -76,9 +78,11 @@ export function estHandler(
         'application/pkcs7-mime',
       );
     }
+    // Whoever shows nothing is told so before it has sent a request.
     const proof =
       operation === 'simpleenroll' ? firstProof(code, certificate, chain) : requireCertificate(certificate);
-    const issued = await ask({ kind: 'certificate', proof, ...anchor, request: requestIn(request), source });
+    const body = await requestIn(request);
+    const issued = await ask({ kind: 'certificate', proof, ...anchor, request: body, source });
     if (code !== undefined) guesses.succeeded(sourceOf(source));
     return certs(issued, 'application/pkcs7-mime; smime-type=certs-only');
   }
@@ -142,15 +146,21 @@ function requireCertificate(certificate: Uint8Array | undefined): ShownProof {
 
 const ARMOUR = /-----(?:BEGIN|END) (?:NEW )?CERTIFICATE REQUEST-----/g;
 
-/** Base64, also within the lines of PEM. @throws Failure `pki.bad-request-type`, `pki.bad-request` */
-function requestIn({ contentType, body }: SmallRequest): Uint8Array {
+/** Base64, also within the lines of PEM. @throws Failure `pki.bad-request-type`, `pki.request-too-large`, `pki.bad-request` */
+async function requestIn({ contentType, body }: SmallRequest): Promise<Uint8Array> {
   const [type] = (contentType ?? '').split(';');
   if (type!.trim().toLowerCase() !== 'application/pkcs10') {
     throw new Failure('pki.bad-request-type', 'operator', 'the body is not application/pkcs10', {
       action: 'Send "Content-Type: application/pkcs10" and the base64 of PKCS#10 in DER.',
     });
   }
-  const der = decodeBase64(Buffer.from(body).toString('latin1').replace(ARMOUR, '').replace(/\s+/g, ''));
+  const sent = await body();
+  if (sent === undefined) {
+    throw new Failure('pki.request-too-large', 'operator', `a body has at most ${LARGEST_BODY} bytes`, {
+      action: 'Send a request with fewer attributes.',
+    });
+  }
+  const der = decodeBase64(Buffer.from(sent).toString('latin1').replace(ARMOUR, '').replace(/\s+/g, ''));
   if (der !== undefined) return der;
   throw new Failure('pki.bad-request', 'operator', 'the body is no base64', {
     action: 'Send the base64 of PKCS#10 in DER.',
@@ -162,21 +172,39 @@ function certs(certificates: readonly Uint8Array[], type: string): SmallAnswer {
   return { status: 200, body, headers: { 'content-type': type, ...BASE64 } };
 }
 
-const NOTHING_HERE =
-  'there is nothing here: see cacerts, simpleenroll, simplereenroll and csrattrs below /.well-known/est/';
+const noOperation = (what: string): Failure =>
+  new Failure('pki.no-operation', 'operator', what, {
+    action: 'See cacerts, simpleenroll, simplereenroll and csrattrs below /.well-known/est/ (RFC 7030).',
+  });
 
 const text = (
   status: number,
   words: string,
   headers: Readonly<Record<string, string>> = {},
-): SmallAnswer => ({
+): WholeAnswer => ({
   status,
   body: `${words}\n`,
   headers: { ...TEXT, ...headers },
 });
 
-/** The body is too large to be read. */
-export const TOO_LARGE = text(413, `pki.bad-request: a body has at most ${LARGEST_BODY} bytes`);
+/** The answer to what is no request. */
+export function notUnderstood(what: Broken): WholeAnswer {
+  const [status, why] = NOT_UNDERSTOOD[what];
+  const failure = new Failure('pki.not-http', 'operator', `the request cannot be understood: ${why}`, {
+    action: 'Speak HTTP/1.1 as RFC 7030 has it.',
+  });
+  return text(status, wordsOf(failure));
+}
+
+const NOT_UNDERSTOOD: Readonly<Record<Broken, readonly [status: number, why: string]>> = {
+  malformed: [400, 'it is no HTTP/1.1, or names no host'],
+  'headers-too-large': [431, 'its headers are too large'],
+  'too-slow': [408, 'it did not come in time'],
+  expectation: [417, 'nothing but "Expect: 100-continue" is done'],
+  connect: [405, 'this is no proxy'],
+};
+
+const wordsOf = ({ code, message, action }: Failure): string => `${code}: ${message}\n${action}`;
 
 const STATUS: Readonly<Record<string, number>> = {
   'pki.bad-request': 400,
@@ -192,6 +220,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'fabric.country-unexpected': 403,
   'fabric.not-resident': 403,
   'fabric.unknown-owner': 403,
+  'pki.no-operation': 404,
   'pki.which-ca': 404,
   'pki.unknown-ca': 404,
   'pki.not-issuing': 404,
@@ -202,6 +231,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'fabric.name-exists': 409,
   'fabric.network-full': 409,
   'fabric.unknown-device': 409,
+  'pki.request-too-large': 413,
   'pki.bad-request-type': 415,
   'pki.too-many-guesses': 429,
   'pki.too-often': 429,
@@ -210,7 +240,7 @@ const STATUS: Readonly<Record<string, number>> = {
 const TROUBLE = 'internal: the fabric cannot issue certificates at the moment';
 
 function refusal(failure: Failure): SmallAnswer {
-  const { code, remedy, message, action } = failure;
+  const { code, remedy } = failure;
   const status = STATUS[code] ?? (remedy === 'retry' ? 503 : 500);
   const seconds = failure instanceof Waiting ? failure.seconds : BUSY_S;
   const headers = {
@@ -219,7 +249,7 @@ function refusal(failure: Failure): SmallAnswer {
   };
   // What went wrong in the fabric itself concerns nobody outside.
   if (status === 500) return text(500, TROUBLE);
-  return text(status, `${code}: ${message}\n${action}`, headers);
+  return text(status, wordsOf(failure), headers);
 }
 
 /** A refusal that says for how long. */

@@ -1,10 +1,12 @@
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { Scope } from '../access/scope.ts';
+import type { JobKeeper } from './kept.ts';
 import type { JobView } from './view.ts';
 
 /*
  * What touches many rows is a job: it is begun, goes on by itself in turns that leave the fabric to its devices, and can be looked at and
- * cancelled meanwhile. Jobs are in memory: one that the end of the fabric has cut short has done what the audit trail says, and is begun anew.
+ * cancelled meanwhile. One that the end of the fabric has cut short is listed as interrupted from the next start on: it has done what the audit trail says,
+ * and is begun anew. Those that have ended are in memory alone.
  */
 
 /** What a job's work tells of itself. */
@@ -35,17 +37,24 @@ export interface Jobs {
   show(scope: Scope, id: number): JobView;
   /** @throws Failure `jobs.unknown` */
   cancel(scope: Scope, id: number): JobView;
+  /** Keeps how far those are that are running: the fabric ends. */
+  close(): Promise<void>;
 }
 
 /** Of one owner. */
 const MOST_RUNNING = 4;
 const MOST_KEPT = 50;
 const MOST_FAILURES = 100;
+/** So often the progress of a job is kept at most. */
+const KEEP_MS = 1_000;
 
 interface Kept {
   readonly job: Mutable;
   readonly stop: AbortController;
   readonly owner: number;
+  /** What is to be written of it, one after the other. */
+  turn: Promise<void>;
+  timer?: ReturnType<typeof setTimeout> | undefined;
 }
 
 const isIn = ({ everything, owner }: Scope, job: Kept): boolean => everything || job.owner === owner;
@@ -53,11 +62,45 @@ const isIn = ({ everything, owner }: Scope, job: Kept): boolean => everything ||
 type Mutable = { -readonly [K in keyof JobView]: JobView[K] } & { failures: JobView['failures'][number][] };
 
 /**
- * `now`: milliseconds since 1970; the numbers of jobs begin with its seconds, so that none is given twice. `onError` receives what is no Failure.
+ * `now`: milliseconds since 1970; the numbers of jobs begin with its seconds, so that none is given twice. `onError` receives what is no Failure, and what
+ * keeps the progress of a job from being kept, which goes on. Without a `keeper` nothing is.
  */
-export function openJobs(now: () => number = Date.now, onError: (error: unknown) => void = () => {}): Jobs {
+export function openJobs(
+  now: () => number = Date.now,
+  onError: (error: unknown) => void = () => {},
+  keeper?: JobKeeper,
+): Jobs {
   const jobs = new Map<number, Kept>();
-  let last = Math.floor(now() / 1_000);
+  for (const { owner, job } of keeper?.found ?? []) {
+    const ended = job.ended ?? job.started;
+    const cut: Mutable = { ...job, failures: [...job.failures], state: 'interrupted', ended };
+    jobs.set(job.id, { job: cut, owner, stop: new AbortController(), turn: Promise.resolve() });
+  }
+  let last = Math.max(Math.floor(now() / 1_000), ...jobs.keys());
+
+  /** Does something with the file of a job, after what is under way with it. */
+  const inTurn = (kept: Kept, work: (keeper: JobKeeper) => Promise<void>): Promise<void> => {
+    if (keeper === undefined) return Promise.resolve();
+    const done = kept.turn.then(() => work(keeper));
+    kept.turn = done.catch(onError);
+    return done;
+  };
+  /** It is not known when the fabric ends: so each time is that of the end. */
+  const keep = (kept: Kept): Promise<void> =>
+    inTurn(kept, (to) =>
+      to.keep({ owner: kept.owner, job: { ...view(kept.job), ended: new Date(now()).toISOString() } }),
+    );
+  const keepSoon = (kept: Kept): void => {
+    if (keeper === undefined || kept.timer !== undefined) return;
+    kept.timer = setTimeout(() => {
+      kept.timer = undefined;
+      keep(kept).catch(() => {});
+    }, KEEP_MS).unref();
+  };
+  const forget = (kept: Kept): void => {
+    clearTimeout(kept.timer);
+    inTurn(kept, (from) => from.drop(kept.job.id)).catch(() => {});
+  };
 
   const ofOwner = (owner: number): Kept[] => [...jobs.values()].filter((each) => each.owner === owner);
   const find = (scope: Scope, id: number): Kept => {
@@ -65,12 +108,17 @@ export function openJobs(now: () => number = Date.now, onError: (error: unknown)
     if (found === undefined || !isIn(scope, found)) throw unknownJob(id);
     return found;
   };
-  const end = ({ job, owner }: Kept, state: JobView['state']): void => {
+  const end = (kept: Kept, state: JobView['state']): void => {
+    const { job, owner } = kept;
     job.state = state;
     job.ended = new Date(now()).toISOString();
+    forget(kept);
     const own = ofOwner(owner);
     const ended = own.filter(({ job: each }) => each.state !== 'running');
-    for (const { job: each } of ended.slice(0, Math.max(0, own.length - MOST_KEPT))) jobs.delete(each.id);
+    for (const old of ended.slice(0, Math.max(0, own.length - MOST_KEPT))) {
+      jobs.delete(old.job.id);
+      if (old.job.state === 'interrupted') forget(old);
+    }
   };
   const view = (job: Mutable): JobView => ({ ...job, failures: [...job.failures] });
 
@@ -86,10 +134,11 @@ export function openJobs(now: () => number = Date.now, onError: (error: unknown)
         job.failed++;
         if (job.failures.length < MOST_FAILURES) job.failures.push({ subject, code, message });
       };
-      const kept = { job, stop, owner };
+      const kept: Kept = { job, stop, owner, turn: Promise.resolve() };
       jobs.set(job.id, kept);
       try {
         await ready();
+        await keep(kept);
       } catch (error) {
         jobs.delete(job.id);
         throw error;
@@ -99,6 +148,7 @@ export function openJobs(now: () => number = Date.now, onError: (error: unknown)
         row(changed) {
           job.rows++;
           if (changed) job.changed++;
+          keepSoon(kept);
         },
         failed,
         effect(text) {
@@ -125,6 +175,10 @@ export function openJobs(now: () => number = Date.now, onError: (error: unknown)
       stop.abort();
       return view(job);
     },
+    async close() {
+      const running = [...jobs.values()].filter(({ job }) => job.state === 'running');
+      await Promise.allSettled(running.map((kept) => keep(kept)));
+    },
   };
 }
 
@@ -132,7 +186,7 @@ const unknownJob = (id: number): Failure =>
   new Failure(
     'jobs.unknown',
     'operator',
-    `there is no job ${id}: it may be of before the fabric was started`,
+    `there is no job ${id}: it may have ended before the fabric was started`,
     {
       action:
         'See what was done in the audit trail, and begin it anew: what is done already is not done again.',

@@ -11,10 +11,15 @@ export const JobView = Type.Object(
     operation: text('The operation that has begun it.'),
     input: Type.Record(Type.String(), Type.Unknown(), { description: 'The input of that operation.' }),
     actor: text('Who has begun it.'),
-    state: Type.Enum(['running', 'done', 'cancelled', 'failed'], { description: 'How far it is.' }),
+    state: Type.Enum(['running', 'done', 'cancelled', 'failed', 'interrupted'], {
+      description: 'How far it is; `interrupted`: the fabric has ended, or was restarted, before it had.',
+    }),
     started: Type.String({ ...TIME, description: 'When it began.' }),
     ended: Type.Union([
-      Type.String({ ...TIME, description: 'When it ended; null: it is running.' }),
+      Type.String({
+        ...TIME,
+        description: 'When it ended, of an interrupted one when it was last seen; null: it is running.',
+      }),
       Type.Null(),
     ]),
     rows: count('Rows that were looked at.'),

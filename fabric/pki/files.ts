@@ -25,6 +25,9 @@ export const FILES = {
 /** The folder with the keys of issuing CAs, see issuing.ts. */
 export const ISSUING = 'issuing';
 
+/** The folder of the jobs that are under way; it is hidden, so that no backup has it. */
+export const JOBS = '.jobs';
+
 /** The path of a file in a data folder that is no key. */
 export function pathOf(
   data: string,

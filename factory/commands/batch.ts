@@ -107,7 +107,7 @@ export const batchClose: Command = {
   summary: "end a batch: it takes no more devices, and its manifest is signed with the maker's key",
   options: [
     GROUP_OPTION,
-    MAKER_OPTION,
+    { ...MAKER_OPTION, required: true },
     MAKER_PASSPHRASE_OPTION,
     {
       name: 'per-box',

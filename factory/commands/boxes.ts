@@ -15,7 +15,12 @@ export const batchLabels: Command = {
   summary: "one label for each box: the batch's code, the number of the box and its serial numbers",
   options: [
     GROUP_OPTION,
-    { name: 'per-box', value: 'N', help: 'devices in a box, in the order in which they were made' },
+    {
+      name: 'per-box',
+      value: 'N',
+      help: 'devices in a box, in the order in which they were made',
+      required: true,
+    },
     { name: 'pdf', value: 'FILE', help: 'sheets of A4, in millimetres' },
     { name: 'zpl', value: 'FILE', help: 'for label printers that speak ZPL II' },
     { name: 'dpi', value: ZPL_DPI.join('|'), help: 'dots per inch of that printer', default: DEFAULT_DPI },

@@ -67,11 +67,12 @@ const TPM_OPTIONS: readonly Option[] = [TPM_OPTION, ...STATION_TPM_OPTIONS, CERT
 /** For a board that a station on the network makes a device of: it has neither the group's folder nor the issuer's key. */
 const BOARD_OPTIONS: readonly Option[] = [
   { name: 'station', value: 'URL', help: 'let this station make the device, e.g. https://192.0.2.1:8443' },
-  { name: 'token-file', value: 'FILE', help: 'file with a token of the station' },
+  { name: 'token-file', value: 'FILE', help: 'file with a token of the station', required: 'with --station' },
   {
     name: 'station-fingerprint',
     value: 'HEX',
     help: "SHA-256 of the station's certificate, as it prints it",
+    required: 'with --station, unless --station-certificate is given',
   },
   { name: 'station-certificate', value: 'FILE', help: "the station's certificate (station.pem)" },
 ];
@@ -97,8 +98,8 @@ export const devicePersonalise: Command = {
   name: 'device personalise',
   summary: 'make a TPM a member of a group, or create a credential in files',
   options: [
-    GROUP_OPTION,
-    TRUST_OPTION,
+    { ...GROUP_OPTION, required: 'without --station' },
+    { ...TRUST_OPTION, required: 'without --station' },
     PASSPHRASE_OPTION,
     STATION_TPM_OPTION,
     ...TPM_OPTIONS,
@@ -117,8 +118,9 @@ export const devicePersonalise: Command = {
     'enf-factory device personalise --station https://192.0.2.1:8443 --station-certificate station.pem --token-file march.token --machine-serial',
   ],
   async run(invocation) {
-    if (invocation.option('station') !== undefined) {
-      await atStation(invocation);
+    const station = invocation.option('station');
+    if (station !== undefined) {
+      await atStation(invocation, station);
       return undefined;
     }
     rejectBoardOptions(invocation);
@@ -186,9 +188,9 @@ function sentence(
   return `The TPM (${tpm}, ${hierarchy} hierarchy${genuine}${resident ? '' : ', resident: no'}) ${what} of ${group.name}, group ${shortGid(group.gid)}: ${member.slice(0, 16)}.`;
 }
 
-async function atStation(invocation: Invocation): Promise<void> {
+async function atStation(invocation: Invocation, station: string): Promise<void> {
   rejectOptions(invocation, NOT_AT_STATION, 'station');
-  const url = readUrl(invocation.required('station'));
+  const url = readUrl(station);
   const fingerprint = await readFingerprint(invocation);
   const token = decodeUtf8(await readBounded(invocation.required('token-file'), 'token', 256))?.trim() ?? '';
   const marks = await readMarks(invocation);

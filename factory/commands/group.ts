@@ -17,11 +17,17 @@ import { sealGroup } from '../group/seal.ts';
 import { importGroupFiles, showGroup, tctiOf } from '../operations.ts';
 
 /** Options that several commands share. */
-export const GROUP_OPTION: Option = { name: 'group', value: 'DIR', help: 'folder of the group' };
+export const GROUP_OPTION: Option = {
+  name: 'group',
+  value: 'DIR',
+  help: 'folder of the group',
+  required: true,
+};
 export const TRUST_OPTION: Option = {
   name: 'trust',
   value: 'FILE',
   help: 'trust bundle (trust.json) of the fabric that the device will connect to',
+  required: true,
 };
 export const TPM_OPTION: Option = {
   name: 'tpm',
@@ -55,14 +61,15 @@ export function askPassphrase(invocation: Invocation, group: Group): () => Promi
 
 /** What both ways to make a group need. */
 const NEW_GROUP: readonly Option[] = [
-  { name: 'name', value: 'TEXT', help: 'display name of the group, at most 60 bytes' },
+  { name: 'name', value: 'TEXT', help: 'display name of the group, at most 60 bytes', required: true },
   {
     name: 'basename',
     value: 'TEXT|FILE',
     help: 'the basename of the network, 1 to 64 bytes, or a file with them',
+    required: true,
   },
   { name: 'vendor', value: 'TEXT', help: 'manufacturer of the devices, printed on the label' },
-  { name: 'out', value: 'DIR', help: 'the new folder; an existing one is never overwritten' },
+  { name: 'out', value: 'DIR', help: 'the new folder; an existing one is never overwritten', required: true },
   { ...PASSPHRASE_OPTION, help: "encrypt the issuer's secret key under the passphrase in this file" },
   {
     name: 'ask-passphrase',
@@ -84,8 +91,8 @@ export const groupImport: Command = {
   name: 'group import',
   summary: 'make the folder of a group whose issuer keys the C ecdaa tool has made; its devices stay members',
   options: [
-    { name: 'ipk', value: 'FILE', help: "the issuer's public key, 354 bytes" },
-    { name: 'isk', value: 'FILE', help: "the issuer's secret key, 64 bytes" },
+    { name: 'ipk', value: 'FILE', help: "the issuer's public key, 354 bytes", required: true },
+    { name: 'isk', value: 'FILE', help: "the issuer's secret key, 64 bytes", required: true },
     { name: 'gpk', value: 'FILE', help: 'the group public key, 258 bytes, to be compared' },
     ...NEW_GROUP,
   ],
@@ -154,6 +161,7 @@ export const groupSeal: Command = {
       name: 'recovery',
       value: 'FILE',
       help: 'the new file with the copy: put it on a medium that is kept off the line',
+      required: true,
     },
     STATION_TPM_OPTION,
     ...TPM_PASSPHRASE,

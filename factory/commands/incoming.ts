@@ -11,12 +11,16 @@ import { openGroup } from '../group/group.ts';
 import { shortGid } from '../group/names.ts';
 import { withTpm } from '../operations.ts';
 import { EK_OPTIONS, HIERARCHY_AUTH_OPTION, readHierarchyAuth, readPolicy } from './device.ts';
-import { GROUP_OPTION, TPM_OPTION } from './group.ts';
+import { TPM_OPTION } from './group.ts';
 
 export const deviceVerify: Command = {
   name: 'device verify',
   summary: 'incoming inspection: is this TPM a whole device, of which batch, and genuine?',
-  options: [TPM_OPTION, { ...GROUP_OPTION, help: 'folder of the batch that it should be in' }, ...EK_OPTIONS],
+  options: [
+    TPM_OPTION,
+    { name: 'group', value: 'DIR', help: 'folder of the batch that it should be in' },
+    ...EK_OPTIONS,
+  ],
   examples: [
     'enf-factory device verify',
     'enf-factory device verify --group groups/march --ek-roots makers --require-ek --json',

@@ -37,7 +37,12 @@ export const makerCreate: Command = {
   name: 'maker create',
   summary: "create the maker's key, which signs manifests and labels of batches",
   options: [
-    { name: 'out', value: 'DIR', help: 'the new folder; an existing one is never overwritten' },
+    {
+      name: 'out',
+      value: 'DIR',
+      help: 'the new folder; an existing one is never overwritten',
+      required: true,
+    },
     { ...PASSPHRASE_OPTION, help: 'encrypt the key under the passphrase in this file' },
     { name: 'ask-passphrase', help: 'encrypt the key under a passphrase typed on the terminal' },
   ],

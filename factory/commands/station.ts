@@ -44,6 +44,7 @@ export const stationServe: Command = {
       name: 'identity',
       value: 'DIR',
       help: "folder of the station's certificate and key; made if it is missing",
+      required: true,
     },
     { name: 'listen', value: 'ADDRESS:PORT', help: 'where to listen', default: DEFAULT_LISTEN },
     { name: 'boards', value: 'N', help: 'boards at a time', default: DEFAULT_BOARDS },
@@ -128,9 +129,14 @@ export const stationToken: Command = {
   summary: "make a token for boards, revoke one, or list the batch's",
   options: [
     GROUP_OPTION,
-    { name: 'count', value: 'N', help: 'how many boards may use it' },
+    { name: 'count', value: 'N', help: 'how many boards may use it', required: 'for a new token' },
     { name: 'hours', value: 'N', help: 'for how long', default: DEFAULT_HOURS },
-    { name: 'out', value: 'FILE', help: 'the new file with the token (mode 0600); it is nowhere else' },
+    {
+      name: 'out',
+      value: 'FILE',
+      help: 'the new file with the token (mode 0600); it is nowhere else',
+      required: 'for a new token',
+    },
     { name: 'revoke', value: 'ID', help: 'end this token now' },
   ],
   examples: [

@@ -2,6 +2,7 @@ import { type SmallAnswer, type SmallRequest, serveHttps } from '../../os/net/ht
 import type { ListenAddress } from '../../os/net/listen.ts';
 import { repeats } from '../../os/service/repeats.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { serializeFailure } from '../../protocol/failure-message.ts';
 import type { Trust } from '../../protocol/identity/trust.ts';
 import type { Group } from '../group/group.ts';
 import type { BoardFacts, Enrolment, Reply } from './enrolment.ts';
@@ -94,14 +95,15 @@ export async function serveBoards(
   };
 }
 
+const STEPS: ReadonlySet<string> = new Set(Object.values(STEP));
+
 async function answer(serving: Serving, request: SmallRequest): Promise<string> {
   const { enrolment, emit } = serving;
-  if (request.method !== 'POST') throw noSuchStep();
-  const fields = readFields(request.body);
+  if (request.method !== 'POST' || !STEPS.has(request.path)) throw noSuchStep();
+  if (request.path === STEP.begin) return begin(serving, request);
+  const fields = await fieldsOf(request);
   const session = (): string => fields.needed('session', /^[0-9a-f]{32}$/);
   switch (request.path) {
-    case STEP.begin:
-      return begin(serving, request, fields);
     case STEP.join:
       return encodeReply(
         await enrolment.join(session(), {
@@ -130,13 +132,24 @@ async function answer(serving: Serving, request: SmallRequest): Promise<string> 
   }
 }
 
-async function begin(serving: Serving, request: SmallRequest, fields: Fields): Promise<string> {
+/** @throws Failure `factory.message-too-large`, `factory.bad-message` */
+async function fieldsOf(request: SmallRequest): Promise<Fields> {
+  const body = await request.body();
+  if (body !== undefined) return readFields(body);
+  throw new Failure('factory.message-too-large', 'operator', `a message has at most ${MAX_BODY} bytes`, {
+    action: 'Use the same version of enf-factory at the station and on the board.',
+  });
+}
+
+/** Who has no token is told so before it has sent a message. */
+async function begin(serving: Serving, request: SmallRequest): Promise<string> {
   const { enrolment, group, trust, wantsCertificate, allowSealed, emit, now } = serving;
   const token = await checkToken(
     group,
     /^Bearer (\S{1,200})$/.exec(request.authorization ?? '')?.[1] ?? '',
     now(),
   );
+  const fields = await fieldsOf(request);
   const facts: BoardFacts = {
     serial: fields.text('serial', /^.{1,64}$/),
     serialFrom: fields.text('serialFrom', /^(typed|scanned|dmi|board)$/) as BoardFacts['serialFrom'],
@@ -159,9 +172,15 @@ const encodeReply = (reply: Reply): string =>
     ? encodeMessage({ challengeCredential: reply.challenge.credential, challengeSeed: reply.challenge.seed })
     : encodeMessage({ ...reply });
 
-const refusal = ({ code, remedy, message, action }: Failure): SmallAnswer => ({
-  status: code.startsWith('factory.token-') ? 401 : remedy === 'retry' ? 503 : 409,
-  body: JSON.stringify({ error: { code, remedy, message, action } }),
+function statusOf({ code, remedy }: Failure): number {
+  if (code.startsWith('factory.token-')) return 401;
+  if (code === 'factory.message-too-large') return 413;
+  return remedy === 'retry' ? 503 : 409;
+}
+
+const refusal = (failure: Failure): SmallAnswer => ({
+  status: statusOf(failure),
+  body: JSON.stringify({ error: serializeFailure(failure) }),
 });
 
 function noSuchStep(): Failure {

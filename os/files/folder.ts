@@ -1,5 +1,7 @@
-import { lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { addon } from '../../native/index.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { type Owner, syncFolder, writeDurable } from './durable.ts';
 import { readBounded } from './read.ts';
@@ -22,7 +24,7 @@ const UNFINISHED = /^\.[0-9a-f]{12}\.tmp$/;
 
 /**
  * Opens a folder, making it (mode 0700) if it is missing, and clears away what a power cut left unfinished.
- * Only one program may have it open. What root writes in the folder of another user is that user's: a service reads what a command has written.
+ * Only one program may have it open, which `holdFolder` makes sure of. What root writes in the folder of another user is that user's: a service reads what a command has written.
  * @throws Failure `os.no-folder`
  */
 export async function openFolder(path: string): Promise<Folder> {
@@ -59,6 +61,49 @@ export async function openFolder(path: string): Promise<Folder> {
     rename: (from, to) => durably(() => rename(join(path, from), join(path, to))),
     remove: (name) => durably(() => rm(join(path, name), { force: true })),
   };
+}
+
+/** A folder that nobody else has meanwhile. */
+export interface HeldFolder {
+  readonly folder: Folder;
+  release(): Promise<void>;
+}
+
+/**
+ * Opens a folder as `openFolder` does, for this caller alone among those that open it so; undefined if another has it, in this program or another one.
+ * The kernel takes it back when a program ends, however it ends, and nothing is written for it: a folder on a read-only mount can be held, too.
+ * @throws Failure `os.no-folder`
+ */
+export async function holdFolder(path: string): Promise<HeldFolder | undefined> {
+  const handle = await openToLock(path);
+  let held: HeldFolder | undefined;
+  try {
+    if (lock(handle)) held = { folder: await openFolder(path), release: () => handle.close() };
+    return held;
+  } finally {
+    if (held === undefined) await handle.close();
+  }
+}
+
+async function openToLock(path: string): Promise<FileHandle> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    return await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch (error) {
+    throw unusable(path, error);
+  }
+}
+
+/** What a file system without locks says: there a device works as well without one. */
+const NO_LOCKS: readonly unknown[] = ['ENOLCK', 'EOPNOTSUPP', 'ENOSYS'];
+
+function lock({ fd }: FileHandle): boolean {
+  try {
+    return addon().fileLock(fd);
+  } catch (error) {
+    if (NO_LOCKS.includes((error as NodeJS.ErrnoException).code)) return true;
+    throw error;
+  }
 }
 
 /** True if something is at `path`, whatever it is. */

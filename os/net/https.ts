@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import { connect, type DetailedPeerCertificate, type TLSSocket } from 'node:tls';
 import { Failure } from '../../protocol/failure.ts';
 import { readBody } from './body.ts';
+import { type Broken, brokenRequests, LINGER_MS, type WholeAnswer } from './broken-request.ts';
 import { request } from './http.ts';
 import { type ListenAddress, listen } from './listen.ts';
 import { peerAddress } from './peer.ts';
@@ -11,13 +13,14 @@ import { peerAddress } from './peer.ts';
 /** As in http.ts. */
 const { createServer } = createRequire(import.meta.url)('node:https') as typeof import('node:https');
 
-/** A request whose body is complete. */
+/** A request whose headers are complete. */
 export interface SmallRequest {
   readonly method: string;
   readonly path: string;
   readonly authorization: string | undefined;
   readonly contentType: string | undefined;
-  readonly body: Uint8Array;
+  /** Waits for the whole body; undefined if it is too large, or does not come. What can be said without it is said at once. */
+  body(): Promise<Uint8Array | undefined>;
   /** The address that it came from. */
   readonly source: string;
   /** The certificate (DER) whose key the client has, whoever has signed it; undefined if none is asked for, or it has shown none. */
@@ -51,8 +54,8 @@ export interface HttpsOptions {
   /** May a further connection from this address come? If not, it is closed before its TLS handshake. */
   readonly admits?: (address: string) => boolean;
   readonly bodyBytes: number;
-  /** The answer to a larger body. */
-  readonly tooLarge?: SmallAnswer;
+  /** The answer to what is no request; its status alone unless given. */
+  readonly broken?: (what: Broken) => WholeAnswer;
   /** For a request and its body each; a TLS handshake has less. */
   readonly requestMs: number;
   readonly handle: (request: SmallRequest) => Promise<SmallAnswer>;
@@ -63,7 +66,8 @@ export interface HttpsOptions {
 const HANDSHAKE_MS = 5_000;
 const HEADER_BYTES = 8_192;
 const MAX_HEADERS = 32;
-const TOO_LARGE: SmallAnswer = { status: 413, body: '{}' };
+/** Of a body that nobody wants. */
+const LINGER_BYTES = 1_048_576;
 const JSON_TYPE = { 'content-type': 'application/json' };
 
 /** A server that is bound. */
@@ -79,52 +83,54 @@ export interface HttpsServer {
  * @throws Failure those of `listen`
  */
 export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
-  const {
-    address,
-    connections,
-    bodyBytes,
-    requestMs,
-    handle,
-    onError,
-    admits,
-    tooLarge = TOO_LARGE,
-  } = options;
+  const { address, connections, bodyBytes, requestMs, handle, onError, admits } = options;
   const { clientCertificates = false, minVersion = 'TLSv1.3', crowdsOf = (each) => [each] } = options;
+  const { broken = statusAlone } = options;
   const open = openConnections(connections, crowdsOf);
   const secureContext = ({ key, certificate: cert }: Pick<HttpsOptions, 'key' | 'certificate'>) =>
     ({ key, cert, minVersion }) as const;
+  const others = brokenRequests(broken);
+
+  async function answered(incoming: IncomingMessage, response: ServerResponse): Promise<SmallAnswer> {
+    const source = peerAddress(incoming.socket.remoteAddress);
+    const { method = '', url: path = '' } = incoming;
+    const { authorization, 'content-type': contentType, host } = incoming.headers;
+    if (host === undefined && incoming.httpVersion === '1.1') return broken('malformed');
+    const [certificate, ...chain] = clientCertificates ? shownBy(incoming.socket as TLSSocket) : [];
+    if (!hasBody(incoming)) open.keep(incoming.socket);
+    const body = async (): Promise<Uint8Array | undefined> => {
+      if (incoming.headers.expect !== undefined) response.writeContinue();
+      const received = await wholeBody(incoming, bodyBytes);
+      open.keep(incoming.socket);
+      return received;
+    };
+    try {
+      return await handle({ method, path, authorization, contentType, body, source, certificate, chain });
+    } catch (error) {
+      onError(error, source);
+      throw error;
+    }
+  }
+
+  const respond = (incoming: IncomingMessage, response: ServerResponse): void => {
+    void answered(incoming, response)
+      .then((answer) => send(incoming, response, answer))
+      // There is a mistake in here: this connection ends, the others do not.
+      .catch(() => incoming.socket.destroy());
+  };
   const server = createServer(
     {
       ...{ ...secureContext(options), handshakeTimeout: HANDSHAKE_MS },
       // Nobody is judged by the authorities of the web, which would be read for it.
       ...{ requestCert: clientCertificates, rejectUnauthorized: false, ca: [] },
       ...{ headersTimeout: requestMs, requestTimeout: requestMs, keepAliveTimeout: requestMs },
-      ...{ maxHeaderSize: HEADER_BYTES, connectionsCheckingInterval: 1_000 },
+      ...{ maxHeaderSize: HEADER_BYTES, connectionsCheckingInterval: 1_000, requireHostHeader: false },
     },
-    (incoming, response) => {
-      const source = peerAddress(incoming.socket.remoteAddress);
-      const answer = async (body: Uint8Array): Promise<SmallAnswer> => {
-        const { method = '', url: path = '' } = incoming;
-        const { authorization, 'content-type': contentType } = incoming.headers;
-        const [certificate, ...chain] = clientCertificates ? shownBy(incoming.socket as TLSSocket) : [];
-        open.keep(incoming.socket);
-        try {
-          return await handle({ method, path, authorization, contentType, body, source, certificate, chain });
-        } catch (error) {
-          onError(error, source);
-          throw error;
-        }
-      };
-      void readBody(incoming, bodyBytes)
-        .then((body) => (body === undefined ? tooLarge : answer(body)))
-        .then(({ status, body, headers = JSON_TYPE }) => {
-          response.writeHead(status, { ...headers, connection: 'close' });
-          response.end(body);
-        })
-        // The peer went away, or there is a mistake in here: this connection ends, the others do not.
-        .catch(() => incoming.socket.destroy());
-    },
+    respond,
   );
+  server.on('checkContinue', respond);
+  server.on('clientError', others.clientError);
+  others.watch(server);
   server.maxHeadersCount = MAX_HEADERS;
   server.on('connection', (socket: Socket) => {
     socket.on('error', () => {});
@@ -142,6 +148,73 @@ export async function serveHttps(options: HttpsOptions): Promise<HttpsServer> {
         open.end();
       }),
   };
+}
+
+const statusAlone = (what: Broken): WholeAnswer => ({ status: STATUS[what], headers: JSON_TYPE, body: '{}' });
+
+const STATUS: Readonly<Record<Broken, number>> = {
+  malformed: 400,
+  'headers-too-large': 431,
+  'too-slow': 408,
+  expectation: 417,
+  connect: 405,
+};
+
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+
+/** The body; undefined if it has more than `most` bytes, or ends before its end. */
+function wholeBody(incoming: IncomingMessage, most: number): Promise<Uint8Array | undefined> {
+  if (Number(incoming.headers['content-length'] ?? 0) > most) return Promise.resolve(undefined);
+  return new Promise((resolve) => {
+    const parts: Buffer[] = [];
+    let length = 0;
+    const take = (part: Buffer): void => {
+      length += part.length;
+      parts.push(part);
+      if (length > most) done(undefined);
+    };
+    const done = (body: Uint8Array | undefined): void => {
+      incoming.off('data', take);
+      resolve(body);
+    };
+    incoming.on('data', take).once('error', () => done(undefined));
+    incoming.once('end', () => done(new Uint8Array(Buffer.concat(parts))));
+    incoming.once('close', () => done(undefined));
+  });
+}
+
+/** Sends an answer, also to whoever is still sending, of whom as much is read as it takes to let the answer arrive. */
+async function send(
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  { status, body, headers = JSON_TYPE }: SmallAnswer,
+): Promise<void> {
+  const length = status === 204 ? {} : { 'content-length': Buffer.byteLength(body) };
+  response.writeHead(status, { ...headers, ...length, connection: 'close' });
+  if (!incoming.complete) {
+    if (body === '') response.flushHeaders();
+    else response.write(body);
+    await drained(incoming);
+    response.end();
+  } else response.end(body);
+}
+
+/** Resolves when the request has ended, after a while, or after so many bytes. */
+function drained(incoming: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => {
+    let length = 0;
+    const timer = setTimeout(resolve, LINGER_MS);
+    const done = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    incoming.on('data', (part: Buffer) => {
+      length += part.length;
+      if (length > LINGER_BYTES) done();
+    });
+    incoming.once('end', done).once('error', done).once('close', done);
+  });
 }
 
 /** Certificates that are looked at of one client. */

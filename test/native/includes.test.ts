@@ -11,6 +11,7 @@ const native = fileURLToPath(new URL('../../native', import.meta.url));
 const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
   addon: [],
   crypto: ['addon'],
+  files: ['addon'],
   net: ['addon'],
   backlog: [],
   acceptor: ['addon', 'backlog'],

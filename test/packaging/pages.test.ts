@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Description } from '../../cli/program.ts';
+import { type Description, optionHelp, optionText } from '../../cli/program.ts';
 import { ABOUT } from '../../packaging/about.ts';
 import { bashCompletion } from '../../packaging/completion.ts';
 import { configurationPage, programPage } from '../../packaging/pages.ts';
@@ -27,10 +27,10 @@ describe.each(Object.keys(ABOUT))('%s(1)', (name) => {
     expect(program.commands.length).toBeGreaterThan(3);
     for (const { name, summary, options = [], examples = [], ...rest } of program.commands) {
       expect(text).toContain(`${name}${rest.arguments ? ` ${rest.arguments}` : ''} ${summary}`);
-      for (const option of options)
-        expect(text).toContain(`--${option.name}${option.value ? ` ${option.value}` : ''} ${option.help}`);
+      for (const option of options) expect(text).toContain(`${optionText(option)} ${optionHelp(option)}`);
       for (const example of examples) expect(text).toContain(example.replaceAll('…', '...'));
     }
+    for (const { section } of program.commands) expect(text).toContain(`COMMANDS: ${section.toUpperCase()} `);
     for (const { code, meaning } of program.exits) expect(text).toContain(`${code} ${meaning}.`);
     expect(text).not.toMatch(/[^.]\.\.[^.]/);
   });
@@ -105,9 +105,15 @@ describe('bash completion', () => {
     const two: Description = {
       ...agent,
       commands: [
-        { name: 'group create', summary: '', options: [{ name: 'out', value: 'DIR', help: '' }] },
-        { name: 'group list', summary: '' },
-        { name: 'init', summary: '', options: [{ name: 'count', value: 'N', help: '' }] },
+        {
+          ...{ section: 'x', name: 'group create', summary: '' },
+          options: [{ name: 'out', value: 'DIR', help: '' }],
+        },
+        { section: 'x', name: 'group list', summary: '' },
+        {
+          ...{ section: 'x', name: 'init', summary: '' },
+          options: [{ name: 'count', value: 'N', help: '' }],
+        },
       ],
     };
     expect(complete(two, '')).toEqual(['group', 'init', 'help', '--help', '--version']);

@@ -12,7 +12,12 @@ export const REMOTE: readonly Option[] = [
     value: 'URL',
     help: 'a fabric elsewhere, by its API (or ENF_API), e.g. https://fabric.example:8480',
   },
-  { name: 'token-file', value: 'FILE', help: 'with --api: file with the token (or ENF_TOKEN_FILE)' },
+  {
+    name: 'token-file',
+    value: 'FILE',
+    help: 'file with the token (or ENF_TOKEN_FILE)',
+    required: 'with --api',
+  },
   { name: 'api-ca', value: 'FILE', help: "with --api: root of the API's certificate, PEM (or ENF_API_CA)" },
 ];
 

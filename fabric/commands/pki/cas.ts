@@ -21,6 +21,7 @@ import {
   revokeCertificate,
   setEnrols,
   takeCrl,
+  unknownCa,
 } from '../../operations/pki/cas.ts';
 import { registerKey } from '../../operations/pki/keys.ts';
 import type { AnchorView } from '../../operations/views/pki.ts';
@@ -37,11 +38,12 @@ const pkiAdd: Command = {
   summary: 'Adds a CA of your own: machines with its certificates are devices.',
   arguments: '<file>',
   options: [
-    { name: 'name', value: 'TEXT', help: 'what people call it' },
+    { name: 'name', value: 'TEXT', help: 'what people call it', required: true },
     {
       name: 'network',
       value: 'PREFIX',
       help: 'networks for whose addresses it may vouch, with commas between them',
+      required: true,
     },
     {
       name: 'admit',
@@ -82,11 +84,11 @@ const pkiList: Command = {
   options: [...OWNED],
   examples: ['enf-fabric pki list'],
   async run(invocation) {
-    const view = await withFabric(invocation, (fabric) => fabric.run(listAnchors, {}));
-    invocation.print(view, () =>
-      view.rows.length === 0
+    const { rows } = await withFabric(invocation, (fabric) => fabric.run(listAnchors, {}));
+    invocation.print(rows, () =>
+      rows.length === 0
         ? 'No CAs; add one with "enf-fabric pki add".'
-        : view.rows
+        : rows
             .map(
               (each) =>
                 `${each.id}  ${each.name}: ${each.issueDays === null ? each.admits : `issues certificates for ${counted(each.issueDays, 'day')}`}, ${each.networks.join(', ')}; ${each.listed} listed, ${each.devices} came, ${each.revoked} revoked; until ${when(each.notAfter)}\n   ${each.subject}, SHA-256 ${each.fingerprint}`,
@@ -112,11 +114,6 @@ const pkiShow: Command = {
     return undefined;
   },
 };
-
-const unknownCa = (id: number): Failure =>
-  new Failure('pki.unknown-ca', 'operator', `there is no CA number ${id}`, {
-    action: 'See "enf-fabric pki list".',
-  });
 
 const linesOf = (ca: AnchorView): readonly string[] => [
   `CA ${ca.id} "${ca.name}" of ${ca.owner}, added ${when(ca.created)}`,
@@ -163,7 +160,7 @@ const pkiRemove: Command = {
 
 const pkiImport: Command = {
   name: 'pki import',
-  summary: 'Lists devices of a CA: which certificate has which address.',
+  summary: 'Puts devices on the list of a CA: which certificate has which address.',
   arguments: '<id> <file.csv>',
   options: [...OWNED],
   examples: ['enf-fabric pki import 1 devices.csv'],
@@ -270,7 +267,7 @@ const pkiRevoke: Command = {
   summary: 'Revokes a certificate by its serial number; its device is cut.',
   arguments: '<id> <serial>',
   options: [
-    { name: 'reason', value: 'TEXT', help: 'why; stands in the audit trail' },
+    { name: 'reason', value: 'TEXT', help: 'why; stands in the audit trail', required: true },
     {
       name: 'lineage',
       help: 'of a certificate that the fabric has issued: also those that renew it, and that it renews',

@@ -25,11 +25,12 @@ const pkiCreate: Command = {
   name: 'pki create',
   summary: 'Makes a CA whose key the fabric has: it issues certificates of machines, by EST.',
   options: [
-    { name: 'name', value: 'TEXT', help: 'what people call it, and its subject' },
+    { name: 'name', value: 'TEXT', help: 'what people call it, and its subject', required: true },
     {
       name: 'network',
       value: 'PREFIX',
       help: 'networks for whose addresses it may issue certificates, with commas between them',
+      required: true,
     },
     { name: 'curve', value: 'CURVE', help: CURVES.join(' or '), default: CURVES[0] },
     DAYS,
@@ -139,7 +140,12 @@ const codeAdd: Command = {
   name: 'code add',
   summary: 'Makes codes, for each of which one machine gets its first certificate. They are shown once.',
   options: [
-    { name: 'network', value: 'PREFIX', help: 'in which network the machine gets an address' },
+    {
+      name: 'network',
+      value: 'PREFIX',
+      help: 'in which network the machine gets an address',
+      required: true,
+    },
     { name: 'name', value: 'NAME', help: 'what the machine will be called' },
     {
       name: 'address',

@@ -69,6 +69,11 @@ export async function networksOf(registry: OwnedReader, given: readonly string[]
   return [...new Map(prefixes.map((each) => [formatPrefix(each), each])).values()];
 }
 
+export const unknownCa = (id: number): Failure =>
+  new Failure('pki.unknown-ca', 'operator', `there is no CA number ${id}`, {
+    action: 'See "enf-fabric pki list".',
+  });
+
 /** The CAs, oldest first. */
 export const listAnchors = operation<Record<never, never>, AnchorsView, ReadContext>(
   'pki-list',

@@ -28,7 +28,7 @@ import {
   operation,
 } from '../contract/operation.ts';
 import type { CodeView, IssuedView, IssuingCaView, NewCodesView, WithdrawnCodeView } from '../views/pki.ts';
-import { anchorView, ID, MOST_NETWORKS, networksOf } from './cas.ts';
+import { anchorView, ID, MOST_NETWORKS, networksOf, unknownCa } from './cas.ts';
 
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
@@ -242,7 +242,7 @@ function codeView(code: EnrolmentCode, now: number): CodeView {
   };
 }
 
-/** A page of the certificates that were issued, newest first. */
+/** A page of the certificates that were issued, newest first. @throws Failure `pki.unknown-ca`, `fabric.unknown-device`, `ipv6.bad-address` */
 export const listIssued = filteredList<
   IssuedCertificate,
   IssuedView,
@@ -250,11 +250,19 @@ export const listIssued = filteredList<
 >(
   'pki-issued',
   { ca: optional(ID), address: optional(text(64)) },
-  (registry, page, { ca, address }) =>
-    registry.issued(page, {
+  async (registry, page, { ca, address: text }) => {
+    const address = text === undefined ? undefined : parseIpv6(text);
+    const found = await registry.issued(page, {
       ...(ca !== undefined && { anchor: ca }),
-      ...(address !== undefined && { address: parseIpv6(address) }),
-    }),
+      ...(address !== undefined && { address }),
+    });
+    // What was removed since is known by what it has issued.
+    if (found.rows.length === 0 && page.after === undefined) {
+      if (ca !== undefined && !(await registry.anchors()).some(({ id }) => id === ca)) throw unknownCa(ca);
+      if (address !== undefined) await registry.device(address);
+    }
+    return found;
+  },
   () => issuedView,
 );
 

@@ -71,7 +71,7 @@ export async function openDevice(
         decommission: (offline) => agent.driver.decommission(offline),
         departureEnd: () => agent.driver.departureEnd(),
         enroll: ({ code, again }) => agent.effects.enroll(code, again),
-        enrolled: () => agent.effects.reread(),
+        enrolled: () => agent.driver.enrolled(),
         ...(more.old ? {} : { handshakeEnd: () => agent.driver.handshakeEnd() }),
       }),
     );

@@ -7,7 +7,7 @@ import { parseConfig } from '../../../agent/config/config.ts';
 import { openStore } from '../../../agent/state/state.ts';
 import { answerApi } from '../../../agent/status/api.ts';
 import { statusOf } from '../../../agent/status/status.ts';
-import { openFolder } from '../../../os/files/folder.ts';
+import { holdFolder, openFolder } from '../../../os/files/folder.ts';
 import { serveControl } from '../../../os/net/control-socket.ts';
 import { swtpmForTest } from '../../tpm/fixture.ts';
 import { boot } from '../agent.ts';
@@ -75,10 +75,7 @@ async function device(url = server.url) {
           agent.driver.enrolled();
           return certificate;
         },
-        async enrolled() {
-          await agent.effects.reread();
-          agent.driver.enrolled();
-        },
+        enrolled: () => agent.driver.enrolled(),
       }),
     );
     onTestFinished(() => control.close());
@@ -151,13 +148,13 @@ async function gate() {
   return { url: server.url.replace(`:${server.port}`, `:${port}`), reached, open: () => open() };
 }
 
-test('an agent that starts while the command is under way takes up what that has written', async () => {
+test('an agent that starts while the command is under way waits for it, and takes up what that has written', async () => {
   const { url, reached, open } = await gate();
   const { state, codeFile, run, on } = await device(url);
   const enrolling = on('enroll', '--code-file', codeFile(newCode()), '--json');
   await reached;
   const agent = await run();
-  await agent.trouble('pki.not-enrolled');
+  await agent.trouble('state.in-use');
   open();
   const { code, out } = await enrolling;
   expect([code, JSON.parse(out)]).toMatchObject([0, { address: ADDRESS, running: true }]);
@@ -168,6 +165,25 @@ test('an agent that starts while the command is under way takes up what that has
   const kept = await openStore(await openFolder(state));
   expect(kept.record.enrolment?.current?.address).toBe(ADDRESS);
   expect(kept.generation).toBeGreaterThanOrEqual(stateGeneration!);
+});
+
+test('a command that finds the state in the hands of another spends no code, and removes nothing', async () => {
+  const { state, codeFile, on } = await device();
+  const held = (await holdFolder(state))!;
+  await (await openStore(held.folder)).save({ pending: { kind: 'software', der: 'aa' } });
+  const code = codeFile(newCode());
+  for (const command of [
+    ['enroll', '--code-file', code],
+    ['forget', '--yes'],
+  ]) {
+    const { code: exit, err } = await on(...command);
+    expect([exit, err]).toEqual([1, expect.stringMatching(/\[state\.in-use\]\n +→ Try again/)]);
+  }
+  expect(existsSync(join(state, 'state-0'))).toBe(true);
+  await held.release();
+  expect(await on('forget', '--yes')).toMatchObject({ code: 0 });
+  expect(existsSync(join(state, 'state-0'))).toBe(false);
+  expect(await on('enroll', '--code-file', code)).toMatchObject({ code: 0 });
 });
 
 test('a code that is wrong ends in its own failure, with an agent and without', async () => {

@@ -35,7 +35,6 @@ function scripted(script: {
     },
     renew: () => next('renew', script.renew, async () => 'fd00::7'),
     enroll: () => Promise.reject(new Error('nobody enrols here')),
-    reread: () => Promise.reject(new Error('nobody enrols here')),
     leave: () => next('leave', script.leave, async () => {}),
     erase: () => next('erase', script.erase, async () => 'removed' as const),
     reload: () => void calls.push('reload'),

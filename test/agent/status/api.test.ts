@@ -54,10 +54,10 @@ const COUNTERS = Object.fromEntries(
     .map((name, i) => [name, i + 1]),
 ) as unknown as Counters;
 
-function agent(renewable = true): Agent & { renewals: number; rereads: number; departures: boolean[] } {
+function agent(renewable = true): Agent & { renewals: number; enrolments: number; departures: boolean[] } {
   return {
     renewals: 0,
-    rereads: 0,
+    enrolments: 0,
     departures: [],
     status: () => STATUS,
     counters: () => COUNTERS,
@@ -76,8 +76,8 @@ function agent(renewable = true): Agent & { renewals: number; rereads: number; d
         throw new Failure('est.wrong-code', 'operator', 'no such code', { action: 'Ask.' });
       return { ...CERTIFICATE, subject: again ? 'CN=again' : 'CN=first' };
     },
-    async enrolled() {
-      this.rereads++;
+    enrolled() {
+      this.enrolments++;
     },
   };
 }
@@ -109,7 +109,7 @@ test('an enrolment by a command is taken up', async () => {
   expect(await answerApi({ method: 'POST', path: '/v1/enrolled' }, told)).toEqual({
     situation: 'backing-off',
   });
-  expect(told.rereads).toBe(1);
+  expect(told.enrolments).toBe(1);
 });
 
 describe('the control socket', () => {

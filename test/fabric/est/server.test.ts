@@ -14,6 +14,9 @@ const base = '/.well-known/est/';
 
 const basic = (password: string): string => `Basic ${Buffer.from(`any:${password}`).toString('base64')}`;
 
+/** A body that has come. */
+const bodyOf = (text: string) => async () => Buffer.from(text);
+
 /** A handler on a clock that stands still until it is moved, with what it has asked. */
 function server(answer: Authority = async () => [CERTIFICATE]) {
   const asked: Asked[] = [];
@@ -29,7 +32,7 @@ function server(answer: Authority = async () => [CERTIFICATE]) {
     handle({
       ...{ method: operation.includes('enroll') ? 'POST' : 'GET', path: base + operation },
       ...{ authorization: undefined, contentType: 'application/pkcs10', certificate: undefined, chain: [] },
-      ...{ body: Buffer.from(Buffer.from(REQUEST).toString('base64')), source: '192.0.2.1', ...more },
+      ...{ body: bodyOf(Buffer.from(REQUEST).toString('base64')), source: '192.0.2.1', ...more },
     });
   return { send, asked, pass: (ms: number) => (clock += ms) };
 }
@@ -45,10 +48,12 @@ describe('paths and methods', () => {
   it('are those of RFC 7030, with a label or without', async () => {
     const { send, asked } = server();
     for (const path of ['', 'cacerts/', 'fullcmc', 'serverkeygen', 'plant/cacerts', '3/3/cacerts', 'CACERTS'])
-      expect((await send(path)).status, path).toBe(404);
+      expect(await send(path), path).toMatchObject({
+        ...{ status: 404, body: expect.stringMatching(/^pki\.no-operation: /) },
+      });
     expect((await send('cacerts', { path: '/cacerts' })).status).toBe(404);
     expect(await send('cacerts', { method: 'POST' })).toMatchObject({
-      status: 405,
+      ...{ status: 405, body: expect.stringMatching(/^pki\.no-operation: cacerts takes GET\n/) },
       headers: { allow: 'GET' },
     });
     expect(await send('simpleenroll', { method: 'GET' })).toMatchObject({
@@ -118,7 +123,9 @@ describe('who asks', () => {
   it('is told that it needs a code, whatever else it sends', async () => {
     const { send, asked } = server();
     for (const authorization of [undefined, 'Bearer x', 'Basic', 'Basic !', `Basic ${'A'.repeat(600)}`]) {
-      const answer = await send('simpleenroll', { authorization, source: `192.0.2.${asked.length}` });
+      // Which is not waited for.
+      const body = () => new Promise<never>(() => {});
+      const answer = await send('simpleenroll', { authorization, body, source: `192.0.2.${asked.length}` });
       expect(answer).toMatchObject({ status: 401, headers: { 'www-authenticate': 'Basic realm="enf"' } });
       expect(answer.body).toMatch(/^pki\.bad-code: .+\n.+\n$/);
     }
@@ -134,12 +141,14 @@ describe('the body', () => {
       'MAIB\r\nAg==\n',
       '-----BEGIN CERTIFICATE REQUEST-----\nMAIBAg==\n-----END CERTIFICATE REQUEST-----\n',
     ])
-      expect((await send('simpleenroll', { authorization, body: Buffer.from(body) })).status).toBe(200);
+      expect((await send('simpleenroll', { authorization, body: bodyOf(body) })).status).toBe(200);
     expect(asked).toMatchObject([{ request: REQUEST }, { request: REQUEST }]);
     for (const body of ['MAIBAg', 'M*IBAg==', '{}'])
-      expect((await send('simpleenroll', { authorization, body: Buffer.from(body) })).status).toBe(400);
+      expect((await send('simpleenroll', { authorization, body: bodyOf(body) })).status).toBe(400);
     for (const contentType of [undefined, 'application/json', 'application/x-www-form-urlencoded'])
       expect((await send('simpleenroll', { authorization, contentType })).status).toBe(415);
+    const larger = await send('simpleenroll', { authorization, body: async () => undefined });
+    expect([larger.status, larger.body]).toEqual([413, expect.stringMatching(/^pki\.request-too-large: /)]);
     expect(asked).toHaveLength(2);
   });
 });

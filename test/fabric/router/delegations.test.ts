@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Change } from '../../../fabric/registry/records.ts';
 import type { Rule } from '../../../fabric/registry/rules.ts';
 import type { NetworkSource } from '../../../fabric/router/networks.ts';
 import type { Router } from '../../../fabric/router/router.ts';
@@ -10,6 +9,7 @@ import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
 import { parsePrefixMessage } from '../../../protocol/tunnel/prefix.ts';
 import { ALPN_CONTROL, ALPN_SUPER, PREFIX_TYPE, ROUTER_ADDRESS } from '../../../protocol/tunnel/wire.ts';
 import { ipv6, tcpTo, udp } from '../packets.ts';
+import { type FakeNetworks, fakeNetworks } from './fake-networks.ts';
 import {
   admitted,
   type Device,
@@ -35,35 +35,16 @@ const OUTSIDE = parseIpv6('2001:db8::1');
 
 function source(): NetworkSource &
   RuleSource & {
-    setPool(network: Prefix, pool: Prefix | undefined): Promise<void>;
+    setPool: FakeNetworks['setPool'];
     setRules(network: Prefix, ...rules: Partial<Rule>[]): Promise<void>;
   } {
-  const listeners = new Set<(change: Change) => unknown>();
-  const pools = new Map<string, Prefix>([[formatPrefix(PLANT), POOL]]);
+  const { source: networks, tell, setPool } = fakeNetworks([PLANT, OFFICE]);
   const rules = new Map<string, Rule[]>();
-  const tell = async (prefix: Prefix): Promise<void> => {
-    for (const listener of listeners) await listener({ kind: 'network', prefix });
-  };
+  void setPool(PLANT, POOL);
   return {
-    networks: async () => ({
-      rows: [PLANT, OFFICE].map((prefix) => {
-        const pool = pools.get(formatPrefix(prefix));
-        return { prefix, name: '', owner: '', residentOnly: false, created: 0, ...(pool && { pool }) };
-      }),
-      next: undefined,
-    }),
-    pool: async (network) => pools.get(formatPrefix(network)),
+    ...networks,
+    setPool,
     rules: async (network) => ({ rows: rules.get(formatPrefix(network)) ?? [], next: undefined }),
-    subscribe(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    onAdmitted: () => () => {},
-    async setPool(network, pool) {
-      if (pool === undefined) pools.delete(formatPrefix(network));
-      else pools.set(formatPrefix(network), pool);
-      await tell(network);
-    },
     async setRules(network, ...given) {
       const made = given.map(
         (rule, i): Rule => ({

@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { routerMetrics } from '../../../fabric/metrics/router.ts';
 import type { RateLimit, RateParty, Rates } from '../../../fabric/registry/rates.ts';
-import type { Change } from '../../../fabric/registry/records.ts';
 import type { NetworkSource } from '../../../fabric/router/networks.ts';
 import type { RateSource } from '../../../fabric/router/rates.ts';
 import type { Router } from '../../../fabric/router/router.ts';
 import { concat, equal, u16 } from '../../../protocol/bytes.ts';
-import { formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
+import { formatPrefix, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
 import { encodeReport } from '../../../protocol/tunnel/report.ts';
 import { ALPN_CONTROL, ALPN_SUPER, ROUTER_ADDRESS } from '../../../protocol/tunnel/wire.ts';
 import { ipv6, udp, udpTo } from '../packets.ts';
+import { fakeNetworks } from './fake-networks.ts';
 import {
   admitted,
   type Device,
@@ -36,26 +36,18 @@ type Limit = readonly [RateParty, Rates];
 /** The rate limits of networks, which may change, as a registry tells them. */
 function source(): NetworkSource &
   RateSource & { broken: boolean; set(...limits: readonly Limit[]): Promise<void> } {
+  const { source: networks, tell } = fakeNetworks([PLANT]);
   let rows: RateLimit[] = [];
-  const listeners = new Set<(change: Change) => unknown>();
   return {
-    networks: async () => ({ rows: [{ prefix: PLANT, name: '', owner: '', created: 0 }] }) as never,
-    pool: async () => undefined,
+    ...networks,
     broken: false,
     async rateLimits(network) {
       if (this.broken) throw new Error('the disk is full');
       return { rows: formatPrefix(network) === formatPrefix(PLANT) ? rows : [], next: undefined };
     },
-    subscribe(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    onAdmitted: () => () => {},
     async set(...limits) {
       rows = limits.map(([devices, rates]) => ({ network: PLANT, devices, rates, changed: 0 }));
-      await Promise.all(
-        [...listeners].map((listener) => listener({ kind: 'network', prefix: PLANT as Prefix })),
-      );
+      await tell(PLANT);
     },
   };
 }

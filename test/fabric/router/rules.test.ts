@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { routerMetrics } from '../../../fabric/metrics/router.ts';
-import type { Change } from '../../../fabric/registry/records.ts';
 import type { NewRule, Rule } from '../../../fabric/registry/rules.ts';
 import type { NetworkSource } from '../../../fabric/router/networks.ts';
 import type { Router } from '../../../fabric/router/router.ts';
@@ -10,6 +9,7 @@ import { formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../../prot
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
 import { ALPN_SUPER, ROUTER_ADDRESS } from '../../../protocol/tunnel/wire.ts';
 import { echo, fragment, ipv6, type Ports, tcpTo, udpTo } from '../packets.ts';
+import { fakeNetworks } from './fake-networks.ts';
 import {
   admitted,
   type Device,
@@ -39,23 +39,16 @@ function source(): NetworkSource &
     broken: boolean;
     set(network: Prefix, ...rules: Partial<NewRule>[]): Promise<Rule[]>;
   } {
+  const { source: networks, tell } = fakeNetworks([PLANT, OFFICE]);
   const table = new Map<string, Rule[]>();
-  const listeners = new Set<(change: Change) => unknown>();
   let last = 0;
   return {
-    networks: async () =>
-      ({ rows: [PLANT, OFFICE].map((prefix) => ({ prefix, name: '', owner: '', created: 0 })) }) as never,
-    pool: async () => undefined,
+    ...networks,
     broken: false,
     async rules(network) {
       if (this.broken) throw new Error('the disk is full');
       return { rows: table.get(formatPrefix(network)) ?? [], next: undefined };
     },
-    subscribe(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    onAdmitted: () => () => {},
     async set(network, ...rules) {
       const made = rules.map(
         (rule, i): Rule => ({
@@ -71,7 +64,7 @@ function source(): NetworkSource &
         }),
       );
       table.set(formatPrefix(network), made);
-      await Promise.all([...listeners].map((listener) => listener({ kind: 'network', prefix: network })));
+      await tell(network);
       return made;
     },
   };

@@ -24,7 +24,10 @@ async function served(more: Partial<HttpsOptions> = {}): Promise<number> {
     what: 'the station',
     ...{ key: identity.key, certificate: identity.certificate, address: { host: '127.0.0.1', port: 0 } },
     ...{ connections: 8, bodyBytes: 100, requestMs: 20_000, onError: () => {} },
-    handle: async ({ source }) => ({ status: 200, body: JSON.stringify(source) }),
+    handle: async ({ source, body }) =>
+      (await body()) === undefined
+        ? { status: 413, body: '{}' }
+        : { status: 200, body: JSON.stringify(source) },
     ...more,
   });
   closing.push(server.close);
@@ -72,7 +75,8 @@ describe('a small server', () => {
     });
     const port = await served({
       connections: 2,
-      handle: async () => {
+      handle: async ({ body }) => {
+        await body();
         begun();
         await asked;
         return { status: 200, body: '"late"' };
@@ -90,8 +94,8 @@ describe('a small server', () => {
     let first = true;
     const port = await served({
       onError: (error, source) => errors.push([(error as Error).message, source]),
-      handle: async () => {
-        if (!first) return { status: 200, body: '{}' };
+      handle: async ({ body }) => {
+        if (!first) return { status: (await body()) === undefined ? 413 : 200, body: '{}' };
         first = false;
         throw new TypeError('a mistake');
       },
