@@ -71,6 +71,8 @@ export interface ServeOptions {
   readonly maxConnections?: number;
   /** Devices may retire themselves over their tunnels; unless this is false. */
   readonly decommission?: boolean;
+  /** How many tunnels may begin in a second, with all routers of the fabric: devices are told how long they may wait. They are not, unless given. */
+  readonly connectsPerSecond?: number;
   /** How many threads carry packets, 1 to 16; `defaultThreads()` unless given. */
   readonly routerThreads?: number;
   /** How many processes serve handshakes; 1: this one does. */
@@ -159,6 +161,12 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       },
       rules: { ...registry, rules: registry.of(EVERYTHING).rules },
       rates: { ...registry, rateLimits: registry.of(EVERYTHING).rateLimits },
+      ...(options.connectsPerSecond !== undefined && {
+        pace: {
+          connectsPerSecond: options.connectsPerSecond,
+          devices: async () => (await registry.of(EVERYTHING).census()).devices,
+        },
+      }),
       ...(tun === undefined ? {} : { tun }),
       ...(options.routerThreads === undefined ? {} : { threads: options.routerThreads }),
       ...(options.decommission === undefined ? {} : { decommission: options.decommission }),

@@ -5,7 +5,7 @@ import { counted } from '../../protocol/words.ts';
 import { duration } from './duration.ts';
 import { afterFailure, isUnproven } from './failure.ts';
 import type { Action, Attempts, Event, Goal, Moment, Pause, Situation, Step, Trouble } from './situation.ts';
-import { LINE_EVERY_MS, NETWORK_MS, RETRY, STABLE_MS } from './timing.ts';
+import { LINE_EVERY_MS, NETWORK_MS, RETRY, retryAtFabric, STABLE_MS } from './timing.ts';
 import { consequence } from './verdict.ts';
 
 /**
@@ -315,11 +315,14 @@ function failed(situation: Busy, failure: Failure, now: Moment): Step {
   return pauseAfter(situation, failure, {
     goal,
     attempts: { ...attempts, [failing]: attempts[failing] + 1 },
-    ms: pause(RETRY, attempts[failing], now.random),
+    ms: pause(isAtFabric(failing) ? retryAtFabric(now) : RETRY, attempts[failing], now.random),
     blocked: failure.remedy === 'operator' && !isUnproven(failure),
     now,
   });
 }
+
+/** Work that the fabric has a part in: what it says about pauses holds for that alone. */
+const isAtFabric = (kind: Goal['kind']): boolean => kind === 'connect' || kind === 'provision';
 
 /** The fabric's decision, authenticated by TLS. */
 function onVerdict(
@@ -327,12 +330,7 @@ function onVerdict(
   verdict: Verdict,
   now: Moment,
 ): Step {
-  const { failure, ...what } = consequence(
-    situation.goal,
-    attemptsSoFar(situation, now),
-    verdict,
-    now.random,
-  );
+  const { failure, ...what } = consequence(situation.goal, attemptsSoFar(situation, now), verdict, now);
   return pauseAfter(situation, failure, { ...what, now });
 }
 

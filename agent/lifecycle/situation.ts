@@ -7,6 +7,8 @@ import type { Verdict } from '../../protocol/tunnel/verdict.ts';
 export interface Moment {
   readonly ms: number;
   readonly random: number;
+  /** The longest pause between two attempts at the fabric, as it has said; undefined: it has not. */
+  readonly longestMs?: number | undefined;
 }
 
 /**

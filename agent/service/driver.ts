@@ -60,7 +60,8 @@ export function startDriver(dependencies: Dependencies): Driver {
   const dispatch = (event: Event): void => {
     if (event.kind === 'failed' || event.kind === 'not-renewed') effects.note(event.failure);
     endWaiting(event);
-    const next = step(situation, event, { ms: clock(), random: chance() });
+    const moment = { ms: clock(), random: chance(), longestMs: effects.longestMs?.() };
+    const next = step(situation, event, moment);
     const changed = next.situation !== situation;
     situation = next.situation;
     if (changed) dependencies.onChange?.(situation);

@@ -26,6 +26,7 @@ import type { TunnelEvent } from '../tunnel/session.ts';
 import { type TunnelPlatform, tlsSession } from '../tunnel/tls-session.ts';
 import { delegation } from './delegation.ts';
 import { departure } from './departure.ts';
+import { paceKeeper } from './pace.ts';
 import { keepSelfReport } from './self-report.ts';
 
 /** How the lifecycle's actions are carried out. Each fails with a Failure and can be tried again. */
@@ -57,6 +58,8 @@ export interface Effects {
   /** Closes everything. */
   release(): Promise<void>;
   facts(): Facts;
+  /** How long the fabric lets this device wait at most between two attempts; undefined: it has not said. */
+  longestMs?(): number | undefined;
   /** True if a lockdown is configured and does not hold. */
   isOpen?(): boolean;
 }
@@ -123,9 +126,10 @@ export function openEffects(
     allow: (prefix) => tunnel.allow(prefix),
   });
   const leaving = departure({ config, store, opened: state.opened, wallMs });
+  const pace = paceKeeper({ store, opened: state.opened, log, note: self.note });
   let tell: (event: ConnectionEvent) => void = () => {};
   const receive = async (packet: Uint8Array): Promise<Uint8Array | undefined> => {
-    const learned = prefixes.receive(packet);
+    const learned = prefixes.receive(packet) ?? pace.receive(packet);
     if (learned !== undefined) {
       await learned;
       return undefined;
@@ -247,6 +251,7 @@ export function openEffects(
       await identity.close();
     },
 
+    longestMs: pace.longestMs,
     isOpen: () => reconciler.isOpen?.() ?? false,
     facts: () => ({
       stateGeneration: state.opened()?.generation,
@@ -258,6 +263,7 @@ export function openEffects(
       roots: shownRoots(state.opened()?.record ?? {}),
       ...outOfService(state.opened()?.record ?? {}),
       delegation: prefixes.facts(),
+      longestMs: pace.longestMs(),
       traffic: tunnel.traffic(),
       counters: tunnel.counters(),
       silentMs: tunnel.silentMs(),

@@ -19,6 +19,7 @@ import { type Arrivals, receiveArrivals } from './arrivals.ts';
 import { type Questions, registryQuestions, verdictOn, verdictOnVouched } from './authorize.ts';
 import { addCounters, type Counters, countersOf, type Traffic, totalOf } from './counters.ts';
 import { type NetworkSource, type NetworkTable, networkTable } from './networks.ts';
+import { type PaceSource, paceOf } from './pace.ts';
 import { type RateSource, type RateTable, rateTable } from './rates.ts';
 import { type RootUpdates, rootDistribution } from './roots.ts';
 import { type GroupTable, groupTable, type RuleSource, type RuleTable, ruleTable } from './rules.ts';
@@ -92,6 +93,8 @@ export interface RouterOptions {
   readonly rules?: RuleSource;
   /** How much devices may send and get; without it there is no limit. */
   readonly rates?: RateSource;
+  /** How many devices there are and may come in a second; without it they are told no pace. */
+  readonly pace?: PaceSource;
   /** Connects the host to the devices. The router closes it, once it is started. */
   readonly tun?: TunDevice;
   readonly log: Log;
@@ -242,11 +245,17 @@ function start(options: RouterOptions, numbered: Numbered): Router {
   // Before the device knows its address: until now it was nobody's, and packets for it went to the host.
   const ignoreAdmissions = options.networks?.onAdmitted(threads.forget);
   const roots = rootDistribution(threads, options.roots ?? { version: 1, updates: [] });
+  const pace = paceOf(threads, options.pace, log);
+  const greet = (session: Session): void => {
+    roots.admitted(session);
+    pace.admitted(session);
+  };
   const leave = {
     allowed: options.decommission ?? true,
     rate: { burst: limits.departureBurst, periodMs: limits.departurePeriodMs },
   };
-  const sessions: SessionTable = sessionTable(threads, admission, numbered, roots, leave, log);
+  const sessions: SessionTable = sessionTable(threads, admission, numbered, { roots, leave, greet }, log);
+  pace.begin(sessions.all);
   const rate = { burst: limits.connectionBurst, periodMs: limits.connectionPeriodMs };
   const arrivals: Arrivals = receiveArrivals({ questions, admission, threads, sessions, rate, log });
   arrivals.casChanged();
@@ -333,6 +342,7 @@ function start(options: RouterOptions, numbered: Numbered): Router {
       closing = true;
       unsubscribe();
       ignoreAdmissions?.();
+      pace.close();
       rules.close();
       rates.close();
       networks.close();

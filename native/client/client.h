@@ -31,7 +31,7 @@ struct dp_connect_options {
 // - UP: the peer's address; enum dp_wire
 // - VERDICT: number: seconds, verdict: its kind
 // - ASKED: once at most, perhaps before UP
-// - CONTROL: a message about roots, a prefix or decommissioning, which comes by `control`; perhaps before UP
+// - CONTROL: a message about roots, a prefix, the pace or decommissioning, which comes by `control`; perhaps before UP
 // - TUN_LOST: of no connection; the errno's name
 // - HANDSHAKE: number: 1 if it took too long, 2 if the TPM has not signed for us, 3 if the token has not
 // - UNTRUSTED: number: 1 if only the name or the usage of the certificate is wrong

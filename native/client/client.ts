@@ -20,7 +20,7 @@ export type Offload = 0 | 1 | 2;
  * - `up`: the peer has answered; text: its address and port; number: 2 on the wire enf/2, 1 on enf/1, 0 on enftun's own
  * - `verdict`: the router's verdict; verdict: its kind (docs/wire.md), number: seconds
  * - `asked`: the router asks for a report (`dataplaneSendControl`), perhaps before `up`
- * - `control`: `packet` is a message about roots or a prefix, perhaps before `up`; 32 of a connection at most
+ * - `control`: `packet` is a message about roots, a prefix or the pace, perhaps before `up`; 32 of a connection at most
  * - `tun-lost`: the TUN was removed and any connection closed; text: an errno's name. Of no connection (0)
  * - `bad-root`, `bad-credentials`: of no use for TLS; text: OpenSSL's reason
  * - `untrusted`, `clock`: the server's certificate is not valid, because of its dates in the second case; text: why

@@ -91,3 +91,10 @@ enum {
   WIRE_PREFIX_NONE_LENGTH = 2,
   WIRE_PREFIX_DELEGATED_LENGTH = 10,
 };
+
+// "Pace": the router tells a device how long it waits at most before it tries again
+enum {
+  WIRE_PACE_TYPE = 0xf7,
+  WIRE_PACE_LONGEST = 1,
+  WIRE_PACE_LENGTH = 6,
+};
