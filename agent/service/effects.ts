@@ -1,5 +1,6 @@
 import { sourceTowards } from '../../os/linux/netlink.ts';
 import type { Resolved } from '../../os/linux/resolved.ts';
+import { hostChoice } from '../../os/net/choice.ts';
 import { type Lookup, systemLookup } from '../../os/net/lookup.ts';
 import { markedLookup } from '../../os/net/resolver.ts';
 import type { Log } from '../../os/service/log.ts';
@@ -110,8 +111,11 @@ export function openEffects(
   const { store, lookup } = state;
   const { wallMs } = clocks;
   const { steadyMs } = clocks;
+  const { hosts, tunnelPort, identityPort, connectTimeout: timeoutMs } = config.remote;
+  const choosing = { hosts, lookup, timeoutMs, clock: steadyMs, chance: Math.random };
   const options = {
     ...{ config, store, lookup, proxy, mark, wallMs, steadyMs, log, stopping },
+    choice: hostChoice({ ...choosing, port: identityPort, everywhere: true }),
     note: self.note,
   };
   const enrolled = isEnrolled(config) ? enrolledIdentity(options) : undefined;
@@ -169,6 +173,7 @@ export function openEffects(
     platform,
     identity: tlsIdentity,
     lookup,
+    choice: hostChoice({ ...choosing, port: tunnelPort }),
     proxy,
     mark,
     async attach(own, fd) {

@@ -1,5 +1,7 @@
+import type { Choice } from '../../os/net/choice.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
+import type { Endpoint } from '../../os/net/service.ts';
 import { type Prefix, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { TunDevice } from '../../tunnel/client.ts';
 import type { Config } from '../config/config.ts';
@@ -21,6 +23,8 @@ export interface TlsSessionOptions {
   readonly platform: TunnelPlatform;
   readonly identity: () => Promise<TlsIdentity>;
   readonly lookup: Lookup;
+  /** Which host is tried when. */
+  readonly choice: Choice;
   readonly proxy: HttpProxy | undefined;
   /** Firewall mark of the connection; 0: none. */
   readonly mark: number;
@@ -46,7 +50,7 @@ interface Path {
 
 /** The tunnel over TLS: nothing is opened before `connect`. */
 export function tlsSession(options: TlsSessionOptions): TunnelSession {
-  const { config, platform, identity, mark } = options;
+  const { config, platform, identity, choice, mark } = options;
   let raised: Raised | undefined;
   let raising: { readonly address: string; readonly tunnel: Promise<Tunnel> } | undefined;
   let path: Path | undefined;
@@ -93,17 +97,27 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
   return {
     async connect(report) {
       const { address, ca, names, certificate, key } = await identity();
+      // The interface is raised also where no host is known; and behind this nothing is waited for but the interface.
+      const [found] = await Promise.allSettled([choice.next()]);
       const tunnel = await raiseOnce(address);
-      const { hosts, tunnelPort: port, connectTimeout: timeoutMs } = config.remote;
+      if (found.status === 'rejected') throw found.reason;
+      const hosts = found.value;
+      const { tunnelPort: port, connectTimeout: timeoutMs } = config.remote;
       const { lookup, proxy } = options;
       const { wire } = config.tunnel;
+      let at: Endpoint | undefined;
       tell = (event) => {
+        if (at !== undefined) judge(choice, at, event);
         path = event.kind === 'up' ? pathTo(event.router) : undefined;
         if (event.kind !== 'up') tell = undefined;
         report(event.kind === 'down' ? { ...event, failure: namedCaptive(event.failure) } : event);
       };
+      const onTried = (endpoint: Endpoint, reached: boolean): void => {
+        if (reached) at = endpoint;
+        else choice.failed(endpoint);
+      };
       tunnel.start(
-        { hosts, port, mark, timeoutMs, ca, names, certificate, key, proxy, wire, lookup },
+        { hosts, port, onTried, mark, timeoutMs, ca, names, certificate, key, proxy, wire, lookup },
         (event) => tell?.(event),
       );
     },
@@ -138,6 +152,12 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
     silentMs: () => raised?.tunnel.silentMs(),
     close,
   };
+}
+
+/** What a tunnel's event says about the host that it leads to. Most verdicts are about the device, and another host would say the same. */
+function judge(choice: Choice, at: Endpoint, event: TunnelEvent): void {
+  if (event.kind === 'up') choice.worked(at);
+  else if (event.kind === 'down' || event.verdict.kind === 'retry-after') choice.failed(at);
 }
 
 /** Opens the TUN with its addresses and routes, the data plane over it, and the LAN server if it is configured. */

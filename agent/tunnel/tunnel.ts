@@ -1,5 +1,5 @@
 import type { Pkcs11Key } from '../../crypto/pkcs11.ts';
-import { dialDescriptor } from '../../os/net/dial.ts';
+import { type DialOptions, dialDescriptor } from '../../os/net/dial.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
 import { Failure } from '../../protocol/failure.ts';
@@ -12,8 +12,9 @@ import type { ControlMessages, Counters, Traffic, TunnelEvent } from './session.
 
 /** Where to connect to, and the identity to connect as. */
 export interface ConnectOptions {
-  readonly hosts: readonly string[];
+  readonly hosts: DialOptions['hosts'];
   readonly port: number;
+  readonly onTried?: DialOptions['onTried'];
   /** Firewall mark of the connection; 0: none. */
   readonly mark: number;
   /** For the TCP connection, and again for the TLS handshake. */
@@ -168,13 +169,14 @@ export function openTunnel(
 }
 
 function dialOptions(
-  { hosts, port, mark, timeoutMs, lookup, proxy }: ConnectOptions,
+  { hosts, port, onTried, mark, timeoutMs, lookup, proxy }: ConnectOptions,
   segment: number,
   signal: AbortSignal,
-): Parameters<typeof dialDescriptor>[0] {
+): DialOptions {
   return {
     hosts,
     port,
+    onTried,
     timeoutMs,
     signal,
     proxy,

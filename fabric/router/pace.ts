@@ -42,11 +42,7 @@ export function longestPause(devices: number, connectsPerSecond: number): number
   return STEPS.find((step) => step >= needed) ?? MOST_PACE;
 }
 
-export function paceOf(
-  threads: Pick<RouterThreads, 'send'>,
-  source: PaceSource | undefined,
-  log: Log,
-): Pace {
+export function paceOf(threads: Pick<RouterThreads, 'send'>, source: PaceSource | undefined, log: Log): Pace {
   let seconds: number | undefined;
   let timer: ReturnType<typeof setInterval> | undefined;
   let looking = false;

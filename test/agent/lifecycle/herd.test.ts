@@ -60,12 +60,15 @@ describe('a fabric that was away for five minutes', () => {
     return Array.from({ length: devices }, () => backAfter(OUTAGE_MS, longestMs, random));
   };
 
-  test.each([10, 500, 12_000])('has %d devices back within two minutes that were told its pace', (devices) => {
-    const longestMs = longestPause(devices, 300) * 1_000;
-    const latest = back(devices, longestMs).reduce((a, b) => Math.max(a, b));
-    expect(latest).toBeLessThanOrEqual(longestMs);
-    expect(latest).toBeLessThanOrEqual(TWO_MINUTES_MS);
-  });
+  test.each([10, 500, 12_000])(
+    'has %d devices back within two minutes that were told its pace',
+    (devices) => {
+      const longestMs = longestPause(devices, 300) * 1_000;
+      const latest = back(devices, longestMs).reduce((a, b) => Math.max(a, b));
+      expect(latest).toBeLessThanOrEqual(longestMs);
+      expect(latest).toBeLessThanOrEqual(TWO_MINUTES_MS);
+    },
+  );
 
   test('waits longer for some of those who were told nothing', () => {
     expect(back(500, undefined).some((ms) => ms > TWO_MINUTES_MS)).toBe(true);
@@ -95,7 +98,7 @@ describe('a million devices of a fabric that was away for ten minutes', () => {
 
   test('come no more at once than a larger fabric takes, which has them back sooner', () => {
     const seconds = longestPause(MILLION, 30_000);
-    expect(seconds).toBeLessThan(120);
+    expect(seconds).toBeLessThanOrEqual(120);
     expect(busiest(MILLION, 600_000, seconds * 1_000)).toBeLessThan(30_000);
   });
 
