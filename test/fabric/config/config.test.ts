@@ -29,7 +29,7 @@ test('an empty file is a whole configuration, and what is printed reads as the s
 test('every key can be given', () => {
   const config = parse(`
     identity = { listen = "192.0.2.1:4440", processes = 4, max-connections = 100 }
-    tunnel = { listen = "[2001:db8::1]:4430", threads = 16, decommission = false }
+    tunnel = { listen = "[2001:db8::1]:4430", threads = 16, decommission = false, connects-per-second = 10 }
     host = { tun = "none", services = ["tcp/22", "udp/8000-8010", "icmp"] }
     est = { listen = "[::]:9443" }
     dns = { serve = true }
@@ -57,7 +57,10 @@ test('every key can be given', () => {
   `);
   expect(config).toEqual({
     identity: { listen: { host: '192.0.2.1', port: 4_440 }, processes: 4, maxConnections: 100 },
-    tunnel: { listen: { host: '2001:db8::1', port: 4_430 }, threads: 16, decommission: false },
+    tunnel: {
+      ...{ listen: { host: '2001:db8::1', port: 4_430 }, threads: 16, decommission: false },
+      connectsPerSecond: 10,
+    },
     est: { listen: { host: '::', port: 9_443 } },
     host: {
       tun: 'none',
@@ -102,6 +105,8 @@ test.each([
   ['identity', 'processes = 65'],
   ['identity', 'max-connections = 1000001'],
   ['tunnel', 'threads = 17'],
+  ['tunnel', 'connects-per-second = 9'],
+  ['tunnel', 'connects-per-second = 1000001'],
   ['tunnel', 'decommission = "no"'],
   ['est', 'listen = "localhost:9443"'],
   ['est', 'listen = 9443'],
