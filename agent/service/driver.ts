@@ -105,6 +105,11 @@ export function startDriver(dependencies: Dependencies): Driver {
       case 'renew':
         renewBeside(action.address);
         break;
+      case 'move':
+        effects.move?.().catch((error: unknown) => {
+          if (situation.kind !== 'stopped') dispatch({ kind: 'not-moved', failure: asFailure(error, log) });
+        });
+        break;
       case 'erase':
         clearTimeout(timer);
         attempt(async () => ({ kind: 'erased', credential: await effects.erase(action.told) }));
@@ -131,7 +136,8 @@ export function startDriver(dependencies: Dependencies): Driver {
   };
 
   const onTunnelEvent = (event: ConnectionEvent): void => {
-    if (event.kind !== 'stays') peer = event.kind === 'up' ? event : undefined;
+    if (ENDS.has(event.kind)) peer = undefined;
+    if (event.kind === 'up') peer = event;
     if (event.kind === 'up') dispatch({ kind: 'up' });
     else dispatch(event.kind === 'down' ? { kind: 'failed', failure: event.failure } : event);
   };
@@ -173,6 +179,9 @@ export function startDriver(dependencies: Dependencies): Driver {
     },
   };
 }
+
+/** What ends a connection. */
+const ENDS: ReadonlySet<ConnectionEvent['kind']> = new Set(['down', 'verdict', 'left']);
 
 /** An end for which any number of callers wait. */
 interface Expectation<End> {

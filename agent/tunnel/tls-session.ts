@@ -2,6 +2,7 @@ import type { Choice } from '../../os/net/choice.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
 import type { Endpoint } from '../../os/net/service.ts';
+import { Failure } from '../../protocol/failure.ts';
 import { type Prefix, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { TunDevice } from '../../tunnel/client.ts';
 import type { Config } from '../config/config.ts';
@@ -55,6 +56,8 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
   let raising: { readonly address: string; readonly tunnel: Promise<Tunnel> } | undefined;
   let path: Path | undefined;
   let prefix: Prefix | undefined;
+  /** The host of the connection. */
+  let place: Endpoint | undefined;
   /** Of the connection that there is, or is being made. */
   let tell: ((event: TunnelEvent) => void) | undefined;
 
@@ -88,6 +91,21 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
     }
   };
 
+  /** The hosts that are tried now, without that of the connection. */
+  const others = async (): Promise<readonly Endpoint[]> => {
+    const here = place;
+    const all = await choice.next();
+    return all.filter(({ host, port }) => host !== here?.host || port !== here.port);
+  };
+
+  /** What all connections have in common. */
+  const common = ({ ca, names, certificate, key }: TlsIdentity) => {
+    const { tunnelPort: port, connectTimeout: timeoutMs } = config.remote;
+    const { lookup, proxy } = options;
+    const { wire } = config.tunnel;
+    return { port, mark, timeoutMs, ca, names, certificate, key, proxy, wire, lookup };
+  };
+
   /** `router` is "address port n", or "? port 0" if the connection was gone before it could be asked. */
   const pathTo = (router: string): Path => {
     const address = router.split(' ')[0]!;
@@ -96,30 +114,47 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
 
   return {
     async connect(report) {
-      const { address, ca, names, certificate, key } = await identity();
+      const own = await identity();
       // The interface is raised also where no host is known; and behind this nothing is waited for but the interface.
       const [found] = await Promise.allSettled([choice.next()]);
-      const tunnel = await raiseOnce(address);
+      const tunnel = await raiseOnce(own.address);
       if (found.status === 'rejected') throw found.reason;
-      const hosts = found.value;
-      const { tunnelPort: port, connectTimeout: timeoutMs } = config.remote;
-      const { lookup, proxy } = options;
-      const { wire } = config.tunnel;
-      let at: Endpoint | undefined;
+      place = undefined;
       tell = (event) => {
-        if (at !== undefined) judge(choice, at, event);
+        if (place !== undefined) judge(choice, place, event);
         path = event.kind === 'up' ? pathTo(event.router) : undefined;
         if (event.kind !== 'up') tell = undefined;
         report(event.kind === 'down' ? { ...event, failure: namedCaptive(event.failure) } : event);
       };
       const onTried = (endpoint: Endpoint, reached: boolean): void => {
-        if (reached) at = endpoint;
+        if (reached) place = endpoint;
         else choice.failed(endpoint);
       };
-      tunnel.start(
-        { hosts, port, onTried, mark, timeoutMs, ca, names, certificate, key, proxy, wire, lookup },
-        (event) => tell?.(event),
-      );
+      tunnel.start({ ...common(own), hosts: found.value, onTried }, (event) => tell?.(event));
+    },
+
+    async leave() {
+      if (place !== undefined) choice.failed(place);
+      return (await others().catch(() => [])).length > 0;
+    },
+
+    async move() {
+      const [own, hosts] = [await identity(), await others()];
+      if (hosts.length === 0)
+        throw new Failure('net.no-such-host', 'retry', 'no other host of the fabric is known');
+      if (raised === undefined || raised.address !== own.address || tell === undefined) return;
+      let target: Endpoint | undefined;
+      const onTried = (endpoint: Endpoint, reached: boolean): void => {
+        if (reached) target = endpoint;
+        else choice.failed(endpoint);
+      };
+      const failure = await raised.tunnel.move({ ...common(own), hosts, onTried }, (event) => {
+        place = target;
+        tell?.(event);
+      });
+      if (failure === undefined) return;
+      if (target !== undefined) choice.failed(target);
+      throw failure;
     },
 
     allow(given) {

@@ -8,6 +8,7 @@ import { checkConfig } from './check-config.ts';
 import { consoleServe } from './console.ts';
 import { deviceCommands } from './device.ts';
 import { doctor } from './doctor.ts';
+import { drain } from './drain.ts';
 import { groupCommands } from './group.ts';
 import { init } from './init.ts';
 import { netcheckCommand } from './netcheck.ts';
@@ -32,6 +33,7 @@ export const commands: readonly Command[] = [
   ...groupCommands,
   ...rosterCommands,
   serveCommand,
+  drain,
   ...deviceCommands,
   ...bulkCommands,
   ...ruleCommands,

@@ -18,6 +18,7 @@ import { ownTurn } from '../registry/turns.ts';
 import { type Arrivals, receiveArrivals } from './arrivals.ts';
 import { type Questions, registryQuestions, verdictOn, verdictOnVouched } from './authorize.ts';
 import { addCounters, type Counters, countersOf, type Traffic, totalOf } from './counters.ts';
+import { type Drain, type Draining, drainingOf } from './draining.ts';
 import { type NetworkSource, type NetworkTable, networkTable } from './networks.ts';
 import { type PaceSource, paceOf } from './pace.ts';
 import { type RateSource, type RateTable, rateTable } from './rates.ts';
@@ -147,6 +148,12 @@ export interface Router {
     identity: { readonly certificate: string; readonly key: string },
     roots: RootUpdates,
   ): Promise<void>;
+  /** Leaves service: the agents that are connected are told to move to another host, and those that come, too. It goes on serving until it is closed. */
+  drain(drain: Drain): Promise<void>;
+  /** Does not leave service any more. */
+  resume(): Promise<void>;
+  /** Undefined unless it leaves service. */
+  readonly draining: Draining['now'];
   /** What the rules of a network have decided on since the start, by their ids. */
   ruleCounts(network: Prefix): ReadonlyMap<number, RuleCount>;
   /** How many rules are in force. */
@@ -246,9 +253,11 @@ function start(options: RouterOptions, numbered: Numbered): Router {
   const ignoreAdmissions = options.networks?.onAdmitted(threads.forget);
   const roots = rootDistribution(threads, options.roots ?? { version: 1, updates: [] });
   const pace = paceOf(threads, options.pace, log);
+  const draining = drainingOf(threads, options.pace?.connectsPerSecond, log);
   const greet = (session: Session): void => {
     roots.admitted(session);
     pace.admitted(session);
+    draining.admitted(session);
   };
   const leave = {
     allowed: options.decommission ?? true,
@@ -308,6 +317,11 @@ function start(options: RouterOptions, numbered: Numbered): Router {
         throw badCertificate(error as NodeJS.ErrnoException);
       }
       await roots.replace(next, sessions.all());
+    },
+    drain: (drain) => draining.begin(drain, sessions.all(), sessions.size.agent),
+    resume: () => draining.end(sessions.all()),
+    get draining() {
+      return draining.now;
     },
     silentSince(address) {
       const session = sessions.find(address);

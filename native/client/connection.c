@@ -1,6 +1,7 @@
 // The client's connection from handshake to end.
 #include "connection.h"
 #include "control.h"
+#include "successor.h"
 #include "packet/clock.h"
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
@@ -101,25 +102,34 @@ static enum dp_tls_wrong prepare_client(struct dp_client *client, struct dp_conn
 }
 
 void dp_client_connect(struct dp_client *client, struct dp_connect_options *options) {
+  struct dp_event event = {.kind = DP_EVENT_HANDSHAKE, .connection = options->id, .text = "out of memory"};
   char reason[DP_REASON] = "";
   uint32_t id = options->id, timeout_ms = options->timeout_ms;
+  bool beside = options->beside && client->connected && client->connection.established;
   int fd = options->fd;
-  dp_connection_close(client, true);
+  dp_successor_close(client);
+  if (!beside) {
+    dp_connection_close(client, true);
+    client->connection = (struct dp_connection){.id = id, .fd = -1};
+  }
   options->fd = -1;
-  client->connection = (struct dp_connection){.id = id, .fd = -1};
   enum dp_tls_wrong wrong = prepare_client(client, options, reason);
   SSL *ssl = wrong == DP_TLS_FINE ? dp_tls_client_connect(&client->tls, fd) : NULL;
-  if (ssl != NULL) {
-    dp_client_adopt(client, id, ssl, fd, timeout_ms);
-    return;
-  }
+  if (ssl != NULL && beside) dp_successor_begin(client, id, ssl, fd, timeout_ms);
+  else if (ssl != NULL) dp_client_adopt(client, id, ssl, fd, timeout_ms);
+  if (ssl != NULL) return;
   close(fd);
-  if (wrong == DP_TLS_BAD_ROOT) dp_client_report(client, DP_EVENT_BAD_ROOT, 0, reason);
-  else if (wrong == DP_TLS_BAD_CREDENTIALS) dp_client_report(client, DP_EVENT_BAD_CREDENTIALS, 0, reason);
-  else dp_client_report(client, DP_EVENT_HANDSHAKE, 0, "out of memory");
+  if (wrong != DP_TLS_FINE) {
+    event.kind = wrong == DP_TLS_BAD_ROOT ? DP_EVENT_BAD_ROOT : DP_EVENT_BAD_CREDENTIALS;
+    memcpy(event.text, reason, sizeof event.text);
+  }
+  client->report(client->owner, &event);
 }
 
-void dp_client_disconnect(struct dp_client *client) { dp_connection_close(client, true); }
+void dp_client_disconnect(struct dp_client *client) {
+  dp_successor_close(client);
+  dp_connection_close(client, true);
+}
 
 static void beat(struct dp_client *client, uint64_t now) {
   struct dp_connection *connection = &client->connection;
@@ -147,6 +157,14 @@ static void establish(struct dp_client *client, uint64_t now) {
   beat(client, now);
 }
 
+void dp_connection_replace(struct dp_client *client, const struct dp_successor *successor, uint64_t now) {
+  dp_connection_close(client, true);
+  client->connected = true;
+  client->connection = (struct dp_connection){.id = successor->id, .ssl = successor->ssl, .fd = successor->fd};
+  client->socket_events = successor->events;
+  establish(client, now);
+}
+
 void dp_client_probe(struct dp_client *client) {
   if (!client->connected || !client->connection.established) return;
   uint64_t now = dp_now();
@@ -159,20 +177,28 @@ static bool is_date(long verified) {
          verified == X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD || verified == X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD;
 }
 
-static void fail_handshake(struct dp_client *client, int result) {
-  SSL *ssl = client->connection.ssl;
-  char reason[DP_REASON];
+struct dp_event dp_handshake_failure(const struct dp_client *client, SSL *ssl, int result) {
+  struct dp_event event = {.kind = DP_EVENT_HANDSHAKE};
   long verified = SSL_get_verify_result(ssl);
   int error = SSL_get_error(ssl, result);
   bool not_signed = ERR_GET_LIB(ERR_peek_error()) >= ERR_LIB_USER;  // of a provider for keys in the TPM or a token
   uint32_t signer = client->identity->token_key == NULL ? 2 : 3;
   bool closed = error == SSL_ERROR_ZERO_RETURN || (error == SSL_ERROR_SYSCALL && ERR_peek_error() == 0 && result == 0);
-  dp_tls_reason(ssl, result, reason);
-  if (closed) snprintf(reason, sizeof reason, "the server closed the connection");
-  if (is_date(verified)) dp_connection_end(client, DP_EVENT_CLOCK, 0, X509_verify_cert_error_string(verified));
-  else if (verified != X509_V_OK)
-    dp_connection_end(client, DP_EVENT_UNTRUSTED, dp_tls_is_name(verified), X509_verify_cert_error_string(verified));
-  else dp_connection_end(client, DP_EVENT_HANDSHAKE, not_signed ? signer : 0, reason);
+  dp_tls_reason(ssl, result, event.text);
+  if (closed) snprintf(event.text, sizeof event.text, "the server closed the connection");
+  if (verified == X509_V_OK) {
+    event.number = not_signed ? signer : 0;
+    return event;
+  }
+  event.kind = is_date(verified) ? DP_EVENT_CLOCK : DP_EVENT_UNTRUSTED;
+  event.number = event.kind == DP_EVENT_UNTRUSTED && dp_tls_is_name(verified);
+  snprintf(event.text, sizeof event.text, "%s", X509_verify_cert_error_string(verified));
+  return event;
+}
+
+static void fail_handshake(struct dp_client *client, int result) {
+  struct dp_event event = dp_handshake_failure(client, client->connection.ssl, result);
+  dp_connection_end(client, event.kind, event.number, event.text);
 }
 
 void dp_connection_handshake(struct dp_client *client, uint64_t now) {

@@ -98,3 +98,12 @@ enum {
   WIRE_PACE_LONGEST = 1,
   WIRE_PACE_LENGTH = 6,
 };
+
+// "Drain": the router leaves service, and tells each device by when to be gone, and when to come back if it has nowhere to go; or that it stays
+enum {
+  WIRE_DRAIN_TYPE = 0xf8,
+  WIRE_DRAIN_LEAVE = 1,
+  WIRE_DRAIN_STAY = 2,
+  WIRE_DRAIN_LEAVE_LENGTH = 14,
+  WIRE_DRAIN_STAY_LENGTH = 2,
+};

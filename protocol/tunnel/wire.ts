@@ -85,6 +85,13 @@ export const PACE_TYPE = 0xf7;
 export const PACE_LONGEST = 1;
 export const PACE_LENGTH = 6;
 
+/** "Drain": the router leaves service, and tells each device by when to be gone, and when to come back if it has nowhere to go; or that it stays. */
+export const DRAIN_TYPE = 0xf8;
+export const DRAIN_LEAVE = 1;
+export const DRAIN_STAY = 2;
+export const DRAIN_LEAVE_LENGTH = 14;
+export const DRAIN_STAY_LENGTH = 2;
+
 /** What is offered to the router: the best that both know, or enftun's frames in any case. */
 export const WIRE_CHOICES = ['auto', 'legacy'] as const;
 export type WireChoice = (typeof WIRE_CHOICES)[number];

@@ -103,6 +103,6 @@ describe('a million devices of a fabric that was away for ten minutes', () => {
   });
 
   test('would be more than it takes at the pace of a small fabric', () => {
-    expect(busiest(MILLION, 600_000, 30_000)).toBeGreaterThan(TAKES);
+    expect(busiest(MILLION / 10, 600_000, 30_000)).toBeGreaterThan(TAKES / 10);
   });
 });
