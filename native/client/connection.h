@@ -24,7 +24,5 @@ void dp_connection_close(struct dp_client *client, bool orderly);
 void dp_connection_end(struct dp_client *client, enum dp_event_kind kind, uint32_t number, const char *text);
 // Ends the connection, if there is one, as dp_client_disconnect; the successor, whose handshake is done, takes its place.
 void dp_connection_replace(struct dp_client *client, const struct dp_successor *successor, uint64_t now);
-// Why a handshake has failed that returned `result`: kind, number and text of the event.
-struct dp_event dp_handshake_failure(const struct dp_client *client, SSL *ssl, int result);
 // Ends the connection if that is what a status of dp_link_receive or dp_link_flush means. True if it is over.
 bool dp_connection_is_over(struct dp_client *client, enum dp_status status);

@@ -170,6 +170,13 @@ static void serve_socket(struct dp_client *client, uint32_t events, uint64_t now
   if (client->read_again || readable) dp_connection_receive(client, now);
 }
 
+static void serve_successor(struct dp_client *client, uint32_t events, uint64_t now) {
+  struct dp_successor done;
+  if (client->successor.ssl != NULL && (events != 0 || client->successor.again) && dp_successor_handshake(client, &done))
+    dp_connection_replace(client, &done, now);
+  dp_successor_check_time(client, now);
+}
+
 static void serve_tun(struct dp_client *client, bool readable, uint64_t now) {
   if (!client->connected || !client->connection.established) {
     if (readable) discard_packets(client);
@@ -191,8 +198,7 @@ void dp_client_run(struct dp_client *client) {
     }
     serve_socket(client, ready.socket, now);
     dp_connection_check_time(client, now);
-    if (client->successor.ssl != NULL && (ready.successor != 0 || client->successor.again)) dp_successor_handshake(client, now);
-    dp_successor_check_time(client, now);
+    serve_successor(client, ready.successor, now);
     serve_tun(client, ready.tun && !client->tun_lost, now);
     choose_events(client);
     dp_successor_choose_events(client);

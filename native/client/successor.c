@@ -1,5 +1,5 @@
 #include "successor.h"
-#include "connection.h"
+#include "handshake.h"
 #include "packet/clock.h"
 #include <openssl/err.h>
 #include <sys/epoll.h>
@@ -36,23 +36,15 @@ void dp_successor_begin(struct dp_client *client, uint32_t id, SSL *ssl, int fd,
     fail(client, (struct dp_event){.kind = DP_EVENT_HANDSHAKE, .text = "the socket cannot be waited for"});
 }
 
-void dp_successor_handshake(struct dp_client *client, uint64_t now) {
+bool dp_successor_handshake(struct dp_client *client, struct dp_successor *done) {
   struct dp_successor *successor = &client->successor;
-  struct dp_pipe *pipe = dp_pipe_of(successor->ssl);
-  ERR_clear_error();
-  dp_pipe_allow(pipe, DP_TURN_RECORDS, DP_TURN_BYTES, dp_now() + DP_TURN_NS);
-  int result = SSL_do_handshake(successor->ssl);
-  successor->again = dp_pipe_is_spent(pipe);
-  if (result == 1) {
-    struct dp_successor done = *successor;
-    *successor = (struct dp_successor){.fd = -1};
-    dp_connection_replace(client, &done, now);
-    return;
-  }
-  int error = SSL_get_error(successor->ssl, result);
-  successor->wants_write = error == SSL_ERROR_WANT_WRITE;
-  if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
-    fail(client, dp_handshake_failure(client, successor->ssl, result));
+  int result = 0;
+  enum dp_handshake state = dp_handshake_step(successor->ssl, &successor->again, &successor->wants_write, &result);
+  if (state == DP_HANDSHAKE_FAILED) fail(client, dp_handshake_failure(client, successor->ssl, result));
+  if (state != DP_HANDSHAKE_DONE) return false;
+  *done = *successor;
+  *successor = (struct dp_successor){.fd = -1};
+  return true;
 }
 
 uint64_t dp_successor_deadline(const struct dp_client *client) {

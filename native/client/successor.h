@@ -8,7 +8,8 @@ void dp_successor_begin(struct dp_client *client, uint32_t id, SSL *ssl, int fd,
 void dp_successor_close(struct dp_client *client);
 
 // For the loop.
-void dp_successor_handshake(struct dp_client *client, uint64_t now);
+// True once its handshake is done: it is the caller's then, in `*done`.
+bool dp_successor_handshake(struct dp_client *client, struct dp_successor *done);
 void dp_successor_check_time(struct dp_client *client, uint64_t now);
 uint64_t dp_successor_deadline(const struct dp_client *client);
 // Asks epoll only for the events that it waits for.
