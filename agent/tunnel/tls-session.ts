@@ -56,8 +56,9 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
   let raising: { readonly address: string; readonly tunnel: Promise<Tunnel> } | undefined;
   let path: Path | undefined;
   let prefix: Prefix | undefined;
-  /** The host of the connection. */
+  /** The host of the connection, and the number of the attempt that has reached it, or will. */
   let place: Endpoint | undefined;
+  let attempts = 0;
   /** Of the connection that there is, or is being made. */
   let tell: ((event: TunnelEvent) => void) | undefined;
 
@@ -120,6 +121,7 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
       const tunnel = await raiseOnce(own.address);
       if (found.status === 'rejected') throw found.reason;
       place = undefined;
+      const attempt = ++attempts;
       tell = (event) => {
         if (place !== undefined) judge(choice, place, event);
         path = event.kind === 'up' ? pathTo(event.router) : undefined;
@@ -127,8 +129,8 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
         report(event.kind === 'down' ? { ...event, failure: namedCaptive(event.failure) } : event);
       };
       const onTried = (endpoint: Endpoint, reached: boolean): void => {
-        if (reached) place = endpoint;
-        else choice.failed(endpoint);
+        if (!reached) choice.failed(endpoint);
+        else if (attempt === attempts) place = endpoint;
       };
       tunnel.start({ ...common(own), hosts: found.value, onTried }, (event) => tell?.(event));
     },
