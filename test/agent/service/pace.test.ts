@@ -72,7 +72,7 @@ test('what the fabric says is the longest pause, kept in both generations, and i
   expect(second.effects.facts().longestMs).toBe(60_000);
   await second.driver.stop();
 
-  // The newer file is gone: the one before has what was said before, or that and nothing newer.
+  // Without the newer file there is what was said before.
   rmSync(`${place.state}/state-${(generation + 1) % 2}`);
   expect(await kept(place)).toBe(45);
 });
