@@ -10,6 +10,7 @@ import { type Jobs, openJobs } from './jobs/jobs.ts';
 import type { JobKeeper } from './jobs/kept.ts';
 import { METRICS_TYPE } from './metrics/exposition.ts';
 import { actorOf } from './operations/actors.ts';
+import { DRAIN_PATH, type DrainView, LONGEST_DRAIN, RESUME_PATH } from './operations/contract/draining.ts';
 import { anything, checker, list, objectOf, optional, text, whole } from './operations/contract/input.ts';
 import { type Contact, MOST_ROWS, type Running } from './operations/contract/operation.ts';
 import { SERVING_PATH, type Serving } from './operations/contract/serving.ts';
@@ -44,6 +45,9 @@ const checkCall = checker(
   }),
 );
 
+const checkDrain = checker(
+  objectOf({ within: whole(0, LONGEST_DRAIN), retryAfter: whole(0, LONGEST_DRAIN) }),
+);
 const checkAddresses = checker(objectOf({ addresses: list(text(32), MOST_ROWS) }));
 
 /** The running fabric, whose parts start after its control socket. */
@@ -108,6 +112,15 @@ export async function startControl(path: string, parts: Parts): Promise<Control>
       if (request === `GET ${SESSIONS_PATH}`) return sessionList(router ?? NO_SESSIONS, question.query);
       if (request === `POST ${SESSIONS_PATH}`) return contactsOf(await question.json(), parts);
       if (request === `GET ${SERVING_PATH}`) return (await parts.serving?.()) ?? null;
+      if (request === `GET ${DRAIN_PATH}` && router !== undefined) return drainView(router);
+      if (request === `POST ${DRAIN_PATH}` && router !== undefined) {
+        await router.drain(checkDrain(await question.json()));
+        return drainView(router);
+      }
+      if (request === `POST ${RESUME_PATH}` && router !== undefined) {
+        await router.resume();
+        return drainView(router);
+      }
       if (request === 'GET /metrics' && parts.metrics !== undefined) {
         return new TextAnswer(METRICS_TYPE, await parts.metrics());
       }
@@ -137,6 +150,12 @@ export async function startControl(path: string, parts: Parts): Promise<Control>
       await opened?.close();
     },
   };
+}
+
+function drainView({ draining, sizes: tunnels }: Router): DrainView {
+  if (draining === undefined) return { draining: null, tunnels };
+  const { sinceMs, within, retryAfter } = draining;
+  return { draining: { since: new Date(sinceMs).toISOString(), within, retryAfter }, tunnels };
 }
 
 /** What is known of these devices, by their addresses (32 hex digits each). @throws Failure `fabric.bad-input`, `bytes.bad-hex` */

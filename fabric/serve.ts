@@ -78,6 +78,8 @@ export interface ServeOptions {
   readonly maxConnections?: number;
   /** Devices may retire themselves over their tunnels; unless this is false. */
   readonly decommission?: boolean;
+  /** How many tunnels may begin in a second, with all routers of the fabric: devices are told how long they may wait. They are not, unless given. */
+  readonly connectsPerSecond?: number;
   /** How many threads carry packets, 1 to 16; `defaultThreads()` unless given. */
   readonly routerThreads?: number;
   /** How many processes serve handshakes; 1: this one does. */
@@ -180,6 +182,12 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       },
       rules: { ...registry, rules: registry.of(EVERYTHING).rules },
       rates: { ...registry, rateLimits: registry.of(EVERYTHING).rateLimits },
+      ...(options.connectsPerSecond !== undefined && {
+        pace: {
+          connectsPerSecond: options.connectsPerSecond,
+          devices: async () => (await registry.of(EVERYTHING).census()).devices,
+        },
+      }),
       ...(tun === undefined ? {} : { tun }),
       ...(options.routerThreads === undefined ? {} : { threads: options.routerThreads }),
       ...(options.decommission === undefined ? {} : { decommission: options.decommission }),
@@ -264,11 +272,16 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
   }
 }
 
-/** The node says how many tunnels its router has, and whether they are to leave it. */
+/** Seconds: agents move to another node within so many, and those that know none come back after so many. */
+const WHEN_NODE_DRAINS = { within: 30, retryAfter: 10 };
+
+/** The node says how many tunnels its router has, and its agents leave while it is to drain. */
 async function carry(node: NodeKeeper, router: Router, log: Log): Promise<void> {
   node.carries({ tunnels: () => router.sizes.agent + router.sizes.c, recall: router.recall });
   let known = false;
   await node.followDraining((draining) => {
+    if (draining) router.drain(WHEN_NODE_DRAINS);
+    else if (known) router.resume();
     if (draining || known) log('notice', draining ? 'this node drains' : 'this node does not drain any more');
     known = true;
   });

@@ -1,7 +1,7 @@
 import { ascii, concat, readU16, u16 } from './bytes.ts';
 
 /*
- * As much of DNS as a stub resolver needs to ask for addresses (RFC 1035 §4.1):
+ * As much of DNS as a stub resolver needs to ask for addresses (RFC 1035 §4.1) and services (RFC 2782):
  *
  *   0  | id, u16 | flags, u16 | questions | answers | authorities | additional |     12 bytes, each u16
  *  12  | name: (length u8, label)… 0 | type, u16 | class, u16 |                      the question
@@ -10,9 +10,9 @@ import { ascii, concat, readU16, u16 } from './bytes.ts';
  * A name in an answer may end with a pointer (two bytes, the upper bits 11) to where it goes on, further back in the message.
  */
 
-export type RecordType = 'A' | 'AAAA';
+export type RecordType = 'A' | 'AAAA' | 'SRV';
 
-const TYPES = { A: 1, CNAME: 5, AAAA: 28 } as const;
+const TYPES = { A: 1, CNAME: 5, AAAA: 28, SRV: 33 } as const;
 const HEADER = 12;
 const IN = 1;
 const RECURSION_DESIRED = 0x0100;
@@ -30,10 +30,20 @@ const MOST_RECORDS = 128;
 export type DnsAnswer =
   /** Addresses of 4 or 16 bytes, perhaps none; empty also if there is no such name. */
   | { readonly kind: 'addresses'; readonly addresses: readonly Uint8Array[] }
+  /** The records of a service; empty also if there is no such name. */
+  | { readonly kind: 'services'; readonly services: readonly DnsService[] }
   /** Too long for a datagram: ask again over TCP. */
   | { readonly kind: 'truncated' }
   /** The server could not or would not say; `code` is its RCODE. */
   | { readonly kind: 'failed'; readonly code: number };
+
+/** A record of type SRV: three numbers of 16 bits and the name of a host, in lower case without a final dot; empty: there is no such service. */
+export interface DnsService {
+  readonly priority: number;
+  readonly weight: number;
+  readonly port: number;
+  readonly target: string;
+}
 
 /** True for a name that DNS can be asked for: labels of 1 to 63 characters, 253 in all. A final dot is allowed. */
 export function isDnsName(name: string): boolean {
@@ -41,7 +51,7 @@ export function isDnsName(name: string): boolean {
   return bare.length <= 253 && bare.split('.').every((label) => /^[0-9A-Za-z_-]{1,63}$/.test(label));
 }
 
-/** The question for a name's addresses, with recursion. `id` is 16 bits that an answer has to repeat. */
+/** The question for a name's addresses or services, with recursion. `id` is 16 bits that an answer has to repeat. */
 export function encodeDnsQuery(id: number, name: string, type: RecordType): Uint8Array {
   if (!isDnsName(name)) throw new Error(`not a DNS name: ${JSON.stringify(name)}`);
   const labels = name
@@ -70,15 +80,18 @@ export function parseDnsAnswer(query: Uint8Array, answer: Uint8Array): DnsAnswer
   if ((flags & RESPONSE) === 0 || readU16(answer, 4) !== 1 || !repeats(query, answer)) return undefined;
   if ((flags & TRUNCATED) !== 0) return { kind: 'truncated' };
   const code = flags & 0xf;
-  if (code === NXDOMAIN) return { kind: 'addresses', addresses: [] };
-  if (code !== 0) return { kind: 'failed', code };
-  const records = readRecords(answer, query.length, readU16(answer, 6));
-  return (
-    records && {
-      kind: 'addresses',
-      addresses: follow(records, readName(query, HEADER)!.name, readU16(query, query.length - 4)),
-    }
-  );
+  if (code !== 0 && code !== NXDOMAIN) return { kind: 'failed', code };
+  const type = readU16(query, query.length - 4);
+  const records = code === NXDOMAIN ? [] : readRecords(answer, query.length, readU16(answer, 6));
+  if (records === undefined) return undefined;
+  const found = follow(records, readName(query, HEADER)!.name, type);
+  if (type === TYPES.SRV)
+    return { kind: 'services', services: found.flatMap(({ service }) => service ?? []) };
+  const length = type === TYPES.A ? 4 : 16;
+  return {
+    kind: 'addresses',
+    addresses: found.map(({ data }) => data).filter((data) => data.length === length),
+  };
 }
 
 /** The same question in the answer; servers may write its letters in another case. */
@@ -96,6 +109,7 @@ interface Entry {
   readonly data: Uint8Array;
   /** Of an alias. */
   readonly target: string | undefined;
+  readonly service: DnsService | undefined;
 }
 
 function readRecords(answer: Uint8Array, from: number, count: number): Entry[] | undefined {
@@ -110,23 +124,34 @@ function readRecords(answer: Uint8Array, from: number, count: number): Entry[] |
     const end = start + readU16(answer, owner.end + 8);
     if (end > answer.length) return undefined;
     const target = type === TYPES.CNAME ? readName(answer, start)?.name : undefined;
-    records.push({ name: owner.name, type, data: answer.slice(start, end), target });
+    const service = type === TYPES.SRV ? readService(answer, start, end) : undefined;
+    records.push({ name: owner.name, type, data: answer.slice(start, end), target, service });
     offset = end;
   }
   return records;
 }
 
-function follow(records: readonly Entry[], name: string, type: number): readonly Uint8Array[] {
-  const length = type === TYPES.A ? 4 : 16;
+/** The target is not compressed (RFC 2782), but some servers do that. Undefined if it does not end with the record. */
+function readService(answer: Uint8Array, start: number, end: number): DnsService | undefined {
+  if (end - start < 7) return undefined;
+  const target = readName(answer, start + 6);
+  if (target?.end !== end) return undefined;
+  const [priority, weight, port] = [0, 2, 4].map((at) => readU16(answer, start + at)) as [
+    number,
+    number,
+    number,
+  ];
+  return { priority, weight, port, target: target.name };
+}
+
+function follow(records: readonly Entry[], name: string, type: number): readonly Entry[] {
   let current = name;
   for (let i = 0; i < MOST_NAMES; i++) {
     const alias = records.find((each) => each.name === current && each.target !== undefined);
     if (alias === undefined) break;
     current = alias.target!;
   }
-  return records
-    .filter((each) => each.name === current && each.type === type && each.data.length === length)
-    .map((each) => each.data);
+  return records.filter((each) => each.name === current && each.type === type);
 }
 
 /**

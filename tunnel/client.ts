@@ -51,6 +51,8 @@ export type DataplaneEvent =
   | { readonly kind: 'asked' }
   | { readonly kind: 'control'; readonly packet: Uint8Array }
   | { readonly kind: 'verdict'; readonly verdict: Verdict }
+  /** Of a successor (`succeed`): it was not made, and the connection that there was goes on. */
+  | { readonly kind: 'stayed'; readonly failure: Failure }
   | {
       readonly kind: 'down';
       readonly failure: Failure;
@@ -69,6 +71,11 @@ export interface Dataplane {
    * `tunnel.closed`, `tunnel.silent`, `tunnel.broken`, `tunnel.oversized-frame`
    */
   connect(order: ConnectOptions, report: (event: DataplaneEvent) => void): void;
+  /**
+   * The same beside the connection that there is: it goes on, and reports, until the handshake of the next one is done, which then takes its place without a
+   * word of its end. If the handshake fails, the next one has `stayed` away, and the present one goes on; if that ends before, what becomes of the next one counts.
+   */
+  succeed(order: ConnectOptions, report: (event: DataplaneEvent) => void): void;
   disconnect(): void;
   /** Sends a heartbeat at once; without any answer in five seconds (less if `heartbeatTimeoutMs` is less) the connection is `down`. */
   probe(): void;
@@ -117,9 +124,9 @@ export function startDataplane(
   onLocal?: (packet: Uint8Array) => void,
 ): Dataplane {
   const native = addon();
-  let current:
-    | { readonly id: number; readonly order: ConnectOptions; report(event: DataplaneEvent): void }
-    | undefined;
+  let current: Connection | undefined;
+  /** Whose handshake goes on beside it. */
+  let next: Connection | undefined;
   let last = 0;
   let final: DataplaneCounters | undefined;
 
@@ -139,9 +146,19 @@ export function startDataplane(
       const failure = lostFailure(device.name, new Error(text));
       const lost = current;
       current = undefined;
+      next = undefined;
       lost?.report({ kind: 'down', failure });
       onLost(failure);
       return;
+    }
+    if (next !== undefined && id === next.id) {
+      const { order, report } = next;
+      if (!OF_HANDSHAKE.has(event)) current = next;
+      next = undefined;
+      if (current?.id !== id) {
+        report({ kind: 'stayed', failure: failureOf(event, text, number, order, rules) });
+        return;
+      }
     }
     if (current === undefined || id !== current.id) return;
     const { order, report } = current;
@@ -157,8 +174,18 @@ export function startDataplane(
       if (packet) report({ kind: 'control', packet });
       return;
     }
-    current = undefined;
     const verdict = event === 'verdict' ? verdictOf(kind, number) : undefined;
+    current = undefined;
+    if (next !== undefined && verdict === undefined) {
+      // What follows is the word of the one that is under way.
+      current = next;
+      next = undefined;
+      return;
+    }
+    if (next !== undefined) {
+      next = undefined;
+      native.dataplaneDisconnect(handle);
+    }
     if (verdict !== undefined) report({ kind: 'verdict', verdict });
     else
       report({
@@ -179,30 +206,35 @@ export function startDataplane(
     onEvent,
     onLocal !== undefined,
   );
+  const begin = ({ id, order }: Connection, beside: boolean): void => {
+    const { fd, timeoutMs, ca, certificate, key, wire, names = [] } = order;
+    const offers = wire === 'auto';
+    const known = names.join('\n');
+    try {
+      native.dataplaneConnect(handle, id, fd, timeoutMs, ca, certificate, key, offers, known, beside);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  };
   return {
     connect(order, report) {
-      current = { id: ++last, order, report };
-      const { fd, timeoutMs, ca, certificate, key, wire, names = [] } = order;
-      try {
-        native.dataplaneConnect(
-          handle,
-          last,
-          fd,
-          timeoutMs,
-          ca,
-          certificate,
-          key,
-          wire === 'auto',
-          names.join('\n'),
-        );
-      } catch (error) {
-        current = undefined;
-        closeSync(fd);
-        throw error;
-      }
+      next = undefined;
+      current = undefined;
+      const connection = { id: ++last, order, report };
+      begin(connection, false);
+      current = connection;
+    },
+    succeed(order, report) {
+      next = undefined;
+      const connection = { id: ++last, order, report };
+      begin(connection, true);
+      if (current === undefined) current = connection;
+      else next = connection;
     },
     disconnect() {
       current = undefined;
+      next = undefined;
       native.dataplaneDisconnect(handle);
     },
     probe() {
@@ -220,11 +252,27 @@ export function startDataplane(
     silentMs: () => (final === undefined ? native.dataplaneSilence(handle, LATE_MS) : undefined),
     close() {
       current = undefined;
+      next = undefined;
       final ??= native.dataplaneCounters(handle);
       native.dataplaneClose(handle);
     },
   };
 }
+
+interface Connection {
+  readonly id: number;
+  readonly order: ConnectOptions;
+  report(event: DataplaneEvent): void;
+}
+
+/** Events of a handshake that has failed: its connection has taken nobody's place. */
+const OF_HANDSHAKE: ReadonlySet<DataplaneEventName> = new Set([
+  'bad-root',
+  'bad-credentials',
+  'untrusted',
+  'clock',
+  'handshake',
+]);
 
 function failureOf(
   event: DataplaneEventName,

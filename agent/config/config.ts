@@ -6,7 +6,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../protocol/ipv6.ts';
 import { WIRE_CHOICES } from '../../protocol/tunnel/wire.ts';
 import { estUrl } from './est-url.ts';
-import { readHost } from './host.ts';
+import { readHost, readRemote } from './host.ts';
 import { isPkcs11, readPkcs11 } from './pkcs11-uri.ts';
 import { proxyUrl } from './proxy-url.ts';
 import { formatService, readService } from './service.ts';
@@ -68,8 +68,8 @@ const SUITES = [1, 2, 3, 4] as const;
 /** All keys, by section. */
 export const SCHEMA = {
   remote: {
-    hosts: list('host names or addresses', 1, readHost, String, {
-      doc: 'Where the fabric is: names or literal addresses, tried in this order with all addresses of each.',
+    hosts: list('host names or addresses', 1, readRemote, String, {
+      doc: 'Where the fabric is: names or literal addresses, tried in this order with all addresses of each, those that failed in the last ten minutes last. `"_enf._tcp.example.org"`: the hosts and ports of its SRV records.',
     }),
     'tunnel-port': whole(1, 65_535, { default: '443', doc: 'TCP port of the tunnel router.' }),
     'identity-port': whole(1, 65_535, { default: '444', doc: 'TCP port of the identity server (XTT).' }),

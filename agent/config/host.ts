@@ -1,4 +1,5 @@
-import { type Refusal, refuse } from '../../cli/config/refusal.ts';
+import { isRefusal, type Refusal, refuse } from '../../cli/config/refusal.ts';
+import { domainOf } from '../../os/net/service.ts';
 import { isDnsName } from '../../protocol/dns.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
 
@@ -19,6 +20,16 @@ export function readHost(value: string): string | Refusal {
       : refuse('an IPv4 address of four numbers up to 255 without leading zeros, such as "10.9.1.2"');
   }
   return isDnsName(value) ? value : refuse('a host name or a literal address such as "203.0.113.7"');
+}
+
+/** The same, or the name of a service (os/net/service.ts). Nothing else that begins with an underscore is a host. */
+export function readRemote(value: string): string | Refusal {
+  if (!value.startsWith('_')) return readHost(value);
+  const domain = domainOf(value);
+  const named = domain !== value && !domain.startsWith('_') && !isRefusal(readHost(domain));
+  return named && isDnsName(value) && !/^[\d.]+$|:/.test(domain)
+    ? value
+    : refuse('a name such as "_enf._tcp.example.org" for the SRV records of the fabric');
 }
 
 const withPort = (value: string): Refusal =>

@@ -1,7 +1,8 @@
 import type { TlsAnswer } from '../../os/net/probe.ts';
+import type { Endpoint } from '../../os/net/service.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import type { Probes, Route } from './probes.ts';
-import { targets } from './targets.ts';
+import { type TargetAddress, targets } from './targets.ts';
 
 /** One port of one address. Exactly one of `connectMs` and `error` is there. */
 export interface PortReport {
@@ -41,7 +42,9 @@ export interface NetReport {
 export async function checkNetwork(probes: Probes): Promise<NetReport> {
   const hosts = await targets(probes);
   const addresses = await Promise.all(
-    hosts.flatMap(({ host, addresses }) => addresses.map((address) => examineAddress(probes, host, address))),
+    hosts.flatMap(({ addresses, ...host }) =>
+      addresses.map((address) => examineAddress(probes, host, address)),
+    ),
   );
   const router = addresses.some(({ tls }) => tls?.verdict === 'trusted');
   const provisionable = addresses.some(({ ports }) =>
@@ -67,16 +70,21 @@ async function hasIdentity(probes: Probes): Promise<boolean | null> {
   }
 }
 
-async function examineAddress(probes: Probes, host: string, address: string): Promise<AddressReport> {
-  const { tunnelPort, identityPort } = probes.config.remote;
+async function examineAddress(
+  probes: Probes,
+  { host, port }: Endpoint,
+  address: string,
+): Promise<AddressReport> {
+  const { identityPort } = probes.config.remote;
   const ports = [
-    await tryPort(probes, address, tunnelPort, 'tunnel'),
+    await tryPort(probes, address, port, 'tunnel'),
     await tryPort(probes, address, identityPort, 'identity'),
   ];
   const reachable = ports[0]!.error === undefined;
-  const small = reachable ? await tryHandshake(probes, address, false) : undefined;
+  const router = { address, port };
+  const small = reachable ? await tryHandshake(probes, router, false) : undefined;
   const large =
-    small !== undefined && small.verdict !== 'broken' ? await tryHandshake(probes, address, true) : undefined;
+    small !== undefined && small.verdict !== 'broken' ? await tryHandshake(probes, router, true) : undefined;
   return {
     host,
     address,
@@ -103,9 +111,13 @@ async function tryPort(
 }
 
 /** Undefined where not even a root is known, or the connection was gone again. */
-async function tryHandshake(probes: Probes, address: string, large: boolean): Promise<TlsAnswer | undefined> {
+async function tryHandshake(
+  probes: Probes,
+  { address, port }: TargetAddress,
+  large: boolean,
+): Promise<TlsAnswer | undefined> {
   try {
-    return await probes.tls(address, probes.config.remote.tunnelPort, large);
+    return await probes.tls(address, port, large);
   } catch (error) {
     if (!isFailure(error)) throw error;
     return undefined;

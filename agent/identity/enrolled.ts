@@ -28,7 +28,7 @@ export interface EnrolledSession extends IdentitySession {
   heard(answer: 'taken' | 'refused'): Promise<void>;
 }
 
-export interface EnrolledOptions extends IdentityOptions {
+export interface EnrolledOptions extends Omit<IdentityOptions, 'choice'> {
   /** A monotonic clock in milliseconds. */
   readonly steadyMs: () => number;
 }

@@ -1,3 +1,4 @@
+import { endpointsOf } from '../../os/net/choice.ts';
 import { requestTrusted, type TrustedAnswer, type TrustedRequest } from '../../os/net/https-client.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
@@ -51,7 +52,7 @@ export function estClient({ config, lookup, proxy, mark, stopping, steadyMs }: E
     proof: Proof,
     what: Pick<TrustedRequest, 'method' | 'body'> & { readonly headers?: Readonly<Record<string, string>> },
   ): Promise<TrustedAnswer> => {
-    const { path, ...server } = await serverOf(config);
+    const { path, ...server } = await serverOf(config, lookup);
     const answer = await requestTrusted({
       ...{ ...server, lookup, proxy, mark, signal: stopping },
       ...{ timeoutMs: config.remote.connectTimeout, answerBytes: ANSWER_BYTES },
@@ -84,11 +85,14 @@ export function estClient({ config, lookup, proxy, mark, stopping, steadyMs }: E
 const basic = (code: string): string => `Basic ${encodeBase64(ascii(`${USER}:${code}`))}`;
 
 /** The configured server, else that of the fabric, and what its certificate has to be. */
-async function serverOf({ identity, remote }: Config) {
+async function serverOf({ identity, remote }: Config, lookup: Lookup) {
   const { estServer } = identity;
   const none = async (): Promise<undefined> => undefined;
   if (estServer === undefined) {
-    return { hosts: remote.hosts, port: EST_PORT, path: EST_PATH, ...(await routerTrust({ remote }, none)) };
+    const { hosts, connectTimeout: timeoutMs } = remote;
+    const where = { hosts, port: EST_PORT, everywhere: true, lookup, timeoutMs, chance: Math.random };
+    const found = (await endpointsOf(where)).map(({ host }) => host);
+    return { hosts: found, port: EST_PORT, path: EST_PATH, ...(await routerTrust({ remote }, none)) };
   }
   const { host, port, path } = estServer;
   // remote.tls-name is the name of a router; this is another server.

@@ -1,7 +1,9 @@
 import type { Pkcs11Key } from '../../crypto/pkcs11.ts';
 import { linkPrefixes } from '../../os/linux/links.ts';
+import type { Choice } from '../../os/net/choice.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
+import type { Endpoint } from '../../os/net/service.ts';
 import type { Log } from '../../os/service/log.ts';
 import { fromHex } from '../../protocol/bytes.ts';
 import type { RootSet } from '../../protocol/identity/root-update.ts';
@@ -65,6 +67,8 @@ export interface IdentityOptions {
   readonly config: Config;
   readonly store: () => Promise<Store>;
   readonly lookup: Lookup;
+  /** At which host the identity server is asked when. */
+  readonly choice: Choice;
   readonly proxy: HttpProxy | undefined;
   /** Firewall mark of the connection to the identity server; 0: none. */
   readonly mark: number;
@@ -77,7 +81,7 @@ export interface IdentityOptions {
 }
 
 export function identitySession(options: IdentityOptions): IdentitySession {
-  const { config, store, lookup, proxy, mark, wallMs, log, note, stopping } = options;
+  const { config, store, lookup, choice, proxy, mark, wallMs, log, note, stopping } = options;
   const keyring = openKeyring(() => openKeys(config), stopping);
   let trust: RouterTrust | undefined;
   let handshakes = 0;
@@ -136,7 +140,7 @@ export function identitySession(options: IdentityOptions): IdentitySession {
         import('./exchange.ts'),
       ]);
       const { suite, address, basename } = config.identity;
-      const { hosts, identityPort: port, connectTimeout: timeoutMs } = config.remote;
+      const { identityPort: port, connectTimeout: timeoutMs } = config.remote;
       const requested = address || own;
       const identity = await provision({
         keys: await keyring.keys(),
@@ -144,7 +148,12 @@ export function identitySession(options: IdentityOptions): IdentitySession {
         suite,
         requestedIdentity: requested === '' ? new Uint8Array(16) : parseIpv6(requested),
         ...(basename !== '' && { basename: new TextEncoder().encode(basename) }),
-        connect: () => openExchange({ hosts, port, mark, timeoutMs, signal: stopping, proxy, lookup }),
+        async connect() {
+          const hosts = await choice.next();
+          const onTried = (endpoint: Endpoint, reached: boolean): void =>
+            reached ? choice.worked(endpoint) : choice.failed(endpoint);
+          return openExchange({ hosts, port, onTried, mark, timeoutMs, signal: stopping, proxy, lookup });
+        },
         links: () => linkPrefixes(config.tunnel.device),
         nowMs: wallMs,
       });

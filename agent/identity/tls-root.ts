@@ -1,4 +1,5 @@
 import { readBounded } from '../../os/files/read.ts';
+import { domainOf } from '../../os/net/service.ts';
 import { equal } from '../../protocol/bytes.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { RootSet } from '../../protocol/identity/root-update.ts';
@@ -36,7 +37,7 @@ export async function routerTrust(
     const unknown = certificates.filter((each) => !isFabricRoot(each));
     const own = unknown.length === 0 ? [] : await credentialRoots(credentials);
     const known = unknown.every((each) => own.some((other) => equal(each, other)));
-    return { ca, names: known ? [] : hosts };
+    return { ca, names: known ? [] : hosts.map(domainOf) };
   }
   const root = await credentials();
   if (root !== undefined) {

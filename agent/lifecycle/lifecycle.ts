@@ -2,10 +2,11 @@ import { pause } from '../../protocol/backoff.ts';
 import type { Failure } from '../../protocol/failure.ts';
 import type { Verdict } from '../../protocol/tunnel/verdict.ts';
 import { counted } from '../../protocol/words.ts';
+import { arrived, drained, moveIfDrained, notMoved, undrained, whenDrained } from './drain.ts';
 import { duration } from './duration.ts';
 import { afterFailure, isUnproven } from './failure.ts';
 import type { Action, Attempts, Event, Goal, Moment, Pause, Situation, Step, Trouble } from './situation.ts';
-import { LINE_EVERY_MS, NETWORK_MS, RETRY, STABLE_MS } from './timing.ts';
+import { LINE_EVERY_MS, NETWORK_MS, RETRY, retryAtFabric, STABLE_MS } from './timing.ts';
 import { consequence } from './verdict.ts';
 
 /**
@@ -37,10 +38,18 @@ export function step(situation: Situation, event: Event, now: Moment): Step {
         ? provisioned(situation, event.address, now)
         : unchanged(situation);
     case 'up':
+      if (situation.kind === 'online') return arrived(situation);
       return situation.kind === 'connecting' ? online(situation, now) : unchanged(situation);
     case 'failed':
       if (isWaiting(situation) || situation.kind === 'decommissioned') return unchanged(situation);
-      return isRenewing(situation) ? withoutTunnel(situation, now) : failed(situation, event.failure, now);
+      if (isRenewing(situation)) return withoutTunnel(situation, now);
+      return pauseOfDrained(situation, now) ?? failed(situation, event.failure, now);
+    case 'drained':
+      return situation.kind === 'online' ? drained(situation, event, now) : unchanged(situation);
+    case 'undrained':
+      return situation.kind === 'online' ? undrained(situation) : unchanged(situation);
+    case 'not-moved':
+      return situation.kind === 'online' ? notMoved(situation, event.failure, now) : unchanged(situation);
     case 'not-renewed':
       if (situation.kind === 'provisioning') return failed(situation, event.failure, now);
       return isRenewing(situation) ? notRenewed(situation, event.failure) : unchanged(situation);
@@ -50,6 +59,7 @@ export function step(situation: Situation, event: Event, now: Moment): Step {
         ? onVerdict(situation, event.verdict, now)
         : unchanged(situation);
     case 'timer':
+      if (situation.kind === 'online') return moveIfDrained(situation);
       return isWaiting(situation)
         ? pursue(situation.goal, situation.attempts, now, situation.trouble)
         : unchanged(situation);
@@ -169,14 +179,15 @@ function online(situation: Extract<Situation, { kind: 'connecting' }>, now: Mome
   };
 }
 
+/** Pauses that the fabric has asked for. */
+const ASKED_FOR: ReadonlySet<string> = new Set(['fabric.retry-after', 'fabric.drained']);
+
 /** A tunnel is probed, a pause cut short: but not one that a person has to end, or that the fabric asked for. */
 function disturbed(situation: Alive, cause: string, now: Moment): Step {
   if (situation.kind === 'online') {
     return { situation, actions: [logLine('info', `${cause}: probing the tunnel`), { kind: 'probe' }] };
   }
-  if (situation.kind !== 'backing-off' || situation.trouble.code === 'fabric.retry-after') {
-    return unchanged(situation);
-  }
+  if (situation.kind !== 'backing-off' || ASKED_FOR.has(situation.trouble.code)) return unchanged(situation);
   return pursue(situation.goal, situation.attempts, now, situation.trouble);
 }
 
@@ -315,11 +326,14 @@ function failed(situation: Busy, failure: Failure, now: Moment): Step {
   return pauseAfter(situation, failure, {
     goal,
     attempts: { ...attempts, [failing]: attempts[failing] + 1 },
-    ms: pause(RETRY, attempts[failing], now.random),
+    ms: pause(isAtFabric(failing) ? retryAtFabric(now) : RETRY, attempts[failing], now.random),
     blocked: failure.remedy === 'operator' && !isUnproven(failure),
     now,
   });
 }
+
+/** Work that the fabric has a part in: what it says about pauses holds for that alone. */
+const isAtFabric = (kind: Goal['kind']): boolean => kind === 'connect' || kind === 'provision';
 
 /** The fabric's decision, authenticated by TLS. */
 function onVerdict(
@@ -327,13 +341,17 @@ function onVerdict(
   verdict: Verdict,
   now: Moment,
 ): Step {
-  const { failure, ...what } = consequence(
-    situation.goal,
-    attemptsSoFar(situation, now),
-    verdict,
-    now.random,
-  );
+  const { failure, ...what } = consequence(situation.goal, attemptsSoFar(situation, now), verdict, now);
   return pauseAfter(situation, failure, { ...what, now });
+}
+
+/** A router that has said when to come back ends the tunnel: there is nowhere else to go. */
+function pauseOfDrained(situation: Busy, now: Moment): Step | undefined {
+  const what = situation.kind === 'online' ? whenDrained(situation, now.random) : undefined;
+  if (what === undefined) return undefined;
+  const { goal } = situation;
+  const attempts = attemptsSoFar(situation, now);
+  return pauseAfter(situation, what.failure, { goal, attempts, ms: what.ms, blocked: false, now });
 }
 
 /** Goes into a pause; writes a line when the cause is new, not at every attempt. */

@@ -1,4 +1,5 @@
 import type { Failure } from '../../protocol/failure.ts';
+import type { DrainOrder } from '../../protocol/tunnel/drain.ts';
 import type { Verdict } from '../../protocol/tunnel/verdict.ts';
 
 /** What the device's life is made of: situations, the events that change them, and the actions that follow. */
@@ -7,6 +8,8 @@ import type { Verdict } from '../../protocol/tunnel/verdict.ts';
 export interface Moment {
   readonly ms: number;
   readonly random: number;
+  /** The longest pause between two attempts at the fabric, as it has said; undefined: it has not. */
+  readonly longestMs?: number | undefined;
 }
 
 /**
@@ -84,6 +87,8 @@ export type Situation =
       readonly goal: Goal & { kind: 'connect' };
       /** Since when the handshake for another key is under way beside the tunnel. */
       readonly renewingSinceMs?: number;
+      /** The router leaves service. */
+      readonly drain?: Drain;
     })
   /** A pause; the failure may pass by itself. */
   | (Common & {
@@ -99,6 +104,15 @@ export type Situation =
       readonly trouble: Trouble;
       readonly untilMs: number;
     });
+
+/** A router that leaves service, as it has said (docs/wire.md, "Drain"). */
+export interface Drain {
+  readonly order: DrainOrder;
+  /** There is another host to go to. */
+  readonly elsewhere: boolean;
+  /** How often that has failed. */
+  readonly failures: number;
+}
 
 /** What became of the factory's credential when the device went out of service: `kept`: it could not be removed here. */
 export type CredentialEnd = 'removed' | 'kept';
@@ -120,6 +134,12 @@ export type Event =
   | { readonly kind: 'network' }
   /** The route of the connection itself has changed: it cannot last. */
   | { readonly kind: 'moved' }
+  /** The router leaves service; `elsewhere`: there is another host. */
+  | { readonly kind: 'drained'; readonly order: DrainOrder; readonly elsewhere: boolean }
+  /** It does not any more. */
+  | { readonly kind: 'undrained' }
+  /** The connection to another host was not made; the one that there is goes on. */
+  | { readonly kind: 'not-moved'; readonly failure: Failure }
   /** The handshake is to be run again, for another key at the same address: an operator asks for it, or the key is old. */
   | { readonly kind: 'renew' }
   /** The device has got another identity: what was worked on is over. */
@@ -144,6 +164,8 @@ export type Action =
   | { readonly kind: 'erase'; readonly told: boolean }
   /** Finds out at once whether the tunnel still works; it may have `moved`. */
   | { readonly kind: 'probe' }
+  /** Connects to another host beside the tunnel that there is, which ends then. */
+  | { readonly kind: 'move' }
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'log'; readonly level: 'warning' | 'notice' | 'info'; readonly message: string }
   /** Close everything: tunnel, device, keys. */

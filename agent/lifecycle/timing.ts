@@ -1,7 +1,13 @@
 import type { Backoff } from '../../protocol/backoff.ts';
+import type { Moment } from './situation.ts';
 
 /** Every pause but the three below: full jitter from the first on, at most five minutes. */
 export const RETRY: Backoff = { firstMs: 1_000, capMs: 300_000 };
+/** The pauses between attempts at the fabric: at most as long as it has said, if it has. */
+export const retryAtFabric = ({ longestMs = RETRY.capMs }: Moment): Backoff => ({
+  ...RETRY,
+  capMs: longestMs,
+});
 /** A tunnel that lasted this long makes the next failure a first one. */
 export const STABLE_MS = 60_000;
 /** A banned device that is told no time asks once a day, and so does one that is retired. */

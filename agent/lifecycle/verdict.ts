@@ -1,22 +1,24 @@
 import { pause } from '../../protocol/backoff.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Verdict } from '../../protocol/tunnel/verdict.ts';
-import type { Attempts, Goal, Pause } from './situation.ts';
-import { BANNED_MS, LONGEST_RETRY_AFTER_MS, RETRY } from './timing.ts';
+import type { Attempts, Goal, Moment, Pause } from './situation.ts';
+import { BANNED_MS, LONGEST_RETRY_AFTER_MS, retryAtFabric } from './timing.ts';
 
 /**
  * What a verdict of the fabric means for a device that connects as `goal` says: the failure to show, and the pause. The only
- * place where an identity may be given up. `random` is uniform in [0, 1).
+ * place where an identity may be given up.
  */
 export function consequence(
   goal: Goal & { readonly kind: 'connect' },
   attempts: Attempts,
   verdict: Verdict,
-  random: number,
+  now: Moment,
 ): Pause & { readonly failure: Failure } {
   const { address } = goal;
   const again = { ...attempts, connect: attempts.connect + 1 };
-  const jitter = pause(RETRY, attempts.connect, random);
+  const { random } = now;
+  const retry = retryAtFabric(now);
+  const jitter = pause(retry, attempts.connect, random);
   switch (verdict.kind) {
     case 'evicted':
       return {
@@ -27,7 +29,7 @@ export function consequence(
         ),
         goal: { kind: 'provision', reason: 'evicted', address },
         attempts: { ...attempts, provision: attempts.provision + 1 },
-        ms: pause(RETRY, attempts.provision, random),
+        ms: pause(retry, attempts.provision, random),
         blocked: false,
       };
     case 'unregistered':
@@ -39,7 +41,7 @@ export function consequence(
         ),
         goal: { kind: 'provision', reason: 'unregistered', address },
         attempts: { ...attempts, provision: attempts.provision + 1 },
-        ms: pause(RETRY, attempts.provision, random),
+        ms: pause(retry, attempts.provision, random),
         blocked: false,
       };
     case 'banned':

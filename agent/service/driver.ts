@@ -60,7 +60,8 @@ export function startDriver(dependencies: Dependencies): Driver {
   const dispatch = (event: Event): void => {
     if (event.kind === 'failed' || event.kind === 'not-renewed') effects.note(event.failure);
     endWaiting(event);
-    const next = step(situation, event, { ms: clock(), random: chance() });
+    const moment = { ms: clock(), random: chance(), longestMs: effects.longestMs?.() };
+    const next = step(situation, event, moment);
     const changed = next.situation !== situation;
     situation = next.situation;
     if (changed) dependencies.onChange?.(situation);
@@ -104,6 +105,11 @@ export function startDriver(dependencies: Dependencies): Driver {
       case 'renew':
         renewBeside(action.address);
         break;
+      case 'move':
+        effects.move?.().catch((error: unknown) => {
+          if (situation.kind !== 'stopped') dispatch({ kind: 'not-moved', failure: asFailure(error, log) });
+        });
+        break;
       case 'erase':
         clearTimeout(timer);
         attempt(async () => ({ kind: 'erased', credential: await effects.erase(action.told) }));
@@ -130,7 +136,8 @@ export function startDriver(dependencies: Dependencies): Driver {
   };
 
   const onTunnelEvent = (event: ConnectionEvent): void => {
-    if (event.kind !== 'stays') peer = event.kind === 'up' ? event : undefined;
+    if (ENDS.has(event.kind)) peer = undefined;
+    if (event.kind === 'up') peer = event;
     if (event.kind === 'up') dispatch({ kind: 'up' });
     else dispatch(event.kind === 'down' ? { kind: 'failed', failure: event.failure } : event);
   };
@@ -172,6 +179,9 @@ export function startDriver(dependencies: Dependencies): Driver {
     },
   };
 }
+
+/** What ends a connection. */
+const ENDS: ReadonlySet<ConnectionEvent['kind']> = new Set(['down', 'verdict', 'left']);
 
 /** An end for which any number of callers wait. */
 interface Expectation<End> {

@@ -1,10 +1,12 @@
 import { sourceTowards } from '../../os/linux/netlink.ts';
 import type { Resolved } from '../../os/linux/resolved.ts';
+import { hostChoice } from '../../os/net/choice.ts';
 import { type Lookup, systemLookup } from '../../os/net/lookup.ts';
 import { markedLookup } from '../../os/net/resolver.ts';
 import type { Log } from '../../os/service/log.ts';
 import { systemClocks } from '../../os/service/process.ts';
 import { Failure } from '../../protocol/failure.ts';
+import { parseDrain } from '../../protocol/tunnel/drain.ts';
 import { openTunDevice } from '../../tunnel/client.ts';
 import { type Config, isEnrolled } from '../config/config.ts';
 import { proxyOf } from '../config/proxy.ts';
@@ -26,6 +28,8 @@ import type { TunnelEvent } from '../tunnel/session.ts';
 import { type TunnelPlatform, tlsSession } from '../tunnel/tls-session.ts';
 import { delegation } from './delegation.ts';
 import { departure } from './departure.ts';
+import { afterUp, type DrainEvent, drainEvent } from './drain.ts';
+import { paceKeeper } from './pace.ts';
 import { keepSelfReport } from './self-report.ts';
 
 /** How the lifecycle's actions are carried out. Each fails with a Failure and can be tried again. */
@@ -44,6 +48,8 @@ export interface Effects {
   leave(): Promise<void>;
   /** Ends the tunnel, and removes identity, keys and credential. @throws Failure of state and TPM */
   erase(told: boolean): Promise<CredentialEnd>;
+  /** Connects to another host: see `TunnelSession.move`. @throws Failure if the tunnel that there is goes on */
+  move?(): Promise<void>;
   /** Finds out at once whether the tunnel still works: see `TunnelSession.probe`. */
   probe(): 'moved' | 'probed';
   /** Addresses that the configured names are known to have. */
@@ -55,15 +61,18 @@ export interface Effects {
   /** Closes everything. */
   release(): Promise<void>;
   facts(): Facts;
+  /** How long the fabric lets this device wait at most between two attempts; undefined: it has not said. */
+  longestMs?(): number | undefined;
   /** True if a lockdown is configured and does not hold. */
   isOpen?(): boolean;
 }
 
-/** What a connection reports: its tunnel's events, and what the fabric says to the wish to be retired. */
+/** What a connection reports: its tunnel's events, what the fabric says to the wish to be retired, and once it is up whether its router leaves service. */
 export type ConnectionEvent =
   | TunnelEvent
   | { readonly kind: 'left'; readonly told: true }
-  | { readonly kind: 'stays'; readonly failure: Failure };
+  | { readonly kind: 'stays'; readonly failure: Failure }
+  | DrainEvent;
 
 /** What the agent needs of the kernel; a test without a kernel of its own brings another. */
 export interface Platform extends TunnelPlatform {
@@ -105,8 +114,11 @@ export function openEffects(
   const { store, lookup } = state;
   const { wallMs } = clocks;
   const { steadyMs } = clocks;
+  const { hosts, tunnelPort, identityPort, connectTimeout: timeoutMs } = config.remote;
+  const choosing = { hosts, lookup, timeoutMs, clock: steadyMs, chance: Math.random };
   const options = {
     ...{ config, store, lookup, proxy, mark, wallMs, steadyMs, log, stopping },
+    choice: hostChoice({ ...choosing, port: identityPort, everywhere: true }),
     note: self.note,
   };
   const enrolled = isEnrolled(config) ? enrolledIdentity(options) : undefined;
@@ -121,9 +133,15 @@ export function openEffects(
     allow: (prefix) => tunnel.allow(prefix),
   });
   const leaving = departure({ config, store, opened: state.opened, wallMs });
+  const pace = paceKeeper({ store, opened: state.opened, log, note: self.note });
   let tell: (event: ConnectionEvent) => void = () => {};
+  const hearDrain = (packet: Uint8Array): Promise<void> | undefined => {
+    const message = parseDrain(packet);
+    if (message === undefined) return undefined;
+    return drainEvent(message, tunnel).then((event) => event && tell(event));
+  };
   const receive = async (packet: Uint8Array): Promise<Uint8Array | undefined> => {
-    const learned = prefixes.receive(packet);
+    const learned = prefixes.receive(packet) ?? pace.receive(packet) ?? hearDrain(packet);
     if (learned !== undefined) {
       await learned;
       return undefined;
@@ -142,14 +160,15 @@ export function openEffects(
   };
   const connect = async (report: (event: ConnectionEvent) => void): Promise<void> => {
     clock.check((await state.lastGood())?.timeMs);
-    tell = report;
+    const inOrder = afterUp(report);
+    tell = inOrder;
     await tunnel.connect((event) => {
       if (event.kind === 'up') state.tunnelUp();
       else void state.tunnelDown();
       const answer = answerOf(event);
       if (enrolled !== undefined && answer !== undefined) void tracked(enrolled.heard(answer));
       const retired = event.kind === 'verdict' && event.verdict.kind === 'retired';
-      report(retired && leaving.asks() ? { kind: 'left', told: true } : event);
+      inOrder(retired && leaving.asks() ? { kind: 'left', told: true } : event);
     });
   };
   /** Another address is another device, which has no prefix of this one. */
@@ -163,6 +182,7 @@ export function openEffects(
     platform,
     identity: tlsIdentity,
     lookup,
+    choice: hostChoice({ ...choosing, port: tunnelPort }),
     proxy,
     mark,
     async attach(own, fd) {
@@ -215,6 +235,8 @@ export function openEffects(
       return leaving.end(told);
     },
 
+    move: () => tunnel.move(),
+
     probe() {
       const outcome = tunnel.probe();
       if (outcome === 'moved') void state.tunnelDown();
@@ -241,6 +263,7 @@ export function openEffects(
       await state.close();
     },
 
+    longestMs: pace.longestMs,
     isOpen: () => reconciler.isOpen?.() ?? false,
     facts: () => ({
       stateGeneration: state.opened()?.generation,
@@ -252,6 +275,7 @@ export function openEffects(
       roots: shownRoots(state.opened()?.record ?? {}),
       ...outOfService(state.opened()?.record ?? {}),
       delegation: prefixes.facts(),
+      longestMs: pace.longestMs(),
       traffic: tunnel.traffic(),
       counters: tunnel.counters(),
       silentMs: tunnel.silentMs(),

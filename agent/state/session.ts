@@ -1,5 +1,5 @@
 import type { HeldFolder } from '../../os/files/folder.ts';
-import type { Lookup } from '../../os/net/lookup.ts';
+import { isLiteral, type Lookup } from '../../os/net/lookup.ts';
 import type { Log } from '../../os/service/log.ts';
 import type { Config } from '../config/config.ts';
 import type { Clocks } from '../lifecycle/wall-clock.ts';
@@ -74,7 +74,11 @@ export function stateSession({ config, clocks, resolver, log, note }: StateOptio
     lookup: async (host) => (await open()).addresses.lookup(host),
     tunnelUp: () => state?.keeper.begin(),
     tunnelDown: async () => state?.keeper.end(),
-    addresses: () => Object.values(state?.addresses.known() ?? {}).flat(),
+    // Of services the records are known.
+    addresses: () =>
+      Object.values(state?.addresses.known() ?? {})
+        .flat()
+        .filter(isLiteral),
     opened: () => state?.store,
     async close() {
       await opening?.catch(() => {});

@@ -31,6 +31,8 @@ export interface Facts {
   readonly rotation?: RotationFacts | undefined;
   /** The prefix that the fabric has delegated; undefined if none. */
   readonly delegation?: DelegationFacts | undefined;
+  /** How long the fabric lets this device wait at most between two attempts, in milliseconds; undefined: it has not said. */
+  readonly longestMs?: number | undefined;
   readonly traffic: Traffic | undefined;
   readonly counters: Counters | undefined;
   /** Milliseconds since anything came from a router that does not answer; absent unless it is silent. */

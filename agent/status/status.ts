@@ -63,6 +63,8 @@ export interface Status {
   } | null;
   /** The /64 that the fabric has delegated to this device, for the machines behind it, and the LAN that has it; null if none. */
   readonly delegation: DelegationFacts | null;
+  /** Seconds that this device waits at most between two attempts, as the fabric has said; null: it has not, and then they are 300. */
+  readonly longestPause: number | null;
   readonly traffic: Facts['traffic'] | null;
   readonly state: { readonly generation: number | null; readonly quarantined: readonly string[] };
 }
@@ -116,6 +118,7 @@ export function statusOf(snapshot: Snapshot): Status {
     rotation: facts.rotation ? { next: facts.rotation.next, failure: facts.rotation.failure ?? null } : null,
     decommission: decommissionOf(facts),
     delegation: facts.delegation ?? null,
+    longestPause: facts.longestMs === undefined ? null : facts.longestMs / 1_000,
     traffic: facts.traffic ?? null,
     state: { generation: facts.stateGeneration ?? null, quarantined: facts.quarantined },
   };
@@ -220,6 +223,8 @@ export function describeStatus(status: Status, wallMs: number): string {
     rows.push(['attempts', `${attempts} failed in the last ${ago(since)}`]);
     if (nextTry !== null)
       rows.push(['next try', `in ${duration(Math.max(0, Date.parse(nextTry) - wallMs))}`]);
+    if (status.longestPause !== null)
+      rows.push(['pauses', `${duration(status.longestPause * 1_000)} at most, as the fabric asks`]);
   }
   if (status.traffic) {
     const { sentPackets, sentBytes, receivedPackets, receivedBytes } = status.traffic;

@@ -6,7 +6,7 @@ import type { Dataplane, DataplaneEvent } from '../../tunnel/client.ts';
 /**
  * `up`: the router has answered through the tunnel, so it accepts this identity. `down` and `verdict` end the connection.
  */
-export type TunnelEvent = Exclude<DataplaneEvent, { kind: 'asked' | 'control' }>;
+export type TunnelEvent = Exclude<DataplaneEvent, { kind: 'asked' | 'control' | 'stayed' }>;
 
 /** The control messages between the agent and a router that understands them. */
 export interface ControlMessages {
@@ -48,6 +48,13 @@ export interface TunnelSession {
    * the connection is over without a report; else a dead one is reported `down`.
    */
   probe(): 'moved' | 'probed';
+  /** The router leaves service: its host is tried last from now on. True if there is another one. */
+  leave(): Promise<boolean>;
+  /**
+   * Connects to another host beside the connection that there is, which ends then; reports further to whom that reported, first `up`.
+   * @throws Failure if it is not made: the connection that there is goes on
+   */
+  move(): Promise<void>;
   /** Sends the report on this device to a router that has asked for it. */
   sendReport(): void;
   /** The same with the device's request, if it has one. */

@@ -1,5 +1,8 @@
+import type { Choice } from '../../os/net/choice.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
+import type { Endpoint } from '../../os/net/service.ts';
+import { Failure } from '../../protocol/failure.ts';
 import { type Prefix, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { TunDevice } from '../../tunnel/client.ts';
 import type { Config } from '../config/config.ts';
@@ -21,6 +24,8 @@ export interface TlsSessionOptions {
   readonly platform: TunnelPlatform;
   readonly identity: () => Promise<TlsIdentity>;
   readonly lookup: Lookup;
+  /** Which host is tried when. */
+  readonly choice: Choice;
   readonly proxy: HttpProxy | undefined;
   /** Firewall mark of the connection; 0: none. */
   readonly mark: number;
@@ -46,11 +51,14 @@ interface Path {
 
 /** The tunnel over TLS: nothing is opened before `connect`. */
 export function tlsSession(options: TlsSessionOptions): TunnelSession {
-  const { config, platform, identity, mark } = options;
+  const { config, platform, identity, choice, mark } = options;
   let raised: Raised | undefined;
   let raising: { readonly address: string; readonly tunnel: Promise<Tunnel> } | undefined;
   let path: Path | undefined;
   let prefix: Prefix | undefined;
+  /** The host of the connection, and the number of the attempt that has reached it, or will. */
+  let place: Endpoint | undefined;
+  let attempts = 0;
   /** Of the connection that there is, or is being made. */
   let tell: ((event: TunnelEvent) => void) | undefined;
 
@@ -84,6 +92,21 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
     }
   };
 
+  /** The hosts that are tried now, without that of the connection. */
+  const others = async (): Promise<readonly Endpoint[]> => {
+    const here = place;
+    const all = await choice.next();
+    return all.filter(({ host, port }) => host !== here?.host || port !== here.port);
+  };
+
+  /** What all connections have in common. */
+  const common = ({ ca, names, certificate, key }: TlsIdentity) => {
+    const { tunnelPort: port, connectTimeout: timeoutMs } = config.remote;
+    const { lookup, proxy } = options;
+    const { wire } = config.tunnel;
+    return { port, mark, timeoutMs, ca, names, certificate, key, proxy, wire, lookup };
+  };
+
   /** `router` is "address port n", or "? port 0" if the connection was gone before it could be asked. */
   const pathTo = (router: string): Path => {
     const address = router.split(' ')[0]!;
@@ -92,20 +115,48 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
 
   return {
     async connect(report) {
-      const { address, ca, names, certificate, key } = await identity();
-      const tunnel = await raiseOnce(address);
-      const { hosts, tunnelPort: port, connectTimeout: timeoutMs } = config.remote;
-      const { lookup, proxy } = options;
-      const { wire } = config.tunnel;
+      const own = await identity();
+      // The interface is raised also where no host is known; and behind this nothing is waited for but the interface.
+      const [found] = await Promise.allSettled([choice.next()]);
+      const tunnel = await raiseOnce(own.address);
+      if (found.status === 'rejected') throw found.reason;
+      place = undefined;
+      const attempt = ++attempts;
       tell = (event) => {
+        if (place !== undefined) judge(choice, place, event);
         path = event.kind === 'up' ? pathTo(event.router) : undefined;
         if (event.kind !== 'up') tell = undefined;
         report(event.kind === 'down' ? { ...event, failure: namedCaptive(event.failure) } : event);
       };
-      tunnel.start(
-        { hosts, port, mark, timeoutMs, ca, names, certificate, key, proxy, wire, lookup },
-        (event) => tell?.(event),
-      );
+      const onTried = (endpoint: Endpoint, reached: boolean): void => {
+        if (!reached) choice.failed(endpoint);
+        else if (attempt === attempts) place = endpoint;
+      };
+      tunnel.start({ ...common(own), hosts: found.value, onTried }, (event) => tell?.(event));
+    },
+
+    async leave() {
+      if (place !== undefined) choice.failed(place);
+      return (await others().catch(() => [])).length > 0;
+    },
+
+    async move() {
+      const [own, hosts] = [await identity(), await others()];
+      if (hosts.length === 0)
+        throw new Failure('net.no-such-host', 'retry', 'no other host of the fabric is known');
+      if (raised === undefined || raised.address !== own.address || tell === undefined) return;
+      let target: Endpoint | undefined;
+      const onTried = (endpoint: Endpoint, reached: boolean): void => {
+        if (reached) target = endpoint;
+        else choice.failed(endpoint);
+      };
+      const failure = await raised.tunnel.move({ ...common(own), hosts, onTried }, (event) => {
+        place = target;
+        tell?.(event);
+      });
+      if (failure === undefined) return;
+      if (target !== undefined) choice.failed(target);
+      throw failure;
     },
 
     allow(given) {
@@ -138,6 +189,12 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
     silentMs: () => raised?.tunnel.silentMs(),
     close,
   };
+}
+
+/** What a tunnel's event says about the host that it leads to. Most verdicts are about the device, and another host would say the same. */
+function judge(choice: Choice, at: Endpoint, event: TunnelEvent): void {
+  if (event.kind === 'up') choice.worked(at);
+  else if (event.kind === 'down' || event.verdict.kind === 'retry-after') choice.failed(at);
 }
 
 /** Opens the TUN with its addresses and routes, the data plane over it, and the LAN server if it is configured. */

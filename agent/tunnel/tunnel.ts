@@ -1,19 +1,26 @@
 import type { Pkcs11Key } from '../../crypto/pkcs11.ts';
-import { dialDescriptor } from '../../os/net/dial.ts';
+import { type DialOptions, dialDescriptor } from '../../os/net/dial.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Prefix } from '../../protocol/ipv6.ts';
 import { encodeReport } from '../../protocol/tunnel/report.ts';
 import type { WireChoice } from '../../protocol/tunnel/wire.ts';
-import { closeDescriptor, type DataplaneRules, startDataplane, type TunDevice } from '../../tunnel/client.ts';
+import {
+  closeDescriptor,
+  type DataplaneEvent,
+  type DataplaneRules,
+  startDataplane,
+  type TunDevice,
+} from '../../tunnel/client.ts';
 import { nextSegment } from './segment.ts';
 import type { ControlMessages, Counters, Traffic, TunnelEvent } from './session.ts';
 
 /** Where to connect to, and the identity to connect as. */
 export interface ConnectOptions {
-  readonly hosts: readonly string[];
+  readonly hosts: DialOptions['hosts'];
   readonly port: number;
+  readonly onTried?: DialOptions['onTried'];
   /** Firewall mark of the connection; 0: none. */
   readonly mark: number;
   /** For the TCP connection, and again for the TLS handshake. */
@@ -41,6 +48,11 @@ export interface Tunnel {
   readonly usable: boolean;
   /** Connects. Reports `up` at most once, then `down` or `verdict` exactly once; nothing any more after `stop`. */
   start(options: ConnectOptions, report: (event: TunnelEvent) => void): void;
+  /**
+   * The same beside the connection that there is: it goes on until the handshake of the next one is done, and ends then without a word. Resolves to a Failure if the next
+   * one is not made; what happens afterwards is reported. If the present one ends before, `report` gets that.
+   */
+  move(options: ConnectOptions, report: (event: TunnelEvent) => void): Promise<Failure | undefined>;
   /** Asks the router at once whether it is there; after five seconds without an answer the connection is `down`. */
   probe(): void;
   /** Sends the report on this device again, if the router has asked for one. */
@@ -73,6 +85,8 @@ export function openTunnel(
   onLocal?: (packet: Uint8Array) => void,
 ): Tunnel {
   let dialling: AbortController | undefined;
+  /** To another host, beside it. */
+  let moving: AbortController | undefined;
   let onDown: ((failure: Failure) => void) | undefined;
   let lost: Failure | undefined;
   /** Largest TCP segment of the next connection. */
@@ -94,6 +108,8 @@ export function openTunnel(
   };
 
   const stop = (): void => {
+    moving?.abort();
+    moving = undefined;
     dialling?.abort();
     dialling = undefined;
     onDown = undefined;
@@ -103,6 +119,68 @@ export function openTunnel(
   const answer = async (packet: Uint8Array, attempt: AbortController): Promise<void> => {
     const reply = await control.receive(packet);
     if (reply !== undefined && dialling === attempt) dataplane.sendControl(reply);
+  };
+
+  const take = (
+    event: DataplaneEvent,
+    attempt: AbortController,
+    report: (event: TunnelEvent) => void,
+  ): void => {
+    if (dialling !== attempt || event.kind === 'stayed') return;
+    if (event.kind === 'asked') {
+      sendReport();
+      sendRequest();
+      return;
+    }
+    if (event.kind === 'control') {
+      void answer(event.packet, attempt);
+      return;
+    }
+    if (event.kind !== 'up') {
+      moving?.abort();
+      moving = undefined;
+    }
+    segment = nextSegment(segment, event);
+    report(event);
+  };
+
+  const move = async (
+    options: ConnectOptions,
+    report: (event: TunnelEvent) => void,
+  ): Promise<Failure | undefined> => {
+    const before = dialling;
+    const attempt = new AbortController();
+    moving?.abort();
+    moving = attempt;
+    const { timeoutMs, ca, names = [], certificate, key, wire } = options;
+    const fd = await dialDescriptor(dialOptions(options, segment, attempt.signal)).catch(asFailure);
+    if (typeof fd !== 'number') return fd;
+    if (moving !== attempt || before === undefined || dialling !== before) {
+      closeDescriptor(fd);
+      return cancelled();
+    }
+    return new Promise((resolve) => {
+      attempt.signal.addEventListener('abort', () => resolve(cancelled()), { once: true });
+      const order = { fd, timeoutMs, ca, names, certificate, key, wire };
+      try {
+        dataplane.succeed(order, (event) => {
+          if (event.kind === 'stayed') {
+            if (moving === attempt) moving = undefined;
+            resolve(event.failure);
+            return;
+          }
+          // Its handshake is done, or it is the only one by now.
+          if (dialling === before) {
+            dialling = attempt;
+            moving = undefined;
+          }
+          resolve(undefined);
+          take(event, attempt, report);
+        });
+      } catch (error) {
+        resolve(asFailure(error));
+      }
+    });
   };
 
   const start = (options: ConnectOptions, report: (event: TunnelEvent) => void): void => {
@@ -127,20 +205,9 @@ export function openTunnel(
           return;
         }
         onDown = undefined;
-        dataplane.connect({ fd, timeoutMs, ca, names, certificate, key, wire }, (event) => {
-          if (dialling !== attempt) return;
-          if (event.kind === 'asked') {
-            sendReport();
-            sendRequest();
-            return;
-          }
-          if (event.kind === 'control') {
-            void answer(event.packet, attempt);
-            return;
-          }
-          segment = nextSegment(segment, event);
-          report(event);
-        });
+        dataplane.connect({ fd, timeoutMs, ca, names, certificate, key, wire }, (event) =>
+          take(event, attempt, report),
+        );
       })
       // Also what the data plane refuses at once must not end the program.
       .catch((error: unknown) => down(asFailure(error)));
@@ -151,6 +218,7 @@ export function openTunnel(
       return lost === undefined;
     },
     start,
+    move,
     probe: () => dataplane.probe(),
     sendReport,
     sendRequest,
@@ -168,13 +236,14 @@ export function openTunnel(
 }
 
 function dialOptions(
-  { hosts, port, mark, timeoutMs, lookup, proxy }: ConnectOptions,
+  { hosts, port, onTried, mark, timeoutMs, lookup, proxy }: ConnectOptions,
   segment: number,
   signal: AbortSignal,
-): Parameters<typeof dialDescriptor>[0] {
+): DialOptions {
   return {
     hosts,
     port,
+    onTried,
     timeoutMs,
     signal,
     proxy,
@@ -197,6 +266,8 @@ function trafficOf(counters: Counters): Traffic {
     droppedReceiving: inMalformed + inForeign + inRefused,
   };
 }
+
+const cancelled = (): Failure => new Failure('net.aborted', 'retry', 'the connection attempt was cancelled');
 
 function asFailure(error: unknown): Failure {
   if (error instanceof Failure) return error;

@@ -2,7 +2,6 @@ import type { Command, Section } from '../../cli/program.ts';
 import { alarmCommands } from './alarm.ts';
 import { audit } from './audit.ts';
 import { backupCommands } from './backup.ts';
-import { bgpConfig } from './bgp.ts';
 import { bulkCommands } from './bulk.ts';
 import { certificateCommands } from './certificate.ts';
 import { checkConfig } from './check-config.ts';
@@ -13,13 +12,15 @@ import { groupCommands } from './group.ts';
 import { init } from './init.ts';
 import { netcheckCommand } from './netcheck.ts';
 import { networkCommands } from './network.ts';
-import { nodeCommands } from './node.ts';
+import { bgpConfig } from './nodes/bgp.ts';
+import { drain } from './nodes/drain.ts';
+import { nodeCommands } from './nodes/node.ts';
+import { registryCommands } from './nodes/registry.ts';
 import { ownerCommands } from './owner.ts';
 import { consoleInvite, personCommands } from './person.ts';
 import { pkiCommands } from './pki/cas.ts';
 import { issuingCommands } from './pki/issuing.ts';
 import { privacyCommands } from './privacy.ts';
-import { registryCommands } from './registry.ts';
 import { rootCommands } from './root.ts';
 import { rosterCommands } from './roster.ts';
 import { serveCommand } from './serve.ts';
@@ -32,7 +33,7 @@ import { ruleCommands } from './traffic/rule.ts';
 export const sections: readonly Section[] = [
   {
     title: 'Set up, serve and check',
-    commands: [init, checkConfig, serveCommand, consoleServe, status, doctor, netcheckCommand],
+    commands: [init, checkConfig, serveCommand, drain, consoleServe, status, doctor, netcheckCommand],
   },
   { title: 'Networks', commands: networkCommands },
   { title: 'Batches of devices: labels, groups, rosters', commands: [...groupCommands, ...rosterCommands] },

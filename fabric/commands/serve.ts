@@ -64,6 +64,7 @@ export const serveCommand: Command = {
       processes: identity.processes,
       ...(tunnel.threads !== 0 && { routerThreads: tunnel.threads }),
       decommission: tunnel.decommission,
+      connectsPerSecond: tunnel.connectsPerSecond,
       ...(identity.maxConnections !== 0 && { maxConnections: identity.maxConnections }),
     });
     reload = fabric.reload;

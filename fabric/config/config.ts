@@ -156,6 +156,10 @@ export const SCHEMA = {
       default: '0',
       doc: 'How many threads carry packets; 0: two, or one on a single core.',
     }),
+    'connects-per-second': whole(10, MOST_CONNECTIONS, {
+      default: '300',
+      doc: 'How many tunnels may begin in a second, with all routers of the fabric together; devices wait so long between their attempts that no more come.',
+    }),
     decommission: yesNo({
       default: 'true',
       doc: 'A device may retire itself over its tunnel, for good (`enf-agent decommission`); false: only its owner may.',

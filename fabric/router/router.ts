@@ -18,7 +18,9 @@ import { ownTurn } from '../registry/turns.ts';
 import { type Arrivals, receiveArrivals } from './arrivals.ts';
 import { type Questions, registryQuestions, verdictOn, verdictOnVouched } from './authorize.ts';
 import { addCounters, type Counters, countersOf, type Traffic, totalOf } from './counters.ts';
+import { type Drain, type Draining, drainingOf } from './draining.ts';
 import { type NetworkSource, type NetworkTable, networkTable } from './networks.ts';
+import { type PaceSource, paceOf } from './pace.ts';
 import { type RateSource, type RateTable, rateTable } from './rates.ts';
 import { type RootUpdates, rootDistribution } from './roots.ts';
 import { type GroupTable, groupTable, type RuleSource, type RuleTable, ruleTable } from './rules.ts';
@@ -97,6 +99,8 @@ export interface RouterOptions {
   readonly rules?: RuleSource;
   /** How much devices may send and get; without it there is no limit. */
   readonly rates?: RateSource;
+  /** How many devices there are and may come in a second; without it they are told no pace. */
+  readonly pace?: PaceSource;
   /** Connects the host to the devices. The router closes it, once it is started. */
   readonly tun?: TunDevice;
   readonly log: Log;
@@ -149,6 +153,12 @@ export interface Router {
     identity: { readonly certificate: string; readonly key: string },
     roots: RootUpdates,
   ): Promise<void>;
+  /** Leaves service: the agents that are connected are told to move to another host, and those that come, too. It goes on serving until it is closed. */
+  drain(drain: Drain): Promise<void>;
+  /** Does not leave service any more. */
+  resume(): Promise<void>;
+  /** Undefined unless it leaves service. */
+  readonly draining: Draining['now'];
   /** What the rules of a network have decided on since the start, by their ids. */
   ruleCounts(network: Prefix): ReadonlyMap<number, RuleCount>;
   /** How many rules are in force. */
@@ -254,11 +264,19 @@ function start(options: RouterOptions, numbered: Numbered): Router {
   // Before the device knows its address: until now it was nobody's, and packets for it went to the host.
   const ignoreAdmissions = options.networks?.onAdmitted(threads.forget);
   const roots = rootDistribution(threads, options.roots ?? { version: 1, updates: [] });
+  const pace = paceOf(threads, options.pace, log);
+  const draining = drainingOf(threads, options.pace?.connectsPerSecond, log);
+  const greet = (session: Session): void => {
+    roots.admitted(session);
+    pace.admitted(session);
+    draining.admitted(session);
+  };
   const leave = {
     allowed: options.decommission ?? true,
     rate: { burst: limits.departureBurst, periodMs: limits.departurePeriodMs },
   };
-  const sessions: SessionTable = sessionTable(threads, admission, numbered, roots, leave, log);
+  const sessions: SessionTable = sessionTable(threads, admission, numbered, { roots, leave, greet }, log);
+  pace.begin(sessions.all);
   const rate = { burst: limits.connectionBurst, periodMs: limits.connectionPeriodMs };
   const arrivals: Arrivals = receiveArrivals({
     ...{ questions, admission, threads, sessions, rate, log },
@@ -328,6 +346,11 @@ function start(options: RouterOptions, numbered: Numbered): Router {
       }
       await roots.replace(next, sessions.all());
     },
+    drain: (drain) => draining.begin(drain, sessions.all(), sessions.size.agent),
+    resume: () => draining.end(sessions.all()),
+    get draining() {
+      return draining.now;
+    },
     silentSince(address) {
       const session = sessions.find(address);
       return session && silentSince(session, threads);
@@ -365,6 +388,7 @@ function start(options: RouterOptions, numbered: Numbered): Router {
       closing = true;
       unsubscribe();
       ignoreAdmissions?.();
+      pace.close();
       rules.close();
       rates.close();
       networks.close();

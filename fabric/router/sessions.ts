@@ -55,6 +55,14 @@ export interface Leave {
   readonly rate: Rate;
 }
 
+/** What is said between the router and its devices. */
+export interface Talk {
+  readonly roots: RootDistribution;
+  readonly leave: Leave;
+  /** Says to a device that was admitted what each is told. */
+  readonly greet: (session: Session) => void;
+}
+
 /** Sessions by the kind of their peers. */
 export interface Sizes {
   readonly agent: number;
@@ -65,8 +73,7 @@ export function sessionTable(
   threads: RouterThreads,
   admission: Admission,
   { networks, groups: numbered }: { readonly networks: NetworkTable; readonly groups: GroupTable },
-  roots: RootDistribution,
-  leave: Leave,
+  { roots, leave, greet }: Talk,
   log: Log,
 ): SessionTable {
   /** By address. */
@@ -152,7 +159,7 @@ export function sessionTable(
       add(session);
       const network = networks.numberOf(endpoint.network);
       threads.admit(session.peer, session.address, network, numbered.numberOf(session.gid));
-      roots.admitted(session);
+      greet(session);
       prefixes.apply(session, endpoint);
       if (vouched !== undefined) endings.add(session, vouched.until);
     },

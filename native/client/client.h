@@ -19,6 +19,7 @@ struct dp_connect_options {
   int fd;  // owned
   uint32_t timeout_ms;  // for the handshake
   bool super;           // may super-frames be offered?
+  bool beside;          // the present connection goes on until this one has finished its handshake
   char *roots, *key;    // PEM
   EVP_PKEY *token_key;  // owned; a key in a PKCS#11 token instead of `key`, which is "" then; else NULL
   char *names;          // one in each line, of which the server's certificate must have one; "": none is checked
@@ -27,11 +28,11 @@ struct dp_connect_options {
 };
 
 // Each event's name in C and in JavaScript; client.ts says what it means. Those from BAD_ROOT on end the
-// connection, except LOCAL. `text` and `number` are
+// connection, except LOCAL; of a successor, up to HANDSHAKE, they end that alone. `text` and `number` are
 // - UP: the peer's address; enum dp_wire
 // - VERDICT: number: seconds, verdict: its kind
 // - ASKED: once at most, perhaps before UP
-// - CONTROL: a message about roots, a prefix or decommissioning, which comes by `control`; perhaps before UP
+// - CONTROL: a message about roots, a prefix, the pace, a drain or decommissioning, which comes by `control`; perhaps before UP
 // - TUN_LOST: of no connection; the errno's name
 // - HANDSHAKE: number: 1 if it took too long, 2 if the TPM has not signed for us, 3 if the token has not
 // - UNTRUSTED: number: 1 if only the name or the usage of the certificate is wrong
@@ -80,6 +81,15 @@ struct dp_connection {
   struct dp_link link;
 };
 
+// A connection in its handshake that will take the place of the present one.
+struct dp_successor {
+  SSL *ssl;  // NULL: there is none
+  uint32_t id, events;
+  int fd;
+  bool wants_write, again;
+  uint64_t handshake_by;
+};
+
 struct dp_client {
   struct dp_rules rules;
   struct dp_counters *counters;
@@ -100,6 +110,7 @@ struct dp_client {
   struct dp_tls_client tls;
   struct dp_connect_options *identity;  // whose certificate and key the client has
   struct dp_connection connection;
+  struct dp_successor successor;
   bool connected, tun_lost, read_again;
   bool lone;  // the TUN had one packet when it was last read
   uint64_t iteration, tun_iteration;  // number of the loop's iteration, and of the last one in which the TUN had packets

@@ -20,7 +20,7 @@ export type Offload = 0 | 1 | 2;
  * - `up`: the peer has answered; text: its address and port; number: 2 on the wire enf/2, 1 on enf/1, 0 on enftun's own
  * - `verdict`: the router's verdict; verdict: its kind (docs/wire.md), number: seconds
  * - `asked`: the router asks for a report (`dataplaneSendControl`), perhaps before `up`
- * - `control`: `packet` is a message about roots or a prefix, perhaps before `up`; 32 of a connection at most
+ * - `control`: `packet` is a message about roots, a prefix, the pace or a drain, perhaps before `up`; 32 of a connection at most
  * - `tun-lost`: the TUN was removed and any connection closed; text: an errno's name. Of no connection (0)
  * - `bad-root`, `bad-credentials`: of no use for TLS; text: OpenSSL's reason
  * - `untrusted`, `clock`: the server's certificate is not valid, because of its dates in the second case; text: why
@@ -132,7 +132,8 @@ export interface DataplaneFace {
    * Ends the present connection, if any, without an event, and begins TLS over the connected socket `fd`, which is the thread's from
    * now on. `id` comes back in its events. `roots` is PEM, `certificate` DER, `key` PEM, perhaps one that only names a key in the TPM, or a key in a token.
    * `offerSuper`: super-frames, where the TUN offloads. `names`: one in each line, of which the server's certificate has to have one.
-   * An `untrusted` with number 1 is about that name, or about the usage.
+   * An `untrusted` with number 1 is about that name, or about the usage. With `beside` an established connection goes on until the handshake of this one
+   * is done, which then takes its place; if it fails, only that is reported, with this one's `id`.
    * @throws Error EBADF after `dataplaneClose`
    */
   dataplaneConnect(
@@ -145,6 +146,7 @@ export interface DataplaneFace {
     key: string | Pkcs11Key,
     offerSuper: boolean,
     names?: string,
+    beside?: boolean,
   ): void;
   /**
    * Writes a packet of 1 to 1,496 bytes to the TUN, as if it had come through the tunnel. False if the kernel refused it, or the data plane is

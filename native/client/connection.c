@@ -1,9 +1,10 @@
 // The client's connection from handshake to end.
 #include "connection.h"
 #include "control.h"
+#include "handshake.h"
+#include "successor.h"
 #include "packet/clock.h"
 #include <openssl/err.h>
-#include <openssl/x509_vfy.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,25 +102,34 @@ static enum dp_tls_wrong prepare_client(struct dp_client *client, struct dp_conn
 }
 
 void dp_client_connect(struct dp_client *client, struct dp_connect_options *options) {
+  struct dp_event event = {.kind = DP_EVENT_HANDSHAKE, .connection = options->id, .text = "out of memory"};
   char reason[DP_REASON] = "";
   uint32_t id = options->id, timeout_ms = options->timeout_ms;
+  bool beside = options->beside && client->connected && client->connection.established;
   int fd = options->fd;
-  dp_connection_close(client, true);
+  dp_successor_close(client);
+  if (!beside) {
+    dp_connection_close(client, true);
+    client->connection = (struct dp_connection){.id = id, .fd = -1};
+  }
   options->fd = -1;
-  client->connection = (struct dp_connection){.id = id, .fd = -1};
   enum dp_tls_wrong wrong = prepare_client(client, options, reason);
   SSL *ssl = wrong == DP_TLS_FINE ? dp_tls_client_connect(&client->tls, fd) : NULL;
-  if (ssl != NULL) {
-    dp_client_adopt(client, id, ssl, fd, timeout_ms);
-    return;
-  }
+  if (ssl != NULL && beside) dp_successor_begin(client, id, ssl, fd, timeout_ms);
+  else if (ssl != NULL) dp_client_adopt(client, id, ssl, fd, timeout_ms);
+  if (ssl != NULL) return;
   close(fd);
-  if (wrong == DP_TLS_BAD_ROOT) dp_client_report(client, DP_EVENT_BAD_ROOT, 0, reason);
-  else if (wrong == DP_TLS_BAD_CREDENTIALS) dp_client_report(client, DP_EVENT_BAD_CREDENTIALS, 0, reason);
-  else dp_client_report(client, DP_EVENT_HANDSHAKE, 0, "out of memory");
+  if (wrong != DP_TLS_FINE) {
+    event.kind = wrong == DP_TLS_BAD_ROOT ? DP_EVENT_BAD_ROOT : DP_EVENT_BAD_CREDENTIALS;
+    memcpy(event.text, reason, sizeof event.text);
+  }
+  client->report(client->owner, &event);
 }
 
-void dp_client_disconnect(struct dp_client *client) { dp_connection_close(client, true); }
+void dp_client_disconnect(struct dp_client *client) {
+  dp_successor_close(client);
+  dp_connection_close(client, true);
+}
 
 static void beat(struct dp_client *client, uint64_t now) {
   struct dp_connection *connection = &client->connection;
@@ -147,6 +157,14 @@ static void establish(struct dp_client *client, uint64_t now) {
   beat(client, now);
 }
 
+void dp_connection_replace(struct dp_client *client, const struct dp_successor *successor, uint64_t now) {
+  dp_connection_close(client, true);
+  client->connected = true;
+  client->connection = (struct dp_connection){.id = successor->id, .ssl = successor->ssl, .fd = successor->fd};
+  client->socket_events = successor->events;
+  establish(client, now);
+}
+
 void dp_client_probe(struct dp_client *client) {
   if (!client->connected || !client->connection.established) return;
   uint64_t now = dp_now();
@@ -154,41 +172,14 @@ void dp_client_probe(struct dp_client *client) {
   dp_silence_hurry(&client->connection.silence, now);
 }
 
-static bool is_date(long verified) {
-  return verified == X509_V_ERR_CERT_NOT_YET_VALID || verified == X509_V_ERR_CERT_HAS_EXPIRED ||
-         verified == X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD || verified == X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD;
-}
-
-static void fail_handshake(struct dp_client *client, int result) {
-  SSL *ssl = client->connection.ssl;
-  char reason[DP_REASON];
-  long verified = SSL_get_verify_result(ssl);
-  int error = SSL_get_error(ssl, result);
-  bool not_signed = ERR_GET_LIB(ERR_peek_error()) >= ERR_LIB_USER;  // of a provider for keys in the TPM or a token
-  uint32_t signer = client->identity->token_key == NULL ? 2 : 3;
-  bool closed = error == SSL_ERROR_ZERO_RETURN || (error == SSL_ERROR_SYSCALL && ERR_peek_error() == 0 && result == 0);
-  dp_tls_reason(ssl, result, reason);
-  if (closed) snprintf(reason, sizeof reason, "the server closed the connection");
-  if (is_date(verified)) dp_connection_end(client, DP_EVENT_CLOCK, 0, X509_verify_cert_error_string(verified));
-  else if (verified != X509_V_OK)
-    dp_connection_end(client, DP_EVENT_UNTRUSTED, dp_tls_is_name(verified), X509_verify_cert_error_string(verified));
-  else dp_connection_end(client, DP_EVENT_HANDSHAKE, not_signed ? signer : 0, reason);
-}
-
 void dp_connection_handshake(struct dp_client *client, uint64_t now) {
   struct dp_connection *connection = &client->connection;
-  struct dp_pipe *pipe = dp_pipe_of(connection->ssl);
-  ERR_clear_error();
-  dp_pipe_allow(pipe, DP_TURN_RECORDS, DP_TURN_BYTES, dp_now() + DP_TURN_NS);
-  int result = SSL_do_handshake(connection->ssl);
-  client->read_again = dp_pipe_is_spent(pipe);
-  if (result == 1) {
-    establish(client, now);
-    return;
-  }
-  int error = SSL_get_error(connection->ssl, result);
-  connection->wants_write = error == SSL_ERROR_WANT_WRITE;
-  if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) fail_handshake(client, result);
+  int result = 0;
+  enum dp_handshake state = dp_handshake_step(connection->ssl, &client->read_again, &connection->wants_write, &result);
+  if (state == DP_HANDSHAKE_DONE) establish(client, now);
+  if (state != DP_HANDSHAKE_FAILED) return;
+  struct dp_event event = dp_handshake_failure(client, connection->ssl, result);
+  dp_connection_end(client, event.kind, event.number, event.text);
 }
 
 struct reading {

@@ -28,7 +28,7 @@ static bool take_report_request(struct dp_client *client, const struct dp_frame 
   return true;
 }
 
-// About roots, a delegated prefix, or a request of ours that was refused. JavaScript reads it.
+// About roots, a delegated prefix, the pace, a drain, or a request of ours that was refused. JavaScript reads it.
 static bool pass_on(struct dp_client *client, const struct dp_frame *frame) {
   struct dp_connection *connection = &client->connection;
   if (connection->controls < MOST_CONTROLS) {
@@ -45,6 +45,8 @@ bool dp_control_take(struct dp_client *client, const struct dp_frame *frame) {
     case WIRE_REPORT_REQUEST_TYPE: return take_report_request(client, frame);
     case WIRE_ROOTS_TYPE:
     case WIRE_PREFIX_TYPE:
+    case WIRE_PACE_TYPE:
+    case WIRE_DRAIN_TYPE:
     case WIRE_DECOMMISSION_TYPE: return pass_on(client, frame);
     default: return true;
   }

@@ -1,5 +1,6 @@
 #include "loop.h"
 #include "connection.h"
+#include "successor.h"
 #include "packet/clock.h"
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@ int dp_client_init(struct dp_client *client) {
   client->tun.counters = client->counters;
   client->egress = (struct dp_egress){&client->tun, &client->rules.filter, client->counters, client->local, client->owner};
   dp_ingress_init(&client->ingress, &client->tun, &client->rules.filter);
-  client->connection.fd = -1;
+  client->connection.fd = client->successor.fd = -1;
   client->spare = malloc(DP_EGRESS_ROOM);
   client->epoll = epoll_create1(EPOLL_CLOEXEC);
   int error = client->epoll < 0 ? errno : 0;
@@ -36,7 +37,7 @@ int dp_client_init(struct dp_client *client) {
 }
 
 void dp_client_free(struct dp_client *client) {
-  dp_connection_close(client, true);
+  dp_client_disconnect(client);
   dp_tls_client_close(&client->tls);
   dp_connect_options_free(client->identity);
   dp_workspace_free(&client->workspace);
@@ -52,7 +53,7 @@ static void lose_tun(struct dp_client *client, int error) {
   snprintf(event.text, sizeof event.text, "%s", strerrorname_np(error) ?: "?");
   epoll_ctl(client->epoll, EPOLL_CTL_DEL, client->tun.fd, NULL);
   client->tun_lost = true;
-  dp_connection_close(client, true);
+  dp_client_disconnect(client);
   client->report(client->owner, &event);
 }
 
@@ -139,17 +140,20 @@ static int milliseconds_until(uint64_t deadline, uint64_t now) {
 
 struct ready {
   bool wake, tun;
-  uint32_t socket;
+  uint32_t socket, successor;
 };
 
 static struct ready wait_for(struct dp_client *client) {
   struct epoll_event events[4];
   struct ready ready = {0};
-  int timeout = client->connected && client->read_again ? 0 : milliseconds_until(dp_connection_deadline(client), dp_now());
+  uint64_t deadline = dp_connection_deadline(client), other = dp_successor_deadline(client);
+  bool again = (client->connected && client->read_again) || client->successor.again;
+  int timeout = again ? 0 : milliseconds_until(other < deadline ? other : deadline, dp_now());
   int count = epoll_wait(client->epoll, events, 4, timeout);
   for (int i = 0; i < count; i++) {
     if (events[i].data.fd == client->wake) ready.wake = true;
     else if (events[i].data.fd == client->tun.fd) ready.tun = true;
+    else if (events[i].data.fd == client->successor.fd) ready.successor = events[i].events;
     else ready.socket = events[i].events;
   }
   return ready;
@@ -164,6 +168,13 @@ static void serve_socket(struct dp_client *client, uint32_t events, uint64_t now
   if (events != 0) connection->link.blocked = false;
   bool readable = (events & ~(uint32_t)EPOLLOUT) != 0 || (connection->link.read_blocked && events != 0);
   if (client->read_again || readable) dp_connection_receive(client, now);
+}
+
+static void serve_successor(struct dp_client *client, uint32_t events, uint64_t now) {
+  struct dp_successor done;
+  if (client->successor.ssl != NULL && (events != 0 || client->successor.again) && dp_successor_handshake(client, &done))
+    dp_connection_replace(client, &done, now);
+  dp_successor_check_time(client, now);
 }
 
 static void serve_tun(struct dp_client *client, bool readable, uint64_t now) {
@@ -183,11 +194,13 @@ void dp_client_run(struct dp_client *client) {
       uint64_t count;
       (void)!read(client->wake, &count, sizeof count);
       if (!client->commands(client->owner, client)) return;
-      ready.socket = 0;  // it may be the former connection's event
+      ready.socket = ready.successor = 0;  // they may be the former connection's events
     }
     serve_socket(client, ready.socket, now);
     dp_connection_check_time(client, now);
+    serve_successor(client, ready.successor, now);
     serve_tun(client, ready.tun && !client->tun_lost, now);
     choose_events(client);
+    dp_successor_choose_events(client);
   }
 }

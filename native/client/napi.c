@@ -229,6 +229,7 @@ static bool read_options(napi_env env, const napi_value *arguments, struct dp_co
   if (options->token_key != NULL) EVP_PKEY_up_ref(options->token_key);
   options->key = options->token_key != NULL ? calloc(1, 1) : addon_copy_text(env, arguments[5], &length);
   napi_valuetype type = napi_undefined;
+  napi_get_value_bool(env, arguments[8], &options->beside);  // or it is left out
   if (napi_typeof(env, arguments[7], &type) != napi_ok) return false;
   options->names = type == napi_undefined ? calloc(1, 1) : addon_copy_text(env, arguments[7], &length);
   options->certificate = malloc(options->certificate_length + 1);
@@ -245,8 +246,8 @@ static struct dataplane *dataplane_of(napi_env env, napi_value value) {
 }
 
 static napi_value dataplane_connect(napi_env env, napi_callback_info info) {
-  napi_value arguments[9];
-  size_t count = 9;
+  napi_value arguments[10];
+  size_t count = 10;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   struct dataplane *dataplane = dataplane_of(env, arguments[0]);
   if (dataplane == NULL) return NULL;

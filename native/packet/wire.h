@@ -91,3 +91,19 @@ enum {
   WIRE_PREFIX_NONE_LENGTH = 2,
   WIRE_PREFIX_DELEGATED_LENGTH = 10,
 };
+
+// "Pace": the router tells a device how long it waits at most before it tries again
+enum {
+  WIRE_PACE_TYPE = 0xf7,
+  WIRE_PACE_LONGEST = 1,
+  WIRE_PACE_LENGTH = 6,
+};
+
+// "Drain": the router leaves service, and tells each device by when to be gone, and when to come back if it has nowhere to go; or that it stays
+enum {
+  WIRE_DRAIN_TYPE = 0xf8,
+  WIRE_DRAIN_LEAVE = 1,
+  WIRE_DRAIN_STAY = 2,
+  WIRE_DRAIN_LEAVE_LENGTH = 14,
+  WIRE_DRAIN_STAY_LENGTH = 2,
+};

@@ -3,11 +3,14 @@ import { addon } from '../../native/index.ts';
 import type { SocketHandle } from '../../native/net/net.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { type Lookup, systemLookup } from './lookup.ts';
+import type { Endpoint } from './service.ts';
 
 export interface ConnectOptions {
-  /** Names or literal addresses, in the order of preference. */
-  readonly hosts: readonly string[];
+  /** Names or literal addresses, in the order of preference; those that have another port name it. */
+  readonly hosts: readonly (string | Endpoint)[];
   readonly port: number;
+  /** Called for each host that was tried: whether it was reached. */
+  readonly onTried?: ((endpoint: Endpoint, reached: boolean) => void) | undefined;
   /** SO_MARK for the routing rules; 0 or absent: none. */
   readonly mark?: number;
   /** The largest TCP segment that either end may send, in bytes; 0 or absent: what the interfaces allow. */
@@ -27,9 +30,9 @@ const STAGGER_MS = 250;
  * @throws Failure `net.unreachable`, `net.timeout`, `net.no-such-host`, `net.aborted`, `os.not-permitted`
  */
 export async function connectFirst(options: ConnectOptions): Promise<SocketHandle> {
-  const { hosts, port, mark = 0, segment = 0, timeoutMs, signal, lookup = systemLookup } = options;
+  const { mark = 0, segment = 0, lookup = systemLookup } = options;
   const misses: Miss[] = [];
-  const found = await inTurns(hosts, timeoutMs, signal, async (host, turn) => {
+  const found = await inTurns(options, async ({ host, port }, turn) => {
     const result = await reach(host, port, { mark, segment }, turn, lookup);
     if (!Array.isArray(result)) return result;
     misses.push(...result);
@@ -44,13 +47,12 @@ export async function connectFirst(options: ConnectOptions): Promise<SocketHandl
  * The first result, or undefined. @throws Failure `net.aborted`, and of `attempt`
  */
 export async function inTurns<T>(
-  hosts: readonly string[],
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-  attempt: (host: string, turn: AbortSignal, leftMs: number) => Promise<T | undefined>,
+  { hosts, port, timeoutMs, signal, onTried }: ConnectOptions,
+  attempt: (endpoint: Endpoint, turn: AbortSignal, leftMs: number) => Promise<T | undefined>,
 ): Promise<T | undefined> {
   const deadline = performance.now() + timeoutMs;
   for (const [i, host] of hosts.entries()) {
+    const endpoint = typeof host === 'string' ? { host, port } : host;
     const share = Math.max(0, deadline - performance.now()) / (hosts.length - i);
     const turn = new AbortController();
     const end = () => turn.abort();
@@ -58,9 +60,10 @@ export async function inTurns<T>(
     signal?.addEventListener('abort', end, { once: true });
     try {
       if (signal?.aborted) throw aborted(signal);
-      const result = await attempt(host, turn.signal, share);
+      const result = await attempt(endpoint, turn.signal, share);
+      if (result === undefined && signal?.aborted) throw aborted(signal);
+      onTried?.(endpoint, result !== undefined);
       if (result !== undefined) return result;
-      if (signal?.aborted) throw aborted(signal);
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', end);
@@ -189,11 +192,26 @@ export function aborted(signal: AbortSignal): Failure {
   });
 }
 
-function dialFailure({ hosts, port, timeoutMs }: ConnectOptions, misses: readonly Miss[]): Failure {
+/** The hosts as a message names them. */
+export const describeHosts = (hosts: ConnectOptions['hosts']): string =>
+  hosts.map((each) => (typeof each === 'string' ? each : each.host)).join(', ');
+
+/** The same with their ports. */
+export function describeTargets({ hosts, port }: Pick<ConnectOptions, 'hosts' | 'port'>): string {
+  const other = hosts.some((each) => typeof each !== 'string' && each.port !== port);
+  if (!other) return `${describeHosts(hosts)} port ${port}`;
+  return hosts
+    .map((each) => (typeof each === 'string' ? { host: each, port } : each))
+    .map((each) => `${each.host} port ${each.port}`)
+    .join(', ');
+}
+
+function dialFailure(options: ConnectOptions, misses: readonly Miss[]): Failure {
+  const { hosts, timeoutMs } = options;
   const reasons = misses.map(({ what, why }) => `${what}: ${why}`).join(', ');
-  const target = `${hosts.join(', ')} port ${port}`;
+  const target = describeTargets(options);
   if (misses.every(({ why }) => why === NO_ADDRESS)) {
-    return new Failure('net.no-such-host', 'retry', `no address found for ${hosts.join(', ')}`, {
+    return new Failure('net.no-such-host', 'retry', `no address found for ${describeHosts(hosts)}`, {
       action: 'Check the host names and the resolver, or configure literal addresses.',
     });
   }

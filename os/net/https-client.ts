@@ -2,13 +2,14 @@ import type { Socket } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { readBody } from './body.ts';
-import { aborted } from './connect.ts';
+import { aborted, describeTargets } from './connect.ts';
 import { type DialOptions, dial } from './dial.ts';
 import { request } from './http.ts';
 import { isAboutDates, misnamed } from './server-name.ts';
 
 /** One request to a server that roots of ours vouch for. */
 export interface TrustedRequest extends DialOptions {
+  readonly hosts: readonly string[];
   /** PEM of the roots that the server's certificate may lead to. */
   readonly ca: string;
   /** Of which it has to have one; empty: none is checked. */
@@ -48,7 +49,7 @@ export async function requestTrusted(options: TrustedRequest): Promise<TrustedAn
   }
 }
 
-const whereOf = ({ hosts, port }: TrustedRequest): string => `${hosts.join(', ')} port ${port}`;
+const whereOf = (request: TrustedRequest): string => describeTargets(request);
 
 /** Calls `work` with a deadline; what is late or called off destroys the socket. */
 function within<T>(

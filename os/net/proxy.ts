@@ -18,10 +18,10 @@ export interface HttpProxy {
  * @throws Failure `net.proxy-unreachable`, `net.proxy-login`, `net.proxy-refused`, `net.proxy-failed`, `net.aborted`, `os.…`
  */
 export async function connectThrough(proxy: HttpProxy, options: ConnectOptions): Promise<SocketHandle> {
-  const { hosts, port, timeoutMs, signal } = options;
+  const { signal } = options;
   const login = await proxy.login();
   let failure: Failure | undefined;
-  const found = await inTurns(hosts, timeoutMs, signal, async (host, turn, leftMs) => {
+  const found = await inTurns(options, async ({ host, port }, turn, leftMs) => {
     const socket = await reachProxy(proxy, { ...options, timeoutMs: leftMs, signal: turn }, signal);
     try {
       await ask(socket, proxy, `${isIPv6(host) ? `[${host}]` : host}:${port}`, login, turn);
@@ -44,7 +44,7 @@ async function reachProxy(
   outer: AbortSignal | undefined,
 ): Promise<SocketHandle> {
   try {
-    return await connectFirst({ ...options, hosts: [proxy.host], port: proxy.port });
+    return await connectFirst({ ...options, hosts: [proxy.host], port: proxy.port, onTried: undefined });
   } catch (error) {
     if (outer?.aborted) throw aborted(outer);
     if (!isFailure(error) || error.code === 'os.not-permitted') throw error;

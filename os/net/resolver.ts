@@ -4,9 +4,16 @@ import { readFile } from 'node:fs/promises';
 import { isIP, isIPv4, Socket } from 'node:net';
 import { addon } from '../../native/index.ts';
 import { concat, readU16, u16 } from '../../protocol/bytes.ts';
-import { type DnsAnswer, encodeDnsQuery, isDnsName, parseDnsAnswer } from '../../protocol/dns.ts';
+import {
+  type DnsAnswer,
+  encodeDnsQuery,
+  isDnsName,
+  parseDnsAnswer,
+  type RecordType,
+} from '../../protocol/dns.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
 import { type Lookup, systemLookup } from './lookup.ts';
+import { formatService, isService } from './service.ts';
 
 /*
  * Name resolution through marked sockets. In lockdown the packets of the host's resolver are dropped: its sockets have no mark,
@@ -48,24 +55,30 @@ export const markedLookup =
   };
 
 /**
- * The addresses of a name, IPv6 first: from /etc/hosts, else from the host's DNS servers, each asked over UDP (over TCP if the answer does
+ * The addresses of a name, IPv6 first, or the records of a service: from /etc/hosts, else from the host's DNS servers, each asked over UDP (over TCP if the answer does
  * not fit), twice, in turn. Empty if there is no such name, no server, or no server that answers.
  */
 export async function resolveMarked(name: string, options: ResolveOptions): Promise<readonly string[]> {
   const known = addressesInHosts(await read(options.hosts ?? HOSTS), name);
   if (known.length > 0) return known;
   if (!isDnsName(name)) return [];
+  const types = isService(name) ? (['SRV'] as const) : (['AAAA', 'A'] as const);
   const servers = await nameservers(options.confs ?? RESOLV_CONFS);
   for (let round = 0; round < ROUNDS; round++) {
     for (const server of servers) {
-      const answers = await Promise.all(
-        (['AAAA', 'A'] as const).map((type) => ask(server, name, type, options)),
-      );
-      const found = answers.filter((each) => each?.kind === 'addresses');
-      if (found.length > 0) return found.flatMap(({ addresses }) => addresses.map(textOf));
+      const answers = await Promise.all(types.map((type) => ask(server, name, type, options)));
+      const found = answers.map(textsOf).filter((texts) => texts !== undefined);
+      if (found.length > 0) return found.flat();
     }
   }
   return [];
+}
+
+/** Undefined if the server has not said what there is. */
+function textsOf(answer: DnsAnswer | undefined): readonly string[] | undefined {
+  if (answer?.kind === 'addresses') return answer.addresses.map(textOf);
+  if (answer?.kind !== 'services') return undefined;
+  return answer.services.map(({ target, ...rest }) => formatService({ host: target, ...rest }));
 }
 
 /** The servers of the first file that lists any outside of this host; else those on this host. */
@@ -98,7 +111,7 @@ const textOf = (address: Uint8Array): string =>
 async function ask(
   server: string,
   name: string,
-  type: 'A' | 'AAAA',
+  type: RecordType,
   { mark, port = PORT }: ResolveOptions,
 ): Promise<DnsAnswer | undefined> {
   const query = encodeDnsQuery(randomInt(65_536), name, type);

@@ -80,6 +80,18 @@ export const PREFIX_DELEGATED = 2;
 export const PREFIX_NONE_LENGTH = 2;
 export const PREFIX_DELEGATED_LENGTH = 10;
 
+/** "Pace": the router tells a device how long it waits at most before it tries again. */
+export const PACE_TYPE = 0xf7;
+export const PACE_LONGEST = 1;
+export const PACE_LENGTH = 6;
+
+/** "Drain": the router leaves service, and tells each device by when to be gone, and when to come back if it has nowhere to go; or that it stays. */
+export const DRAIN_TYPE = 0xf8;
+export const DRAIN_LEAVE = 1;
+export const DRAIN_STAY = 2;
+export const DRAIN_LEAVE_LENGTH = 14;
+export const DRAIN_STAY_LENGTH = 2;
+
 /** What is offered to the router: the best that both know, or enftun's frames in any case. */
 export const WIRE_CHOICES = ['auto', 'legacy'] as const;
 export type WireChoice = (typeof WIRE_CHOICES)[number];

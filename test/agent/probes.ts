@@ -93,6 +93,7 @@ export function fakeProbes(change: Partial<Probes> = {}): Probes {
       rotation: null,
       decommission: null,
       delegation: null,
+      longestPause: null,
       traffic: null,
       state: { generation: 3, quarantined: [] },
     }),

@@ -17,7 +17,9 @@ export function program(name: 'agent' | 'factory' | 'fabric'): readonly string[]
 export interface AgentStatus {
   readonly version: string;
   readonly situation: string;
+  readonly router: string | null;
   readonly wire: string | null;
+  readonly longestPause: number | null;
   readonly address: string | null;
   readonly trouble: { readonly code: string } | null;
 }

@@ -85,6 +85,8 @@ check "killed, it comes back by itself" bash -c 'systemctl kill --signal=KILL en
 check "and the device" again
 check "backs up" bash -c 'umask 077; echo some random words >/root/words; enf-fabric backup create /root/fabric.backup --passphrase-file /root/words'
 
+check "sends its devices away before an upgrade" bash -c 'enf-fabric drain --within 0 --retry-after 15 | grep -F "come back 15 s after"'
+check "and keeps them if there is none" bash -c 'enf-fabric drain --resume | grep -F "in service"'
 pid=$(show MainPID enf-fabric)
 check "upgrades" dpkg -i /packages/enf-fabric-next.deb
 check "into a new process" bash -c "[ \$(systemctl show --value -p MainPID enf-fabric) != $pid ] && systemctl is-active enf-fabric enf-console"

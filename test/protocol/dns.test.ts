@@ -103,6 +103,62 @@ describe('answers', () => {
   });
 });
 
+describe('services', () => {
+  const ASKED = encodeDnsQuery(0x1234, 'enf.example', 'SRV');
+  const srv = (priority: number, weight: number, port: number, target: string): Uint8Array =>
+    concat(u16(priority), u16(weight), u16(port), fromHex(target));
+  /** The same answer to another question. */
+  const about = (answer: Uint8Array): Uint8Array => {
+    const copy = Uint8Array.from(answer);
+    copy.set(ASKED.subarray(12), 12);
+    return copy;
+  };
+  const read = (...records: [string, number, Uint8Array][]) =>
+    parseDnsAnswer(ASKED, about(reply(OK, ...records)));
+
+  test('are asked for by their number', () => {
+    expect(toHex(ASKED)).toMatch(/00210001$/);
+  });
+
+  test('come with three numbers and a name, which a server may have compressed, behind aliases, too', () => {
+    expect(read([NAME, 33, srv(1, 2, 443, '016103656e66076578616d706c6500')])).toEqual({
+      kind: 'services',
+      services: [{ priority: 1, weight: 2, port: 443, target: 'a.enf.example' }],
+    });
+    expect(
+      read(
+        [NAME, 5, fromHex(`02636e${EXAMPLE}`)],
+        [`02636e${EXAMPLE}`, 33, srv(0, 0, 1, `0162${NAME}`)],
+        [`02636e${EXAMPLE}`, 33, srv(65_535, 65_535, 65_535, '00')],
+      ),
+    ).toEqual({
+      kind: 'services',
+      services: [
+        { priority: 0, weight: 0, port: 1, target: 'b.enf.example' },
+        { priority: 65_535, weight: 65_535, port: 65_535, target: '' },
+      ],
+    });
+  });
+
+  test('are none where there is no such name, or no record of the kind', () => {
+    expect(parseDnsAnswer(ASKED, about(reply(0x8183)))).toEqual({ kind: 'services', services: [] });
+    expect(read([NAME, 1, A])).toEqual({ kind: 'services', services: [] });
+  });
+
+  test.each([
+    ['cut off', srv(1, 2, 443, '')],
+    ['with a name that does not end with it', srv(1, 2, 443, '01610000')],
+    ['with a name that goes beyond it', srv(1, 2, 443, '0561')],
+    ['with a pointer forward', srv(1, 2, 443, 'c0ff')],
+    ['shorter than its numbers', Uint8Array.of(0, 1, 0, 2)],
+  ])('a record %s is passed over', (_, data) => {
+    expect(read([NAME, 33, data], [NAME, 33, srv(1, 2, 3, NAME)])).toEqual({
+      kind: 'services',
+      services: [{ priority: 1, weight: 2, port: 3, target: 'enf.example' }],
+    });
+  });
+});
+
 describe('hostile answers', () => {
   /** The same bytes; `reads` counts how often one of them is looked at. */
   function counted(bytes: Uint8Array): { readonly view: Uint8Array; reads(): number } {

@@ -2,7 +2,7 @@ import { failed, ok, skipped, warning } from '../../../cli/check.ts';
 import { isLiteral } from '../../../os/net/lookup.ts';
 import type { Check } from '../check.ts';
 import type { Probes } from '../probes.ts';
-import { targets } from '../targets.ts';
+import { type Target, targets } from '../targets.ts';
 
 export const dns: Check = {
   id: 'dns',
@@ -22,7 +22,7 @@ export const dns: Check = {
 };
 
 /** A proxy resolves the fabric's names itself; the agent resolves the proxy's. */
-async function namesToFind(probes: Probes): ReturnType<typeof targets> {
+async function namesToFind(probes: Probes): Promise<readonly Omit<Target, 'port'>[]> {
   const { proxy } = probes.config.remote;
   if (proxy === undefined) return targets(probes);
   const { host } = proxy;

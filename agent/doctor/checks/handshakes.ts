@@ -1,7 +1,7 @@
 import type { TlsAnswer } from '../../../os/net/probe.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 import type { Probes } from '../probes.ts';
-import { targetAddresses } from '../targets.ts';
+import { targetRouters } from '../targets.ts';
 
 /** A TLS handshake with the tunnel's port of each address that accepts a connection. */
 export async function handshakes(
@@ -9,9 +9,9 @@ export async function handshakes(
   large = false,
 ): Promise<readonly { readonly address: string; readonly answer: TlsAnswer }[]> {
   const answers: { address: string; answer: TlsAnswer }[] = [];
-  for (const address of await targetAddresses(probes)) {
+  for (const { address, port } of await targetRouters(probes)) {
     try {
-      answers.push({ address, answer: await probes.tls(address, probes.config.remote.tunnelPort, large) });
+      answers.push({ address, answer: await probes.tls(address, port, large) });
     } catch (error) {
       if (!isFailure(error) || error.area !== 'net') throw error;
     }

@@ -2,18 +2,23 @@ import { failed, ok, skipped, warning } from '../../../cli/check.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 import type { Check } from '../check.ts';
 import type { Probes } from '../probes.ts';
-import { targetAddresses } from '../targets.ts';
+import { type TargetAddress, targetRouters } from '../targets.ts';
 
 export const ports: Check = {
   id: 'ports',
   about: 'the ports of the tunnel router and the identity server can be reached',
   async run(probes) {
-    const addresses = await targetAddresses(probes);
+    const routers = await targetRouters(probes);
+    const addresses = [...new Set(routers.map(({ address }) => address))];
     if (addresses.length === 0) return skipped('no address is known');
-    const { tunnelPort, identityPort } = probes.config.remote;
+    const { identityPort } = probes.config.remote;
+    const tunnelPort = [...new Set(routers.map(({ port }) => port))].join(', ');
     const [tunnel, identity] = [
-      await reachable(probes, addresses, tunnelPort),
-      await reachable(probes, addresses, identityPort),
+      await reachable(probes, routers),
+      await reachable(
+        probes,
+        addresses.map((address) => ({ address, port: identityPort })),
+      ),
     ];
     if (!tunnel) {
       return failed(
@@ -29,8 +34,8 @@ export const ports: Check = {
   },
 };
 
-async function reachable(probes: Probes, addresses: readonly string[], port: number): Promise<boolean> {
-  for (const address of addresses) {
+async function reachable(probes: Probes, targets: readonly TargetAddress[]): Promise<boolean> {
+  for (const { address, port } of targets) {
     try {
       await probes.connect(address, port);
       return true;

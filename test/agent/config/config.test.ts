@@ -417,6 +417,8 @@ describe('[H-C12] hosts', () => {
       '::1',
       '1a',
       'x.1a',
+      '_enf._tcp.enf.example',
+      '_enf._tcp.example.',
     ];
     expect(parse(...good)).toEqual(good);
   });
@@ -433,6 +435,14 @@ describe('[H-C12] hosts', () => {
     ['1234', /four numbers/],
     ['a..b', /host name/],
     ['', /host name/],
+    ['_enf.example', /"_enf\._tcp\.example\.org" for the SRV records/],
+    ['_enf._udp.enf.example', /SRV records/],
+    ['_enf._tcp.', /SRV records/],
+    ['_enf._tcp.192.0.2.1', /SRV records/],
+    ['_enf._tcp.2001:db8::1', /SRV records/],
+    ['_enf._tcp._enf._tcp.enf.example', /SRV records/],
+    ['_enf._tcp.enf.example:443', /SRV records/],
+    [`_enf._tcp.${'a.'.repeat(122)}a`, /SRV records/],
   ] as const) {
     test(`${JSON.stringify(host)} is refused with what to do`, () => {
       expect(() => parse(host)).toThrowError(

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { parseConfig } from '../../../agent/config/config.ts';
 import { checkNetwork, describeNetwork } from '../../../agent/doctor/netcheck.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { fakeProbes } from '../probes.ts';
@@ -24,6 +25,26 @@ test('both ports and a router of the fabric: a tunnel can be set up', async () =
   const report = await checkNetwork(fakeProbes());
   expect(report).toMatchObject({ usable: true, provisionable: true, provisioned: true });
   expect(describeNetwork(report)).toMatch(/A tunnel can be set up from here\.$/);
+});
+
+test('the routers of a service are tried on their own ports', async () => {
+  const asked: string[] = [];
+  const report = await checkNetwork(
+    fakeProbes({
+      config: parseConfig('[remote]\nhosts = ["_enf._tcp.example.org"]', 'test'),
+      lookup: async (name) => (name.startsWith('_enf.') ? ['1 0 8443 a.example.org'] : ['192.0.2.7']),
+      connect: async (address, port) => asked.push(`${address} ${port}`),
+      tls: async (address, port) => {
+        asked.push(`tls ${address} ${port}`);
+        return { verdict: 'trusted', connectMs: 3, handshakeMs: 8 };
+      },
+    }),
+  );
+  expect(report).toMatchObject({
+    usable: true,
+    addresses: [{ host: 'a.example.org', address: '192.0.2.7' }],
+  });
+  expect(asked.slice(0, 3)).toEqual(['192.0.2.7 8443', '192.0.2.7 444', 'tls 192.0.2.7 8443']);
 });
 
 test('the port of the identity server counts for a device that has no identity yet', async () => {

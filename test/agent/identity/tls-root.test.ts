@@ -18,18 +18,23 @@ const fabric = rootCertificate({
 });
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-async function trusting(root: string, credential: string | Failure | undefined, name = '') {
+const HOSTS = ['tunnel.example', '192.0.2.1'];
+
+async function trusting(
+  root: string,
+  credential: string | Failure | undefined,
+  name = '',
+  hosts: readonly string[] = HOSTS,
+) {
   const path = join(temporaryFolder(), 'root');
   writeFileSync(path, root);
-  const remote = `hosts = ["tunnel.example", "192.0.2.1"]\ntls-name = "${name}"`;
+  const remote = `hosts = ${JSON.stringify(hosts)}\ntls-name = "${name}"`;
   const file = root === '' ? '' : `\ntls-root = "${path}"`;
   return routerTrust(parseConfig(`[remote]\n${remote}${file}`, 'x'), async () => {
     if (credential instanceof Failure) throw credential;
     return credential === undefined ? undefined : bytes(credential);
   });
 }
-
-const HOSTS = ['tunnel.example', '192.0.2.1'];
 
 describe('[H-B6] whether the router’s name is checked', () => {
   test('not with the root of the credential, nor with the same one configured', async () => {
@@ -50,6 +55,11 @@ describe('[H-B6] whether the router’s name is checked', () => {
     expect((await trusting(fabric + enterprise, fabric)).names).toEqual(HOSTS);
     const absent = new Failure('tpm.absent', 'retry', 'gone');
     expect((await trusting(enterprise, absent)).names).toEqual(HOSTS);
+  });
+
+  test('with the domain of a service, not with what DNS says are its hosts', async () => {
+    const { names } = await trusting(enterprise, undefined, '', ['_enf._tcp.example.org', 'b.example']);
+    expect(names).toEqual(['example.org', 'b.example']);
   });
 
   test('as it is configured', async () => {

@@ -89,6 +89,7 @@ describe('lockdown', () => {
     expect(await host.dial(MARK, '2001:db8:1::1', 443)).toBe('2001:db8:1::1');
     expect(await host.dial(MARK, 'enf.example', 443)).toBe('198.51.100.1');
     expect(await host.dial(MARK, 'long.example', 443)).toBe('198.51.100.1');
+    expect(await host.dial(MARK, '_enf._tcp.enf.example', 1)).toBe('198.51.100.1');
     expect(await host.dial(MARK, 'other.example', 443)).toBe('net.no-such-host');
   });
 

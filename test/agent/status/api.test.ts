@@ -38,6 +38,7 @@ const STATUS: Status = {
   rotation: null,
   decommission: null,
   delegation: null,
+  longestPause: null,
   traffic: null,
   state: { generation: 4, quarantined: ['state-0.bad-1'] },
 };

@@ -120,6 +120,7 @@ test('online: address, router, traffic, times by the wall clock', () => {
     rotation: null,
     decommission: null,
     delegation: null,
+    longestPause: null,
     roots: { version: 2, learned: '2029-12-30T12:00:00.000Z' },
     certificate: null,
     traffic,

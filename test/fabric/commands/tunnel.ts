@@ -12,7 +12,9 @@ export interface Tunnel {
 }
 
 /** Provisions anew with a key of its own, and connects with it to the router at `port`. */
-export async function tunnel(attempt: Attempt & { identityPort: number; ca: string }): Promise<Tunnel> {
+export async function tunnel(
+  attempt: Attempt & { identityPort: number; ca: string; alpn?: readonly string[] },
+): Promise<Tunnel> {
   const keys = generateP256();
   const signer = ecdsaSigner(keys.secret);
   const { identity } = await provision({
@@ -32,6 +34,7 @@ export async function tunnel(attempt: Attempt & { identityPort: number; ca: stri
     cert: certificate,
     key,
     checkServerIdentity: () => undefined,
+    ...(attempt.alpn && { ALPNProtocols: [...attempt.alpn] }),
   });
   onTestFinished(() => {
     socket.destroy();

@@ -36,7 +36,7 @@ test('every key can be given', () => {
   const config = parse(`
     identity = { listen = "192.0.2.1:4440", processes = 4, max-connections = 100 }
     node = { name = "a-1", address = "2001:db8::a" }
-    tunnel = { listen = "[2001:db8::1]:4430", threads = 16, decommission = false }
+    tunnel = { listen = "[2001:db8::1]:4430", threads = 16, decommission = false, connects-per-second = 10 }
     host = { tun = "none", services = ["tcp/22", "udp/8000-8010", "icmp"] }
     est = { listen = "[::]:9443" }
     routes = { install = true, table = 200, protocol = 78 }
@@ -66,7 +66,10 @@ test('every key can be given', () => {
   expect(config).toEqual({
     identity: { listen: { host: '192.0.2.1', port: 4_440 }, processes: 4, maxConnections: 100 },
     node: { name: 'a-1', address: '2001:db8::a' },
-    tunnel: { listen: { host: '2001:db8::1', port: 4_430 }, threads: 16, decommission: false },
+    tunnel: {
+      ...{ listen: { host: '2001:db8::1', port: 4_430 }, threads: 16, decommission: false },
+      connectsPerSecond: 10,
+    },
     est: { listen: { host: '::', port: 9_443 } },
     host: {
       tun: 'none',
@@ -116,6 +119,8 @@ test.each([
   ['node', 'name = 7'],
   ['node', 'address = "a.example"'],
   ['tunnel', 'threads = 17'],
+  ['tunnel', 'connects-per-second = 9'],
+  ['tunnel', 'connects-per-second = 1000001'],
   ['tunnel', 'decommission = "no"'],
   ['est', 'listen = "localhost:9443"'],
   ['est', 'listen = 9443'],

@@ -4,6 +4,7 @@ import { connect as connectTls, type SecureVersion, type TLSSocket } from 'node:
 import { generateP256 } from '../../../crypto/primitives.ts';
 import type { Admission, Endpoint, Standing } from '../../../fabric/registry/admission.ts';
 import type { NetworkSource } from '../../../fabric/router/networks.ts';
+import type { PaceSource } from '../../../fabric/router/pace.ts';
 import type { RateSource } from '../../../fabric/router/rates.ts';
 import type { RootUpdates } from '../../../fabric/router/roots.ts';
 import { type Router, type RouterLimits, startRouter } from '../../../fabric/router/router.ts';
@@ -239,6 +240,7 @@ export async function testRouter(
     decommission?: boolean;
     several?: boolean;
     routes?: RouteSink;
+    pace?: PaceSource;
   } = {},
 ): Promise<Router> {
   const identity = await makeDevice('fd00::ffff');
@@ -252,6 +254,7 @@ export async function testRouter(
     ...(o.rules === undefined ? {} : { rules: o.rules }),
     ...(o.rates === undefined ? {} : { rates: o.rates }),
     ...(o.roots === undefined ? {} : { roots: o.roots }),
+    ...(o.pace === undefined ? {} : { pace: o.pace }),
     ...(o.decommission === undefined ? {} : { decommission: o.decommission }),
     ...(o.several === undefined ? {} : { several: o.several }),
     ...(o.routes === undefined ? {} : { routes: o.routes }),

@@ -100,6 +100,15 @@ export async function world(
     await vi.waitFor(() => expect(server.stream().length).toBeGreaterThanOrEqual(50), FAST);
     server.forget();
   };
+  /** The same beside the connection that there is, at any port. */
+  const beside = async (
+    port: number,
+    { roots = certificates.root, names = '', timeoutMs = 10_000 } = {},
+  ): Promise<void> => {
+    const fd = await dialDescriptor({ hosts: ['127.0.0.1'], port, timeoutMs: 10_000 });
+    const { key } = certificates;
+    native.dataplaneConnect(dataplane, ++id, fd, timeoutMs, roots, der, key, true, names, true);
+  };
   const counters = (): DataplaneCounters => native.dataplaneCounters(dataplane);
   const written: Written[] = [];
   /** What the data plane has written to the TUN so far. */
@@ -135,7 +144,20 @@ export async function world(
       return found;
     }, 10_000);
   const send = (...bytes: readonly Uint8Array[]): void => void server.sockets.at(-1)!.write(concat(...bytes));
-  return { server, dataplane, events, connect, counters, look, arrives, send, frames, host: host_, native };
+  return {
+    server,
+    dataplane,
+    events,
+    connect,
+    beside,
+    counters,
+    look,
+    arrives,
+    send,
+    frames,
+    host: host_,
+    native,
+  };
 }
 
 export const plain = (packet: Uint8Array): Written => ({ ...nothing, headers: 0, packet });

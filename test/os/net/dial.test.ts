@@ -84,6 +84,24 @@ describe('reaches', () => {
     expect(await reached({ hosts: ['missing.test', '::1', '127.0.0.1'] })).toBe('::1');
   });
 
+  test('each at a port of its own, and says of each whether it was reached', async () => {
+    names['missing.test'] = [];
+    const tried: string[] = [];
+    const hosts = ['missing.test', { host: '127.0.0.1', port: refusing }, { host: '::1', port }, '127.0.0.1'];
+    const onTried = (endpoint: { host: string; port: number }, reached: boolean): void =>
+      void tried.push(`${endpoint.host} ${endpoint.port} ${reached}`);
+    const socket = await dial({ hosts, port: 1, timeoutMs: 20_000, onTried });
+    expect(socket.remoteAddress).toBe('::1');
+    socket.destroy();
+    expect(tried).toEqual(['missing.test 1 false', `127.0.0.1 ${refusing} false`, `::1 ${port} true`]);
+  });
+
+  test('nobody, and names each with its port', async () => {
+    await expect(
+      dial({ hosts: ['127.0.0.1', { host: '::1', port: 2 }], port: 1, timeoutMs: 20_000 }),
+    ).rejects.toThrow(/^cannot reach 127\.0\.0\.1 port 1, ::1 port 2 /);
+  });
+
   test('a name with an unreachable IPv6 address', async () => {
     names['half.test'] = [link.peer, '127.0.0.1'];
     expect(await reached({ hosts: ['half.test'] })).toBe('127.0.0.1');

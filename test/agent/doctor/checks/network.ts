@@ -12,6 +12,12 @@ import {
   unreachable,
 } from './place.ts';
 
+/** One router behind the records of a service, on a port of its own. */
+const BY_SERVICE = {
+  config: config('', '[remote]\nhosts = ["_enf._tcp.example.org"]'),
+  lookup: async (name: string) => (name.startsWith('_enf.') ? ['1 0 8443 a.example.org.'] : ['192.0.2.7']),
+};
+
 /** The checks of the way to the fabric. */
 export const NETWORK: Table = {
   dns: [
@@ -21,6 +27,8 @@ export const NETWORK: Table = {
     [{ config: NAMED_PROXY, lookup: async () => ['192.0.2.9'] }, 'ok', /^proxy\.example: 192\.0\.2\.9$/],
     [{ config: NAMED_PROXY, lookup: unreachable }, 'failed', /no address for proxy\.example/],
     [{ lookup: unreachable }, 'failed', /no address for fabric\.example/],
+    [BY_SERVICE, 'ok', /^a\.example\.org: 192\.0\.2\.7$/],
+    [{ ...BY_SERVICE, lookup: unreachable }, 'failed', /no address for _enf\._tcp\.example\.org/],
     [
       { lookup: unreachable, config: config('', '[remote]\nhosts = ["fabric.example", "192.0.2.1"]') },
       'warning',
@@ -61,6 +69,8 @@ export const NETWORK: Table = {
   ports: [
     [{}, 'ok', /443 and 444/],
     [{ connect: unreachable }, 'failed', /port 443/],
+    [BY_SERVICE, 'ok', /^8443 and 444/],
+    [{ ...BY_SERVICE, connect: unreachable }, 'failed', /port 8443 of 192\.0\.2\.7/],
     [{ connect: async (_, port) => (port === 443 ? 1 : unreachable()) }, 'warning', /port 444/],
     [
       {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { decoder, encoded, translated } from '../../../../fabric/registry/postgres/dialect.ts';
-import { makeServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
 import { SERVER_VERSION } from '../../../../fabric/registry/postgres/migrate.ts';
+import { makeServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
 import { prepare } from '../../../../fabric/registry/sql/base/statements.ts';
 import { connect } from '../../../../fabric/registry/sqlite/connect.ts';
 import { MIGRATIONS } from '../../../../fabric/registry/sqlite/schema.ts';

@@ -1,12 +1,12 @@
-import type { Command } from '../../cli/program.ts';
-import { toHex } from '../../protocol/bytes.ts';
-import { Failure } from '../../protocol/failure.ts';
-import { type CopyProgress, moveRegistry } from '../open-registry.ts';
-import { askRunning } from '../operations/running.ts';
-import { pathOf } from '../pki/files.ts';
-import { DATA, operator } from './common/context.ts';
-import { progressOf } from './common/progress.ts';
-import { requireHere } from './common/remote.ts';
+import type { Command } from '../../../cli/program.ts';
+import { toHex } from '../../../protocol/bytes.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import { type CopyProgress, moveRegistry } from '../../open-registry.ts';
+import { askRunning } from '../../operations/running.ts';
+import { pathOf } from '../../pki/files.ts';
+import { DATA, operator } from '../common/context.ts';
+import { progressOf } from '../common/progress.ts';
+import { requireHere } from '../common/remote.ts';
 
 const registryMove: Command = {
   name: 'registry move',

@@ -1,6 +1,6 @@
-import type { Command } from '../../cli/program.ts';
-import { birdConfig, parseAddress, parseAs, parsePeers, parseRouterId } from '../bgp/bird.ts';
-import { CONFIG, readConfig } from './common/settings.ts';
+import type { Command } from '../../../cli/program.ts';
+import { birdConfig, parseAddress, parseAs, parsePeers, parseRouterId } from '../../bgp/bird.ts';
+import { CONFIG, readConfig } from '../common/settings.ts';
 
 export const bgpConfig: Command = {
   name: 'bgp config',

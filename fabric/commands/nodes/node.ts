@@ -1,9 +1,9 @@
-import type { Command, Invocation } from '../../cli/program.ts';
-import { drainNode, listNodes, removeNode, resumeNode, showNode } from '../operations/nodes.ts';
-import type { DrainingView, NodeView } from '../operations/views/nodes.ts';
-import { requireYes, YES } from './common/confirm.ts';
-import { FABRIC, withFabric } from './common/context.ts';
-import { AFTER, ALL, CSV, LIMIT, printList, when } from './common/list.ts';
+import type { Command, Invocation } from '../../../cli/program.ts';
+import { drainNode, listNodes, removeNode, resumeNode, showNode } from '../../operations/nodes.ts';
+import type { DrainingView, NodeView } from '../../operations/views/nodes.ts';
+import { requireYes, YES } from '../common/confirm.ts';
+import { FABRIC, withFabric } from '../common/context.ts';
+import { AFTER, ALL, CSV, LIMIT, printList, when } from '../common/list.ts';
 
 /** The hosts that serve one registry together. */
 

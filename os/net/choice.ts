@@ -1,0 +1,101 @@
+import { Failure } from '../../protocol/failure.ts';
+import type { Lookup } from './lookup.ts';
+import { type Endpoint, isService, orderServices, parseService } from './service.ts';
+
+/** Where a program connects to that has several hosts to choose from: those that failed lately are tried last. */
+export interface Choice {
+  /** In the order in which they are tried now; never empty. @throws Failure `net.no-such-host` */
+  next(): Promise<readonly Endpoint[]>;
+  /** It was not reached, or has ended a connection. */
+  failed(endpoint: Endpoint): void;
+  /** It serves. */
+  worked(endpoint: Endpoint): void;
+}
+
+export interface ChoiceOptions {
+  /** Names, literal addresses and names of services, in the order of preference. */
+  readonly hosts: readonly string[];
+  /** Of hosts that have no port of their own. */
+  readonly port: number;
+  /** The program has this port everywhere: the ports of services are another one's. */
+  readonly everywhere?: boolean;
+  readonly lookup: Lookup;
+  /** How long a resolver may take for a service. */
+  readonly timeoutMs: number;
+  /** Monotonic, in milliseconds. */
+  readonly clock: () => number;
+  /** Uniform in [0, 1). */
+  readonly chance: () => number;
+}
+
+/** A host that failed this long ago is tried in its place again. */
+export const FORGET_MS = 600_000;
+/** Endpoints that are remembered, and tried in one attempt. */
+const MOST = 32;
+
+/** The choice among the hosts of a program that runs for long. */
+export function hostChoice(options: ChoiceOptions): Choice {
+  const { clock } = options;
+  /** When each has failed last, the oldest first. */
+  const failures = new Map<string, number>();
+  const keyOf = ({ host, port }: Endpoint): string => `${host} ${port}`;
+  const failedAt = (endpoint: Endpoint): number => {
+    const at = failures.get(keyOf(endpoint));
+    return at === undefined || clock() - at >= FORGET_MS ? Number.NEGATIVE_INFINITY : at;
+  };
+  return {
+    async next() {
+      const found = await endpointsOf(options);
+      // A stable order: those that have not failed stay as they were, behind them the one first whose failure is the oldest.
+      return found
+        .map((endpoint) => ({ endpoint, at: failedAt(endpoint) }))
+        .sort((a, b) => (a.at === b.at ? 0 : a.at - b.at))
+        .map(({ endpoint }) => endpoint);
+    },
+    failed(endpoint) {
+      const key = keyOf(endpoint);
+      failures.delete(key);
+      failures.set(key, clock());
+      const [oldest] = failures.keys();
+      if (failures.size > MOST) failures.delete(oldest!);
+    },
+    worked: (endpoint) => void failures.delete(keyOf(endpoint)),
+  };
+}
+
+/**
+ * The endpoints of hosts: services become the hosts of their records, drawn by priority and weight. At most 32, each once.
+ * @throws Failure `net.no-such-host` if there is none
+ */
+export async function endpointsOf({
+  hosts,
+  port,
+  everywhere = false,
+  lookup,
+  timeoutMs,
+  chance,
+}: Omit<ChoiceOptions, 'clock'>): Promise<readonly Endpoint[]> {
+  const found = await Promise.all(
+    hosts.map(async (host): Promise<readonly Endpoint[]> => {
+      if (!isService(host)) return [{ host, port }];
+      const records = (await within(timeoutMs, lookup(host))).flatMap((text) => parseService(text) ?? []);
+      return orderServices(records, chance).map((record) => ({
+        host: record.host,
+        port: everywhere ? port : record.port,
+      }));
+    }),
+  );
+  const known = new Map(found.flat().map((each) => [`${each.host} ${each.port}`, each]));
+  if (known.size > 0) return [...known.values()].slice(0, MOST);
+  throw new Failure('net.no-such-host', 'retry', `no SRV record found for ${hosts.join(', ')}`, {
+    action: 'Check the service names and the resolver, or configure host names or literal addresses.',
+  });
+}
+
+/** None if the resolver has none, or takes longer. */
+function within(ms: number, work: Promise<readonly string[]>): Promise<readonly string[]> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms, []);
+    work.then(resolve, () => resolve([])).finally(() => clearTimeout(timer));
+  });
+}
