@@ -279,9 +279,9 @@ const WHEN_NODE_DRAINS = { within: 30, retryAfter: 10 };
 async function carry(node: NodeKeeper, router: Router, log: Log): Promise<void> {
   node.carries({ tunnels: () => router.sizes.agent + router.sizes.c, recall: router.recall });
   let known = false;
-  await node.followDraining((draining) => {
-    if (draining) router.drain(WHEN_NODE_DRAINS);
-    else if (known) router.resume();
+  await node.followDraining(async (draining) => {
+    if (draining) await router.drain(WHEN_NODE_DRAINS);
+    else if (known) await router.resume();
     if (draining || known) log('notice', draining ? 'this node drains' : 'this node does not drain any more');
     known = true;
   });

@@ -196,6 +196,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
       'pki',
       'registry',
     ],
+    'commands/nodes': ['bgp', 'commands/common', 'operations', 'operations/contract', 'operations/views', 'pki'],
     'commands/traffic': ['commands/common', 'operations/traffic', 'operations/views'],
     'commands/pki': [
       'commands/common',
@@ -211,8 +212,8 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
       'api',
       'api/compat',
       'backup',
-      'bgp',
       'commands/common',
+      'commands/nodes',
       'commands/pki',
       'commands/traffic',
       'config',

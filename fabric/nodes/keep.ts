@@ -26,7 +26,7 @@ export interface NodeKeeper {
   /** From now on it carries tunnels. */
   carries(carrying: Carrying): void;
   /** Calls `listener` whenever devices are to leave this node, or may stay; at once, too. */
-  followDraining(listener: (draining: boolean) => void): Promise<void>;
+  followDraining(listener: (draining: boolean) => unknown): Promise<void>;
   /** Says that the node stops. */
   close(): Promise<void>;
 }
@@ -87,8 +87,9 @@ export async function keepNode(
       let last: boolean | undefined;
       const look = async (): Promise<void> => {
         const draining = (await registry.node(identity.name)).draining !== undefined;
-        if (draining !== last) listener(draining);
+        if (draining === last) return;
         last = draining;
+        await listener(draining);
       };
       ends.push(registry.onNodeChange((name) => (name === identity.name ? look() : undefined)));
       await look();
