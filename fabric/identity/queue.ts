@@ -30,14 +30,15 @@ export interface QueueOptions {
   readonly now: () => number;
 }
 
-const RUNNING = 192;
+/** What holds unless the options say something else. */
+export const RUNNING = 192;
 const IDLE = 16;
-const WAITING = { normal: 2_048, suspect: 256 };
+export const WAITING = { normal: 2_048, suspect: 256 };
 /**
  * Beyond the first share of the normal queue new handshakes of the most crowded prefix are refused before the device has done any
  * work, beyond the second those of all.
  */
-const CONGESTED = { crowded: 0.25, all: 0.75 };
+export const CONGESTED = { crowded: 0.25, all: 0.75 };
 /** Whoever gives no source shares one. */
 const NO_SOURCE = 'unknown';
 const MAX_WAIT_MS = 5_000;

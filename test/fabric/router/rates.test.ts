@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { routerMetrics } from '../../../fabric/metrics/router.ts';
-import { ROUTER_LIMITS, type Router, type RouterLimits } from '../../../fabric/router/router.ts';
+import { ROUTER_LIMITS, type RouterLimits } from '../../../fabric/router/limits.ts';
+import type { Router } from '../../../fabric/router/router.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { eventsIn, FEW_LINES } from '../../lines.ts';
 import {

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { generateP256 } from '../../../crypto/primitives.ts';
 import type { Change } from '../../../fabric/registry/records.ts';
+import type { RouterLimits } from '../../../fabric/router/limits.ts';
 import type { NetworkSource } from '../../../fabric/router/networks.ts';
-import type { Router, RouterLimits } from '../../../fabric/router/router.ts';
+import type { Router } from '../../../fabric/router/router.ts';
 import { concat, equal, u16, u32 } from '../../../protocol/bytes.ts';
 import { formatIpv6, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';

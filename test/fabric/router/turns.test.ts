@@ -1,6 +1,7 @@
 import type { TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ROUTER_LIMITS, type Router } from '../../../fabric/router/router.ts';
+import { ROUTER_LIMITS } from '../../../fabric/router/limits.ts';
+import type { Router } from '../../../fabric/router/router.ts';
 import { concat, fromHex } from '../../../protocol/bytes.ts';
 import { encodeFrame } from '../../../protocol/tunnel/frame.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
