@@ -35,6 +35,7 @@ if (what === 'all' || what === 'bundles') {
     'bench-console': 'test/bench/console/main.ts',
     'bench-factory': 'test/bench/factory/main.ts',
     'bench-soak': 'test/bench/soak/main.ts',
+    sim: 'test/sim/main.ts',
     packaging: 'packaging/main.ts',
     image: 'packaging/image/main.ts',
   };

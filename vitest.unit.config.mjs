@@ -61,6 +61,7 @@ const TAKES_LONG = [
   'test/factory/group.test.ts',
   'test/factory/batch/journal.test.ts',
   'test/protocol/hostile.test.ts',
+  'test/sim/simulate.test.ts',
   'test/fabric/identity/{behaviour,limits,repeated,server}.test.ts',
 ];
 

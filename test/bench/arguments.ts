@@ -67,7 +67,7 @@ export const badOption = (message: string, action: string): Failure =>
   new Failure('bench.bad-option', 'operator', message, { action });
 
 /** Finds out before an hour of measuring that the results can be written. @throws Failure `bench.cannot-write` */
-export function ensureWritable(file: string | undefined): void {
+export function ensureWritable(file: string | undefined, option = 'json'): void {
   if (file === undefined) return;
   try {
     closeSync(openSync(file, 'a'));
@@ -75,7 +75,7 @@ export function ensureWritable(file: string | undefined): void {
     throw new Failure(
       'bench.cannot-write',
       'operator',
-      `--json: cannot write ${file}: ${(cause as Error).message}`,
+      `--${option}: cannot write ${file}: ${(cause as Error).message}`,
       {
         action: 'Give a file in a folder that exists.',
         cause,

@@ -1,0 +1,29 @@
+import type { Setup } from './setup.ts';
+
+/** What is done to the nodes of a simulation, and when. */
+export interface Happening {
+  readonly atMs: number;
+  readonly happens: () => void;
+}
+
+/** In their order. */
+export function happeningsOf(
+  { outage, loss, database }: Setup,
+  effects: {
+    readonly away: (how: 'refused' | 'silent' | undefined) => void;
+    readonly lost: (node: number, how: 'refused' | 'silent') => void;
+    readonly database: (writes: boolean, reads: boolean) => void;
+  },
+): Happening[] {
+  const all: Happening[] = [];
+  if (outage !== undefined) {
+    all.push({ atMs: outage.fromMs, happens: () => effects.away(outage.how) });
+    all.push({ atMs: outage.fromMs + outage.forMs, happens: () => effects.away(undefined) });
+  }
+  if (loss !== undefined) all.push({ atMs: loss.atMs, happens: () => effects.lost(loss.node, loss.how) });
+  if (database !== undefined) {
+    all.push({ atMs: database.fromMs, happens: () => effects.database(false, database.readable) });
+    all.push({ atMs: database.fromMs + database.forMs, happens: () => effects.database(true, true) });
+  }
+  return all.sort((one, other) => one.atMs - other.atMs);
+}
