@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { Router, RouterLimits } from '../../../fabric/router/router.ts';
+import type { RouterLimits } from '../../../fabric/router/limits.ts';
+import type { Router } from '../../../fabric/router/router.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { NETWORK, opened, random, registryFile, type WholeRegistry } from '../place.ts';
 import {
