@@ -43,6 +43,7 @@ if [ -n "$for_tests" ]; then
   need swtpm-tools /usr/bin/swtpm_setup
   need openssl /usr/bin/openssl
   need softhsm2 /usr/bin/softhsm2-util
+  need postgresql /usr/bin/pg_lsclusters
   need opensc-pkcs11 "/usr/lib/$(uname -m)-linux-gnu/pkcs11-spy.so"
   need zbar-tools /usr/bin/zbarimg
   need imagemagick /usr/share/doc/imagemagick

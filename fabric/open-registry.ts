@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { readFile, rename, stat } from 'node:fs/promises';
 import { writeDurable } from '../os/files/durable.ts';
 import { Failure } from '../protocol/failure.ts';
 import { type CopyProgress, copyFromServers, type Moved, moveToServers } from './registry/postgres/move.ts';
 import { openServerReader, openServerRegistry, serverFiles } from './registry/postgres/registry.ts';
+import { askServer, type DatabaseServer } from './registry/postgres/server.ts';
 import { readServers, serversFile } from './registry/postgres/servers.ts';
 import type { RegistrySummary } from './registry/records.ts';
 import type { Registry, RegistryOptions, RegistryReader } from './registry/registry.ts';
@@ -10,12 +12,20 @@ import { checkDatabase, copyDatabase, registryFiles } from './registry/sqlite/co
 import { type Held, lockKeyFile } from './registry/sqlite/lock.ts';
 import { emptySqliteRegistry, openSqliteReader, openSqliteRegistry } from './registry/sqlite/open.ts';
 
-export type { CopyProgress };
+export type { CopyProgress, DatabaseServer };
 
 /**
  * Which engine keeps the registry is decided here and nowhere else: PostgreSQL, if a file "registry.url" is in the data folder (postgres/servers.ts), else
  * SQLite in the file at `path`.
  */
+
+/** Whether the registry at `path` is on a server. */
+export const isOnServer = (path: string): boolean => existsSync(serversFile(path));
+
+/** What the database servers of the registry at `path` say of themselves; undefined if it is in a file. @throws Failure see `readServers` */
+export async function registryServers(path: string): Promise<readonly DatabaseServer[] | undefined> {
+  return serversOf(path)?.map(askServer);
+}
 
 const serversOf = (path: string): readonly string[] | undefined => readServers(serversFile(path));
 

@@ -196,7 +196,14 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
       'pki',
       'registry',
     ],
-    'commands/nodes': ['bgp', 'commands/common', 'operations', 'operations/contract', 'operations/views', 'pki'],
+    'commands/nodes': [
+      'bgp',
+      'commands/common',
+      'operations',
+      'operations/contract',
+      'operations/views',
+      'pki',
+    ],
     'commands/traffic': ['commands/common', 'operations/traffic', 'operations/views'],
     'commands/pki': [
       'commands/common',

@@ -11,6 +11,7 @@ import { Failure } from '../../protocol/failure.ts';
 import { lastBackup } from '../backup/last.ts';
 import { type BgpSession, bgpSessions } from '../bgp/birdc.ts';
 import { hasRule, ruleOf } from '../host/tunnel-routes.ts';
+import { type DatabaseServer, isOnServer, registryServers } from '../open-registry.ts';
 import { askServing, type Serving } from '../operations/contract/serving.ts';
 import type { NetworkView } from '../operations/views/groups.ts';
 import type { AnchorView } from '../operations/views/pki.ts';
@@ -49,6 +50,8 @@ export interface Probes {
   hasRule(table: number): Promise<boolean>;
   /** Of BIRD; undefined if it is not installed. @throws Failure `bgp.no-answer` */
   bgpSessions(): Promise<readonly BgpSession[] | undefined>;
+  /** The database servers of the registry; undefined if it is in a file. @throws Failure `registry.bad-url`, `registry.exposed` */
+  databases(): Promise<readonly DatabaseServer[] | undefined>;
   /** A file under /proc/sys, trimmed; undefined if it is not there. */
   sysctl(path: string): Promise<string | undefined>;
   /** Connects to where a fabric listens. @throws Failure `net.…` */
@@ -80,6 +83,7 @@ export function machineProbes(
     routes: (device) => kernel.routes(6, MAIN_TABLE, device),
     hasRule: async (table) => hasRule(await kernel.rules(6), ruleOf({ table })),
     bgpSessions: () => bgpSessions(),
+    databases: () => registryServers(pathOf(data, 'registry')),
     sysctl: (path) => readTrimmed(`/proc/sys/${path}`),
     async connect(listen) {
       const { host, port } = parseListen(listen);
@@ -93,8 +97,9 @@ export function machineProbes(
     async disk() {
       const path = pathOf(data, 'registry');
       try {
-        const [{ bavail, bsize }, { size }] = [await statfs(data), await stat(path)];
-        return { free: bavail * bsize, registry: size };
+        const { bavail, bsize } = await statfs(data);
+        const registry = isOnServer(path) ? 0 : (await stat(path)).size;
+        return { free: bavail * bsize, registry };
       } catch (error) {
         throw readFailure(path, 'registry', error);
       }

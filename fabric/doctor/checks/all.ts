@@ -5,6 +5,7 @@ import { cas } from './cas.ts';
 import { certificates } from './certificates.ts';
 import { clock } from './clock.ts';
 import { control } from './control.ts';
+import { database } from './database.ts';
 import { disk } from './disk.ts';
 import { entropy } from './entropy.ts';
 import { forwarding } from './forwarding.ts';
@@ -26,6 +27,7 @@ export const CHECKS: readonly Check[] = [
   forwarding,
   routes,
   bgp,
+  database,
   disk,
   backup,
   places,

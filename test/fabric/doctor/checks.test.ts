@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Outcome } from '../../../cli/check.ts';
 import { CHECKS } from '../../../fabric/doctor/checks/all.ts';
 import type { Probes } from '../../../fabric/doctor/probes.ts';
+import type { DatabaseServer } from '../../../fabric/open-registry.ts';
 import { isoTime } from '../../../fabric/operations/contract/operation.ts';
 import type { HostServing, Serving } from '../../../fabric/operations/contract/serving.ts';
 import type { AnchorView } from '../../../fabric/operations/views/pki.ts';
@@ -56,10 +57,19 @@ const ca = (change: Partial<AnchorView>): AnchorView => ({
 const from = (error: string | null): Partial<AnchorView> => ({
   crl: { from: 'http://crl.example.org/', due: isoTime(NOW), fetched: null, error },
 });
+const server = (change: Partial<DatabaseServer>): DatabaseServer => ({
+  ...{ address: 'postgres://enf@db.example/enf', version: '15.18', standby: false, closed: true },
+  ...change,
+});
+const away: DatabaseServer = {
+  address: 'postgres://enf@db.example/enf',
+  failure: new Failure('registry.unreachable', 'retry', 'it does not answer'),
+};
 const healthy: Probes = {
   wallMs: () => NOW,
   hasRule: async () => true,
   bgpSessions: async () => [],
+  databases: async () => undefined,
   ...(serving() as Pick<Probes, 'serving'>),
   async *networks() {
     for (const n of [1, 2])
@@ -119,6 +129,19 @@ const sessions = (...established: readonly boolean[]): Partial<Probes> => ({
 
 /** Each check: what is different from a healthy fabric, its outcome, and its message. */
 const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
+  database: [
+    [{}, 'skipped', /in a file/],
+    [
+      { databases: async () => [server({}), server({ standby: true })] },
+      'ok',
+      /PostgreSQL 15\.18; .*, standby$/,
+    ],
+    [{ databases: async () => [server({ standby: true })] }, 'failed', /all that answer are standbys/],
+    [{ databases: async () => [away] }, 'failed', /db\.example.*does not answer/],
+    [{ databases: async () => [away, server({})] }, 'warning', /not all servers answer: .*db\.example/],
+    [{ databases: async () => [server({ closed: false })] }, 'warning', /without TLS/],
+    [{ databases: async () => [server({ version: '14.2' })] }, 'failed', /is PostgreSQL 14\.2/],
+  ],
   bgp: [
     [{}, 'skipped', /only node/],
     [nobody, 'skipped', /no fabric answers/],

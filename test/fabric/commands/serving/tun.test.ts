@@ -168,14 +168,14 @@ test('[H-A4] the doctor shows what a fabric offers of its host, and fails withou
   };
   const alone = await examine();
   expect(alone.text).toBe(
-    'certificates ok, cas skipped, control failed, ports skipped, tun skipped, host-services skipped, forwarding skipped, routes skipped, bgp skipped, disk ok, backup warning, places ok, revocation-lists skipped, clock, entropy ok',
+    'certificates ok, cas skipped, control failed, ports skipped, tun skipped, host-services skipped, forwarding skipped, routes skipped, bgp skipped, database skipped, disk ok, backup warning, places ok, revocation-lists skipped, clock, entropy ok',
   );
   expect([alone.code, alone.healthy]).toEqual([1, false]);
 
   const serving = await fabric.serve(data, '--tun', 'enf-test2', '--host-services', 'tcp/22,udp/53');
   const all = await examine();
   expect(all.text).toBe(
-    'certificates ok, cas skipped, control ok, ports ok, tun ok, host-services ok, forwarding ok, routes skipped, bgp skipped, disk ok, backup warning, places ok, revocation-lists skipped, clock, entropy ok',
+    'certificates ok, cas skipped, control ok, ports ok, tun ok, host-services ok, forwarding ok, routes skipped, bgp skipped, database skipped, disk ok, backup warning, places ok, revocation-lists skipped, clock, entropy ok',
   );
   expect([all.code, all.healthy]).toEqual([0, true]);
   expect(all.findings[5]!.message).toMatch(/tcp\/22,udp\/53 .*enf_fabric_enf-test2/);
