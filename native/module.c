@@ -41,7 +41,8 @@ NAPI_MODULE_INIT() {
   register_router(env, exports);
   register_listener(env, exports);
   register_acceptor(env, exports);
-  register_curves(env, exports);
+  register_p256(env, exports);
+  register_x25519(env, exports);
   register_hashes(env, exports);
   register_pki(env, exports);
   register_pkcs11(env, exports);

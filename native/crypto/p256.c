@@ -1,5 +1,5 @@
-// X25519 and ECDSA P-256 from raw bytes, over the node binary's OpenSSL: node:crypto imports a key object
-// for each raw key first, which costs as much as the computation, and has no deterministic ECDSA.
+// ECDSA P-256 from raw bytes, over the node binary's OpenSSL: node:crypto imports a key object for each raw key first, which costs as much as the
+// computation, and has no deterministic ECDSA.
 #include "napi.h"
 #include "addon/handle.h"
 #include <openssl/bn.h>
@@ -7,13 +7,14 @@
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
+#include <openssl/obj_mac.h>
 #include <openssl/sha.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { X25519_LENGTH = 32, SCALAR = 32, POINT = 65, SIGNATURE = 64 };
+enum { SCALAR = 32, POINT = 65, SIGNATURE = 64 };
 
 static napi_value new_bool(napi_env env, bool value) {
   napi_value result;
@@ -33,84 +34,6 @@ static bool exactly(napi_env env, napi_value value, uint8_t **data, size_t wante
   return addon_bytes(env, value, data, &length) && length == wanted;
 }
 
-static napi_value x25519_public(napi_env env, napi_callback_info info) {
-  napi_value argument;
-  size_t count = 1, length = X25519_LENGTH;
-  uint8_t *secret, share[X25519_LENGTH];
-  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  if (!exactly(env, argument, &secret, X25519_LENGTH)) return addon_bad(env, "x25519Public(secret): secret is 32 bytes");
-  EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, X25519_LENGTH);
-  bool done = key != NULL && EVP_PKEY_get_raw_public_key(key, share, &length) == 1 && length == X25519_LENGTH;
-  EVP_PKEY_free(key);
-  return done ? addon_new_bytes(env, share, sizeof share) : broken(env, "making an X25519 share");
-}
-
-static const napi_type_tag X25519_KEY = {0x1c94e7b05da83f62, 0xe27f4a90c6135d8b};
-
-// A secret that is used for many peers: imported once. NULL once it was forgotten.
-struct x25519 {
-  EVP_PKEY *key;
-};
-
-static void forget_x25519(struct x25519 *own) {
-  EVP_PKEY_free(own->key);  // OpenSSL overwrites it
-  own->key = NULL;
-}
-
-static void release_x25519(void *data) {
-  forget_x25519(data);
-  free(data);
-}
-
-static napi_value x25519_key(napi_env env, napi_callback_info info) {
-  napi_value argument;
-  size_t count = 1;
-  uint8_t *secret;
-  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  if (!exactly(env, argument, &secret, X25519_LENGTH)) return addon_bad(env, "x25519Key(secret): secret is 32 bytes");
-  struct x25519 *own = calloc(1, sizeof *own);
-  if (own == NULL) return broken(env, "no memory for an X25519 key");
-  own->key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, X25519_LENGTH);
-  if (own->key != NULL) return handle_new(env, &X25519_KEY, own, release_x25519);
-  release_x25519(own);
-  return broken(env, "importing an X25519 secret");
-}
-
-// A peer share of small order gives zeros: OpenSSL refuses them, and the caller wants to do so by name.
-static napi_value x25519_shared(napi_env env, napi_callback_info info) {
-  napi_value arguments[2];
-  size_t count = 2, length = X25519_LENGTH;
-  uint8_t *share, shared[X25519_LENGTH] = {0};
-  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  struct x25519 *own = handle_data(env, arguments[0], &X25519_KEY);
-  if (own == NULL || !exactly(env, arguments[1], &share, X25519_LENGTH))
-    return addon_bad(env, "x25519Shared(key, peerShare): a key, and 32 bytes");
-  if (own->key == NULL) return broken(env, "the X25519 key was forgotten");
-  EVP_PKEY *peer = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, share, X25519_LENGTH);
-  EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(own->key, NULL);
-  bool ready = peer != NULL && context != NULL && EVP_PKEY_derive_init(context) == 1 &&
-               EVP_PKEY_derive_set_peer(context, peer) == 1;
-  if (ready && EVP_PKEY_derive(context, shared, &length) != 1) {
-    ERR_clear_error();
-    memset(shared, 0, sizeof shared);
-  }
-  EVP_PKEY_CTX_free(context);
-  EVP_PKEY_free(peer);
-  napi_value result = ready ? addon_new_bytes(env, shared, sizeof shared) : broken(env, "an X25519 exchange");
-  OPENSSL_cleanse(shared, sizeof shared);
-  return result;
-}
-
-static napi_value x25519_forget(napi_env env, napi_callback_info info) {
-  napi_value argument;
-  size_t count = 1;
-  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  struct x25519 *own = handle_data(env, argument, &X25519_KEY);
-  if (own == NULL) return addon_bad(env, "x25519Forget(key)");
-  forget_x25519(own);
-  return NULL;
-}
-
 // P-256, made once: OpenSSL makes a curve that it is asked for by name anew, an eighth of what a verification takes.
 static EC_GROUP *p256;
 
@@ -123,6 +46,19 @@ static EC_KEY *new_p256_key(void) {
   return NULL;
 }
 
+// OpenSSL's call for this looks the algorithm up by its name each time.
+static void sha256(const uint8_t *message, size_t length, uint8_t digest[SHA256_DIGEST_LENGTH]) {
+  SHA256_CTX context;
+  SHA256_Init(&context);
+  SHA256_Update(&context, message, length);
+  SHA256_Final(digest, &context);
+}
+
+// What the last verification has done with: a key has a copy of the curve, which costs as much as a tenth of a verification.
+static _Atomic(EC_KEY *) spare;
+
+static void put_aside(EC_KEY *key) { EC_KEY_free(atomic_exchange(&spare, key)); }
+
 static napi_value p256_verify(napi_env env, napi_callback_info info) {
   napi_value arguments[3];
   size_t count = 3, point_length, length, signature_length;
@@ -133,9 +69,10 @@ static napi_value p256_verify(napi_env env, napi_callback_info info) {
     return addon_bad(env, "p256Verify(publicKey, message, signature): all are Uint8Arrays");
   // The only encoding the protocol knows; OpenSSL would take compressed and hybrid ones, too.
   if (point_length != POINT || point[0] != 0x04 || signature_length != SIGNATURE) return new_bool(env, false);
-  SHA256(message, length, digest);
+  sha256(message, length, digest);
   bool good = false;
-  EC_KEY *key = new_p256_key();
+  EC_KEY *key = atomic_exchange(&spare, NULL);
+  if (key == NULL) key = new_p256_key();
   ECDSA_SIG *pair = ECDSA_SIG_new();
   BIGNUM *r = BN_bin2bn(signature, SCALAR, NULL), *s = BN_bin2bn(signature + SCALAR, SCALAR, NULL);
   if (key != NULL && pair != NULL && r != NULL && s != NULL && ECDSA_SIG_set0(pair, r, s) == 1) {
@@ -146,16 +83,24 @@ static napi_value p256_verify(napi_env env, napi_callback_info info) {
   BN_free(r);
   BN_free(s);
   ECDSA_SIG_free(pair);
-  EC_KEY_free(key);
+  put_aside(key);
   ERR_clear_error();
   return new_bool(env, good);
 }
 
 static const napi_type_tag SIGNER = {0x5d0c3e9a71f24b86, 0x93a61e7fd4085bc2};
 
+// A server signs its greeting again when the client's claim comes (protocol/xtt/cookie.ts), mostly before it has greeted so many others.
+enum { REMEMBERED = 4096 };
+struct signed_digest {
+  uint8_t digest[SHA256_DIGEST_LENGTH], signature[SIGNATURE];
+};
+
 struct signer {
   EC_KEY *key;
   BN_CTX *context;
+  // Each digest has its place; what was there before makes room. One of all zeros has none: no message has it.
+  struct signed_digest *remembered;
   uint8_t secret[SCALAR];
 };
 
@@ -163,6 +108,7 @@ static void release_signer(void *data) {
   struct signer *signer = data;
   EC_KEY_free(signer->key);
   BN_CTX_free(signer->context);
+  free(signer->remembered);
   OPENSSL_cleanse(signer, sizeof *signer);
   free(signer);
 }
@@ -178,8 +124,9 @@ static napi_value p256_signer(napi_env env, napi_callback_info info) {
   memcpy(signer->secret, secret, SCALAR);
   signer->context = BN_CTX_secure_new();
   signer->key = new_p256_key();
+  signer->remembered = calloc(REMEMBERED, sizeof *signer->remembered);
   // Refuses zero and what is not below the order.
-  if (signer->context == NULL || signer->key == NULL || EC_KEY_oct2priv(signer->key, secret, SCALAR) != 1 ||
+  if (signer->context == NULL || signer->key == NULL || signer->remembered == NULL || EC_KEY_oct2priv(signer->key, secret, SCALAR) != 1 ||
       BN_is_zero(EC_KEY_get0_private_key(signer->key)) ||
       BN_cmp(EC_KEY_get0_private_key(signer->key), EC_GROUP_get0_order(EC_KEY_get0_group(signer->key))) >= 0) {
     release_signer(signer);
@@ -286,6 +233,12 @@ static bool sign_digest(struct signer *signer, const uint8_t digest[SCALAR], uin
   return done;
 }
 
+static struct signed_digest *place_of(struct signer *signer, const uint8_t digest[SHA256_DIGEST_LENGTH]) {
+  uint32_t number;
+  memcpy(&number, digest, sizeof number);
+  return &signer->remembered[number % REMEMBERED];
+}
+
 static napi_value p256_sign(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   size_t count = 2, length;
@@ -294,18 +247,19 @@ static napi_value p256_sign(napi_env env, napi_callback_info info) {
   struct signer *signer = handle_data(env, arguments[0], &SIGNER);
   if (signer == NULL || !addon_bytes(env, arguments[1], &message, &length))
     return addon_bad(env, "p256Sign(signer, message): a signer and a Uint8Array");
-  SHA256(message, length, digest);
-  if (!sign_digest(signer, digest, signature)) return broken(env, "signing with P-256");
-  return addon_new_bytes(env, signature, sizeof signature);
+  sha256(message, length, digest);
+  struct signed_digest *place = place_of(signer, digest);
+  if (memcmp(place->digest, digest, sizeof digest) != 0) {
+    if (!sign_digest(signer, digest, signature)) return broken(env, "signing with P-256");
+    memcpy(place->digest, digest, sizeof digest);
+    memcpy(place->signature, signature, sizeof signature);
+  }
+  return addon_new_bytes(env, place->signature, SIGNATURE);
 }
 
-void register_curves(napi_env env, napi_value exports) {
+void register_p256(napi_env env, napi_value exports) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, make_p256);
-  addon_function(env, exports, "x25519Public", x25519_public);
-  addon_function(env, exports, "x25519Key", x25519_key);
-  addon_function(env, exports, "x25519Shared", x25519_shared);
-  addon_function(env, exports, "x25519Forget", x25519_forget);
   addon_function(env, exports, "p256Verify", p256_verify);
   addon_function(env, exports, "p256Signer", p256_signer);
   addon_function(env, exports, "p256Sign", p256_sign);
