@@ -5,7 +5,7 @@ import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { CookieJar, KeyExchange } from '../../protocol/xtt/cookie.ts';
 import { checkClearHeader } from '../../protocol/xtt/message.ts';
 import { wipeKeys } from '../../protocol/xtt/schedule.ts';
-import { answer, assign, type Claim, greet, openClaim } from '../../protocol/xtt/server.ts';
+import { answer, assign, awaitClient, type Claim, type Greeting, greet, openClaim } from '../../protocol/xtt/server.ts';
 import type { Applicant, Group, Handshake } from '../registry/records.ts';
 import type { Credentials, ServerCredential } from './credentials.ts';
 import type { Verifiers } from './verifiers.ts';
@@ -53,12 +53,8 @@ export function answerClientInit(
 ): Uint8Array {
   record.suite = checkClearHeader(clientInit, 'clientInit');
   const credential = context.credentials.forClient(clientInit);
-  const { send, next } = serverInit(
-    context,
-    credential,
-    clientInit,
-    context.jar.issue(context.now(), clientInit),
-  );
+  const state = context.jar.issue(context.now(), clientInit);
+  const { send, next } = serverInit(context, credential, clientInit, state, answer);
   wipeKeys(next.keys.client);
   wipeKeys(next.keys.server);
   return send;
@@ -134,7 +130,10 @@ function openWithCookie(context: HandshakeContext, attest: Uint8Array): Claim {
   const former = credentials.formerFor(clientInit, now());
   const again = former && shared.slice();
   const open = (credential: ServerCredential, secret: Uint8Array): Claim =>
-    openClaim(serverInit(context, credential, clientInit, { cookie, share, shared: secret }).next, attest);
+    openClaim(
+      serverInit(context, credential, clientInit, { cookie, share, shared: secret }, awaitClient),
+      attest,
+    );
   try {
     return open(credentials.forClient(clientInit), shared);
   } catch (error) {
@@ -146,15 +145,16 @@ function openWithCookie(context: HandshakeContext, attest: Uint8Array): Claim {
   }
 }
 
-function serverInit(
+function serverInit<Next>(
   { primitives }: HandshakeContext,
   { certificate, sign }: ServerCredential,
   clientInit: Uint8Array,
   state: KeyExchange & { readonly cookie: Uint8Array },
-): ReturnType<typeof answer> {
+  proceed: (greeting: Greeting, signature: Uint8Array) => Next,
+): Next {
   const greeting = greet(primitives, { certificate }, clientInit, state);
   try {
-    return answer(greeting, sign(greeting.serverMessage));
+    return proceed(greeting, sign(greeting.serverMessage));
   } catch (error) {
     wipeKeys(greeting.keys.client);
     wipeKeys(greeting.keys.server);

@@ -121,8 +121,17 @@ export function answer(
   greeting: Greeting,
   serverSignature: Uint8Array,
 ): { readonly send: Uint8Array; readonly next: AwaitingClient } {
-  const { suite, keys, inner, cookie, certificate, clear } = greeting;
+  const { suite, keys, certificate, clear } = greeting;
   const plaintext = encodeServerAttest({ certificate, signature: serverSignature });
+  return {
+    send: sealMessage(suite, keys.server, 0, clear, plaintext),
+    next: awaitClient(greeting, serverSignature),
+  };
+}
+
+/** What follows that answer, for a server that has given it already and forgotten it. */
+export function awaitClient(greeting: Greeting, serverSignature: Uint8Array): AwaitingClient {
+  const { suite, keys, inner, cookie, certificate } = greeting;
   const { longterm, daa } = clientSignatureHashes(suite, {
     inner,
     cookie,
@@ -130,10 +139,7 @@ export function answer(
     serverSignature,
     clientClear: encodeClientAttest({ suite: suite.spec, cookie }),
   });
-  return {
-    send: sealMessage(suite, keys.server, 0, clear, plaintext),
-    next: { suite, keys, cookie, longtermMessage: longterm, daaMessage: daa },
-  };
+  return { suite, keys, cookie, longtermMessage: longterm, daaMessage: daa };
 }
 
 /**
