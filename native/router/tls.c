@@ -1,4 +1,5 @@
 #include "router.h"
+#include "algorithms.h"
 #include "pki/key.h"
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -16,6 +17,7 @@ enum {
   VOUCHED_BYTES = 16 * 1024,
   VOUCHED_LIST = 10 * 1024,
   COORDINATE = 32,
+  POINT = 1 + 2 * COORDINATE,
 };
 
 // Selects the best known name that the client offers. If it offers only others it gets the fatal alert of RFC 7301 §3.2.
@@ -93,7 +95,7 @@ static bool choose_algorithms(SSL_CTX *context) {
 
 SSL_CTX *router_tls_open(const char *certificate, const char *key, char *reason) {
   ERR_clear_error();
-  SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+  SSL_CTX *context = SSL_CTX_new_ex(router_algorithms(), NULL, TLS_server_method());
   if (context == NULL || !use_chain(context, certificate) || !use_key(context, key) || !choose_algorithms(context)) {
     dp_tls_reason(NULL, 0, reason);
     SSL_CTX_free(context);
@@ -139,10 +141,17 @@ static bool coordinate(const EVP_PKEY *key, const char *name, uint8_t *out) {
   return ok;
 }
 
-static bool read_key(const X509 *certificate, uint8_t out[65]) {
+static bool read_key(const X509 *certificate, uint8_t out[POINT]) {
   EVP_PKEY *key = X509_get0_pubkey(certificate);
+  if (!is_p256(key)) return false;
+  // The bytes that OpenSSL has made the key of; compressed ones do not say the other coordinate.
+  const ASN1_BIT_STRING *bits = X509_get0_pubkey_bitstr(certificate);
+  if (bits != NULL && ASN1_STRING_length(bits) == POINT && ASN1_STRING_get0_data(bits)[0] == 4) {
+    memcpy(out, ASN1_STRING_get0_data(bits), POINT);
+    return true;
+  }
   out[0] = 4;
-  return is_p256(key) && coordinate(key, OSSL_PKEY_PARAM_EC_PUB_X, out + 1) && coordinate(key, OSSL_PKEY_PARAM_EC_PUB_Y, out + 1 + COORDINATE);
+  return coordinate(key, OSSL_PKEY_PARAM_EC_PUB_X, out + 1) && coordinate(key, OSSL_PKEY_PARAM_EC_PUB_Y, out + 1 + COORDINATE);
 }
 
 // What the peer has shown beside its certificate, DER one behind the other. They fit VOUCHED_LIST.
