@@ -61,13 +61,14 @@ struct router_command {
 struct router_mailbox {
   pthread_mutex_t lock;
   struct router_command *first, **last;
+  _Atomic uint32_t count;
 };
 
 void router_mailbox_init(struct router_mailbox *mailbox);
 // Frees the commands that were never taken.
 void router_mailbox_free(struct router_mailbox *mailbox);
-// Takes the command.
-void router_mailbox_put(struct router_mailbox *mailbox, struct router_command *command);
+// Takes the command; returns how many there are now.
+uint32_t router_mailbox_put(struct router_mailbox *mailbox, struct router_command *command);
 // All commands so far, oldest first; each is freed by router_command_free.
 struct router_command *router_mailbox_take(struct router_mailbox *mailbox);
 // Releases what it refers to, too.

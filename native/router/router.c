@@ -7,7 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096 };
+enum {
+  BACKLOG = 4096,
+  MOST_WAITING = 64,  // routes that a sleeping thread is not told of
+};
 
 static void set_port(struct sockaddr_storage *address, uint16_t port) {
   if (address->ss_family == AF_INET) ((struct sockaddr_in *)(void *)address)->sin_port = htons(port);
@@ -150,9 +153,10 @@ void router_thread_ends(struct router *router) {
   listener.ended(listener.owner);
 }
 
+// Writing wakes the thread at once, on this processor perhaps in place of the caller: once is enough until it has looked.
 void router_wake(struct router_thread *thread) {
   uint64_t one = 1;
-  (void)!write(thread->wake, &one, sizeof one);
+  if (!atomic_exchange(&thread->woken, true)) (void)!write(thread->wake, &one, sizeof one);
 }
 
 void router_report(struct router_thread *thread, struct router_event *event) {
@@ -165,8 +169,11 @@ void router_send_command(struct router *router, uint32_t index, struct router_co
   router_wake(thread);
 }
 
-bool router_broadcast_command(struct router *router, const struct router_command *command) {
+static bool needs_route(struct router_thread *thread, uint32_t waiting) { return waiting >= MOST_WAITING || thread->lookups.count > 0; }
+
+static bool broadcast(struct router *router, const struct router_command *command, bool is_route) {
   for (uint32_t i = 0; i < router->threads; i++) {
+    struct router_thread *thread = &router->thread[i];
     struct router_command *copy = malloc(sizeof *copy);
     if (copy == NULL) return false;
     *copy = *command;
@@ -175,11 +182,15 @@ bool router_broadcast_command(struct router *router, const struct router_command
     router_rules_keep(copy->rules);
     router_rates_keep(copy->rates);
     if (copy->tls != NULL) SSL_CTX_up_ref(copy->tls);
-    router_mailbox_put(&router->thread[i].mailbox, copy);
-    router_wake(&router->thread[i]);
+    uint32_t waiting = router_mailbox_put(&thread->mailbox, copy);
+    if (!is_route || needs_route(thread, waiting)) router_wake(thread);
   }
   return true;
 }
+
+bool router_broadcast_command(struct router *router, const struct router_command *command) { return broadcast(router, command, false); }
+
+bool router_broadcast_route(struct router *router, const struct router_command *command) { return broadcast(router, command, true); }
 
 // Whether the thread may have an answer, or get one that was given before: what it asks from now on is answered with what is true now.
 static bool may_know(struct router_thread *thread) {

@@ -130,6 +130,7 @@ struct router_thread {
   SSL_CTX *tls;  // of the connections that are accepted from now on
   struct router_ring rings[ROUTER_MOST_THREADS];  // rings[i]: from thread i to this one
   _Atomic bool sleeping;
+  _Atomic bool woken;  // something was written to `wake`, and not read yet
 
   struct dp_workspace workspace;
   struct router_addresstable routes, delegations;
@@ -187,6 +188,9 @@ int router_start(const struct router_settings *settings, const struct sockaddr_s
 void router_send_command(struct router *router, uint32_t index, struct router_command *command);
 // Sends a copy to all threads. False without memory: then only some threads have got one.
 bool router_broadcast_command(struct router *router, const struct router_command *command);
+// The same for a change of routes. A thread that sleeps, and has no packets that wait for routes, is not woken: before it does anything, it takes
+// what was commanded.
+bool router_broadcast_route(struct router *router, const struct router_command *command);
 // Lets the threads forget what they were answered about the address; one that was answered nothing, or has forgotten it, is not woken.
 // Only the main thread. False without memory: then only some have been told.
 bool router_forget(struct router *router, const uint8_t address[16]);

@@ -287,14 +287,16 @@ static void serve_readable(struct router_thread *thread, uint64_t now) {
   }
 }
 
-// Commands first: epoll may list a socket before the wake descriptor although its data came later.
+// Commands first: epoll may list a socket before the wake descriptor although its data came later, and of routes alone no thread is woken.
 static void serve_commands(struct router_thread *thread, const struct epoll_event *events, int count) {
   uint64_t wakes;
   for (int i = 0; i < count; i++) {
     if (events[i].data.ptr != &thread->wake) continue;
     (void)!read(thread->wake, &wakes, sizeof wakes);
-    router_take_commands(thread, thread->now);
+    // Before the commands are taken: of what comes behind them the thread is woken anew.
+    atomic_exchange(&thread->woken, false);
   }
+  router_take_commands(thread, thread->now);
 }
 
 // The connection that an event is of; NULL if it is of another descriptor, or the connection is closed by now.

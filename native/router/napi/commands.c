@@ -25,7 +25,7 @@ napi_value router_admit_call(napi_env env, napi_callback_info info) {
   *admit = (struct router_command){.kind = ROUTER_ADMIT, .peer = router_peer_keep(peer), .network = network, .group = group};
   // In this order: when another thread has the route, the peer's own thread can take the command that admits it.
   router_send_command(handle->router, 0, admit);
-  bool sent = router_broadcast_command(handle->router, &route);
+  bool sent = router_broadcast_route(handle->router, &route);
   return sent ? NULL : addon_errno(env, ENOMEM, "admitting a peer");
 }
 

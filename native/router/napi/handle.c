@@ -106,7 +106,7 @@ static void call_report(napi_env env, napi_value callback, void *context, void *
   if (env != NULL && !handle->mute) {
     napi_value argument, receiver;
     struct router_command unroute = {.kind = ROUTER_UNROUTE, .peer = event->peer};
-    if (event->kind == ROUTER_ENDED && handle->router != NULL) router_broadcast_command(handle->router, &unroute);
+    if (event->kind == ROUTER_ENDED && handle->router != NULL) router_broadcast_route(handle->router, &unroute);
     argument = describe(env, event);
     napi_get_undefined(env, &receiver);
     if (argument != NULL) napi_call_function(env, receiver, callback, 1, &argument, NULL);
