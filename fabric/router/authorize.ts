@@ -60,9 +60,9 @@ export function registryQuestions(admission: Admission, log: Log): Questions {
 /** What a peer has sent in its TLS handshake. */
 export interface Credentials {
   /** DER; undefined if it has sent none. */
-  readonly certificate?: Uint8Array;
+  readonly certificate?: Uint8Array | undefined;
   /** The key in it as OpenSSL reads it, with which it has checked the handshake's signature: 65 bytes if it is of P-256. */
-  readonly key?: Uint8Array;
+  readonly key?: Uint8Array | undefined;
 }
 
 /**
@@ -147,8 +147,8 @@ function readClaim({
 }: Credentials): { address: Uint8Array; provenKey: Uint8Array } | undefined {
   if (certificate === undefined || key === undefined) return undefined;
   try {
-    const { address, publicKey } = parseIdentityCertificate(certificate);
-    return equal(publicKey, key) ? { address, provenKey: key } : undefined;
+    const { address } = parseIdentityCertificate(certificate, (publicKey) => equal(publicKey, key));
+    return { address, provenKey: key };
   } catch (error) {
     if (error instanceof Failure) return undefined;
     throw error;

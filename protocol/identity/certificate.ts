@@ -87,9 +87,13 @@ export async function identityCertificate(
  * The address and the P-256 key in a peer's certificate, both copied. Lenient where the reference is (§4): v1 or v3,
  * any issuer, validity and extensions, the subject's first CN in any string type; 32 hex digits without colons count
  * as an address too. The signature is not checked: TLS proves who holds the key, the registry says whose it is.
+ * `isKey` says whether 65 bytes are a key; whoever knows the one that it must be need not ask whether that is on the curve.
  * @throws Failure `identity.bad-certificate`
  */
-export function parseIdentityCertificate(certificate: Uint8Array): {
+export function parseIdentityCertificate(
+  certificate: Uint8Array,
+  isKey: (publicKey: Uint8Array) => boolean = isPublicKey,
+): {
   readonly address: Uint8Array;
   readonly publicKey: Uint8Array;
 } {
@@ -102,7 +106,7 @@ export function parseIdentityCertificate(certificate: Uint8Array): {
   const first = fields[0]?.tag === TAG.context0 ? 1 : 0;
   const [subject, keyInfo] = [fields[first + 4], fields[first + 5]];
   if (subject === undefined || keyInfo === undefined) throw bad('no subject or no public key');
-  return { address: parseAddress(firstCommonName(subject)), publicKey: readPublicKey(keyInfo) };
+  return { address: parseAddress(firstCommonName(subject)), publicKey: readPublicKey(keyInfo, isKey) };
 }
 
 function firstCommonName(subject: DerElement): string {
@@ -126,14 +130,14 @@ function parseAddress(commonName: string): Uint8Array {
   }
 }
 
-function readPublicKey(keyInfo: DerElement): Uint8Array {
+function readPublicKey(keyInfo: DerElement, isKey: (publicKey: Uint8Array) => boolean): Uint8Array {
   const parts = readDer(keyInfo.contents);
   const bits = parts?.[1];
   if (parts?.length !== 2 || bits?.tag !== TAG.bitString || !equal(parts[0]!.whole, P256_KEY)) {
     throw bad('another kind of public key than P-256');
   }
   const publicKey = bits.contents.slice(1);
-  if (bits.contents[0] !== 0 || !isPublicKey(publicKey)) throw bad('a public key that is not on P-256');
+  if (bits.contents[0] !== 0 || !isKey(publicKey)) throw bad('a public key that is not on P-256');
   return publicKey;
 }
 
