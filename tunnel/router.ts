@@ -1,8 +1,11 @@
 import { addon } from '../native/index.ts';
+import type { CertificateFacts } from '../native/pki/pki.ts';
 import type {
   RouterEvent as NativeEvent,
   PeerHandle,
+  RouterCounterNames,
   RouterCounters,
+  RouterFace,
   RouterSettings,
   RulesHandle,
 } from '../native/router/router.ts';
@@ -11,8 +14,27 @@ import type { Prefix } from '../protocol/ipv6.ts';
 import { openBarriers } from './barriers.ts';
 
 export type { PeerHandle, RouterCounters, RulesHandle };
-/** What the threads report to whoever started them. */
-export type RouterEvent = Exclude<NativeEvent, { readonly kind: 'reached' }>;
+/** A peer that has finished its handshake, as `RouterEvent` of native/router/router.ts describes it. */
+export interface RouterArrival {
+  readonly kind: 'arrived';
+  readonly id: number;
+  readonly peer: PeerHandle;
+  readonly certificate?: Uint8Array | undefined;
+  readonly chain?: Uint8Array | undefined;
+  readonly facts?: CertificateFacts | undefined;
+  readonly key?: Uint8Array | undefined;
+  readonly wire: 0 | 1 | 2;
+  readonly ends: string;
+  readonly tls: string;
+}
+
+/** What the threads report to whoever started them (native/router/router.ts). */
+export type RouterEvent =
+  | RouterArrival
+  | { readonly kind: 'message'; readonly id: number; readonly message: Uint8Array }
+  | { readonly kind: 'ended'; readonly id: number; readonly text: string }
+  | { readonly kind: 'asks'; readonly thread: number; readonly address: Uint8Array }
+  | { readonly kind: 'tun-lost' | 'stopped'; readonly text: string };
 
 /** Whose an address is; packets for `nobody`'s go to the host. */
 export type Whose = 'nobody' | 'device' | 'unknown';
@@ -93,14 +115,15 @@ export function startRouterThreads(
     announce = resolve;
   });
   const barriers = openBarriers(settings.threads);
-  const receive = (event: NativeEvent): void => {
-    if (event.kind === 'stopped') {
-      last = native.routerCounters(handle);
+  const named = counterNames(native);
+  const receive = (...event: NativeEvent): void => {
+    if (event[0] === 'stopped') {
+      last = native.routerCounters(handle).map(named);
       barriers.close();
       announce();
     }
-    if (event.kind === 'reached') barriers.reach(event.number);
-    else onEvent(event);
+    if (event[0] === 'reached') barriers.reach(event[2]);
+    else onEvent(eventOf(event));
   };
   const { certificate, key } = identity;
   const handle = native.routerStart(settings, listen.host, listen.port, certificate, key, receive);
@@ -132,16 +155,46 @@ export function startRouterThreads(
     send: (peer, packet) => native.routerSend(handle, peer, packet),
     setIdentity: (next) => native.routerIdentity(handle, next.certificate, next.key),
     setVouched: (vouched) => native.routerVouched(handle, vouched),
-    counted: (peer) => native.routerPeerCounters(peer),
+    counted: (peer) => named(native.routerPeerCounters(peer)),
     silentMs(peer) {
       const ms = native.routerPeerSilence(peer);
       return ms < SILENT_MS ? undefined : ms;
     },
-    counters: () => last ?? native.routerCounters(handle),
+    counters: () => last ?? native.routerCounters(handle).map(named),
     close() {
       native.routerClose(handle);
       return stopped;
     },
+  };
+}
+
+function eventOf(event: Exclude<NativeEvent, ['reached', ...unknown[]]>): RouterEvent {
+  switch (event[0]) {
+    case 'arrived': {
+      const [kind, id, peer, certificate, chain, facts, key, wire, ends, tls] = event;
+      return { kind, id, peer, certificate, chain, facts, key, wire, ends, tls };
+    }
+    case 'message':
+      return { kind: event[0], id: event[1], message: event[2] };
+    case 'ended':
+      return { kind: event[0], id: event[1], text: event[2] };
+    case 'asks':
+      return { kind: event[0], thread: event[1], address: event[2] };
+    case 'tun-lost':
+    case 'stopped':
+      return { kind: event[0], text: event[1] };
+  }
+}
+
+/** Gives the values of counters their names. */
+function counterNames(native: RouterFace): (values: Float64Array) => RouterCounters {
+  const { counters, drops }: RouterCounterNames = native.routerCounterNames();
+  return (values) => {
+    const named: Record<string, number> = {};
+    const causes: Record<string, number> = {};
+    for (let i = 0; i < counters.length; i++) named[counters[i]!] = values[i]!;
+    for (let i = 0; i < drops.length; i++) causes[drops[i]!] = values[counters.length + i]!;
+    return { ...named, drops: causes } as unknown as RouterCounters;
   };
 }
 

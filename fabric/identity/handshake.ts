@@ -5,7 +5,15 @@ import { Failure, isFailure } from '../../protocol/failure.ts';
 import type { CookieJar, KeyExchange } from '../../protocol/xtt/cookie.ts';
 import { checkClearHeader } from '../../protocol/xtt/message.ts';
 import { wipeKeys } from '../../protocol/xtt/schedule.ts';
-import { answer, assign, awaitClient, type Claim, type Greeting, greet, openClaim } from '../../protocol/xtt/server.ts';
+import {
+  answer,
+  assign,
+  awaitClient,
+  type Claim,
+  type Greeting,
+  greet,
+  openClaim,
+} from '../../protocol/xtt/server.ts';
 import type { Applicant, Group, Handshake } from '../registry/records.ts';
 import type { Credentials, ServerCredential } from './credentials.ts';
 import type { Verifiers } from './verifiers.ts';

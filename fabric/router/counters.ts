@@ -99,13 +99,13 @@ export function addCounters(all: Iterable<RouterCounters>): RouterCounters | und
       sum = each;
       continue;
     }
-    const added: Record<string, unknown> = { drops: addDrops(sum.drops, each.drops) };
-    for (const [name, value] of Object.entries(each)) {
-      if (typeof value !== 'number') continue;
-      const so = sum[name as 'sentPackets'];
-      added[name] = EXTREMES.has(name) ? Math.max(so, value) : so + value;
+    const added = { ...sum, drops: addDrops(sum.drops, each.drops) };
+    for (const key in each) {
+      const name = key as 'sentPackets';
+      if (key !== 'drops')
+        added[name] = EXTREMES.has(key) ? Math.max(sum[name], each[name]) : sum[name] + each[name];
     }
-    sum = added as unknown as RouterCounters;
+    sum = added;
   }
   return sum;
 }

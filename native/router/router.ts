@@ -45,42 +45,42 @@ export interface RouterSettings {
   readonly offload: Offload;
 }
 
-/** What the threads report. */
+/** What the threads report, its kind first: the arguments of a call. */
 export type RouterEvent =
-  | {
+  | [
       /** A peer has finished its handshake and waits for `routerAdmit` or `routerDisconnect`. Nothing is read before. */
-      readonly kind: 'arrived';
-      readonly id: number;
-      readonly peer: PeerHandle;
+      kind: 'arrived',
+      id: number,
+      peer: PeerHandle,
       /** DER, if it has shown one. */
-      readonly certificate?: Uint8Array;
+      certificate: Uint8Array | undefined,
       /** What it has shown beside that, DER one behind the other, if that may be (`routerVouched`). */
-      readonly chain?: Uint8Array;
+      chain: Uint8Array | undefined,
       /** What the certificate says, likewise, if another key than its own has signed it. */
-      readonly facts?: CertificateFacts;
+      facts: CertificateFacts | undefined,
       /** The key in it, 65 bytes, if it is of P-256: the peer has proven that it has the private key. */
-      readonly key?: Uint8Array;
+      key: Uint8Array | undefined,
       /** 0: a C peer; 1: understands control messages; 2: super-frames, too (docs/wire.md). */
-      readonly wire: 0 | 1 | 2;
+      wire: 0 | 1 | 2,
       /** Outer address and port, separated by a space. */
-      readonly ends: string;
+      ends: string,
       /** `TLSv1.2` or `TLSv1.3`. */
-      readonly tls: string;
-    }
+      tls: string,
+    ]
   /**
    * An admitted peer's report (F3), which roots it knows (F4), or that it wants to be retired (F5): at most 71 bytes, not checked yet. At
    * most 3, 8 and 3 of them at once, then one of a kind in 10 s.
    */
-  | { readonly kind: 'message'; readonly id: number; readonly message: Uint8Array }
+  | [kind: 'message', id: number, message: Uint8Array]
   /** Its connection is over: exactly once for each that arrived. */
-  | { readonly kind: 'ended'; readonly id: number; readonly text: string }
+  | [kind: 'ended', id: number, text: string]
   /** A packet waits for `routerAnswer`: is the address a device's? */
-  | { readonly kind: 'asks'; readonly thread: number; readonly address: Uint8Array }
+  | [kind: 'asks', thread: number, address: Uint8Array]
   /** A thread has done all that it was told before `routerBarrier` with this number. */
-  | { readonly kind: 'reached'; readonly thread: number; readonly number: number }
-  | { readonly kind: 'tun-lost'; readonly text: string }
+  | [kind: 'reached', thread: number, number: number]
+  | [kind: 'tun-lost', text: string]
   /** All threads have ended, nothing is open any more. */
-  | { readonly kind: 'stopped'; readonly text: string };
+  | [kind: 'stopped', text: string];
 
 /** Why packets were dropped (fabric/router/counters.ts). */
 export type RouterDrops = Record<
@@ -106,6 +106,12 @@ export type RouterDrops = Record<
  */
 export type RouterCounters = DataplaneCounters & { readonly drops: RouterDrops };
 
+/** In which order counters are told: all names of `RouterCounters` but `drops`, then those of its drops. */
+export interface RouterCounterNames {
+  readonly counters: readonly Exclude<keyof RouterCounters, 'drops'>[];
+  readonly drops: readonly (keyof RouterDrops)[];
+}
+
 /** The addon's router (native/router/router.h). A bad argument is a TypeError; calls on a router that has stopped do nothing. */
 export interface RouterFace {
   /**
@@ -118,7 +124,7 @@ export interface RouterFace {
     port: number,
     certificate: string,
     key: string,
-    onEvent: (event: RouterEvent) => void,
+    onEvent: (...event: RouterEvent) => void,
   ): RouterHandle;
   routerPort(router: RouterHandle): number;
   /** Handshakes under way, and peers that wait to be admitted. */
@@ -190,11 +196,13 @@ export interface RouterFace {
    * Until then they may not.
    */
   routerVouched(router: RouterHandle, vouched: boolean): void;
-  routerPeerCounters(peer: PeerHandle): RouterCounters;
+  routerCounterNames(): RouterCounterNames;
+  /** The values of these names. */
+  routerPeerCounters(peer: PeerHandle): Float64Array;
   /** Milliseconds since the peer was last heard: less than 60,000 as long as its TCP answers. */
   routerPeerSilence(peer: PeerHandle): number;
   /** Of each thread; empty when all have ended. */
-  routerCounters(router: RouterHandle): RouterCounters[];
+  routerCounters(router: RouterHandle): Float64Array[];
   /** Ends every connection with close_notify, and after `lingerMs` those whose peer has not closed; `stopped` comes last. */
   routerClose(router: RouterHandle): void;
 }

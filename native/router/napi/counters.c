@@ -17,17 +17,41 @@ napi_value router_pending_call(napi_env env, napi_callback_info info) {
   return addon_new_number(env, handle->router == NULL ? 0 : atomic_load(&handle->router->ratelimit.pending));
 }
 
-static napi_value counters_object(napi_env env, const struct dp_counters *counters, const struct router_drops *drops) {
-  napi_value object, causes;
-  if (napi_create_object(env, &object) != napi_ok || napi_create_object(env, &causes) != napi_ok) return NULL;
-#define SET(field, name) addon_set(env, object, name, addon_new_number(env, (double)dp_value(&counters->field)));
-  DP_COUNTERS(SET)
-#undef SET
-#define SET(field, name) addon_set(env, causes, name, addon_new_number(env, (double)dp_value(&drops->field)));
-  ROUTER_DROPS(SET)
-#undef SET
-  addon_set(env, object, "drops", causes);
+#define COUNT(field, name) +1
+enum { COUNTERS = 0 DP_COUNTERS(COUNT), ALL = COUNTERS ROUTER_DROPS(COUNT) };
+#undef COUNT
+
+static napi_value names_of(napi_env env, const char *const *names, uint32_t count) {
+  napi_value array;
+  if (napi_create_array(env, &array) != napi_ok) return NULL;
+  for (uint32_t i = 0; i < count; i++) napi_set_element(env, array, i, addon_new_text(env, names[i]));
+  return array;
+}
+
+napi_value router_counter_names_call(napi_env env, napi_callback_info info) {
+#define NAME(field, name) name,
+  static const char *const names[ALL] = {DP_COUNTERS(NAME) ROUTER_DROPS(NAME)};
+#undef NAME
+  napi_value object;
+  (void)info;
+  if (napi_create_object(env, &object) != napi_ok) return NULL;
+  addon_set(env, object, "counters", names_of(env, names, COUNTERS));
+  addon_set(env, object, "drops", names_of(env, names + COUNTERS, ALL - COUNTERS));
   return object;
+}
+
+// The values in the order of their names.
+static napi_value values_of(napi_env env, const struct dp_counters *counters, const struct router_drops *drops) {
+  napi_value buffer, array;
+  double *value;
+  if (napi_create_arraybuffer(env, ALL * sizeof *value, (void **)&value, &buffer) != napi_ok) return NULL;
+#define PUT(field, name) *value++ = (double)dp_value(&counters->field);
+  DP_COUNTERS(PUT)
+#undef PUT
+#define PUT(field, name) *value++ = (double)dp_value(&drops->field);
+  ROUTER_DROPS(PUT)
+#undef PUT
+  return napi_create_typedarray(env, napi_float64_array, ALL, buffer, 0, &array) == napi_ok ? array : NULL;
 }
 
 napi_value router_peer_counters_call(napi_env env, napi_callback_info info) {
@@ -35,7 +59,7 @@ napi_value router_peer_counters_call(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
   struct router_peer *peer = router_peer_of(env, argument);
-  return peer == NULL ? NULL : counters_object(env, &peer->counters, &peer->drops);
+  return peer == NULL ? NULL : values_of(env, &peer->counters, &peer->drops);
 }
 
 napi_value router_peer_silence_call(napi_env env, napi_callback_info info) {
@@ -54,7 +78,7 @@ napi_value router_counters_call(napi_env env, napi_callback_info info) {
   if (handle == NULL || napi_create_array(env, &array) != napi_ok) return NULL;
   for (uint32_t i = 0; handle->router != NULL && i < handle->router->threads; i++) {
     const struct router_thread *thread = &handle->router->thread[i];
-    napi_set_element(env, array, i, counters_object(env, &thread->counters, &thread->drops));
+    napi_set_element(env, array, i, values_of(env, &thread->counters, &thread->drops));
   }
   return array;
 }

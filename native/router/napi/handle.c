@@ -68,35 +68,40 @@ static void on_ended(void *owner) {
   napi_release_threadsafe_function(handle->report, napi_tsfn_release);
 }
 
-static napi_value describe(napi_env env, const struct router_event *event) {
-  napi_value object;
-  if (napi_create_object(env, &object) != napi_ok) return NULL;
-  addon_set(env, object, "kind", addon_new_text(env, EVENTS[event->kind]));
-  if (event->peer != NULL) addon_set(env, object, "id", addon_new_number(env, (double)event->peer->id));
+enum { MOST_PARTS = 10 };
+
+// What JavaScript is called with: values one behind the other, of which an object is made there. Here each of its names would be looked up
+// anew, for every device that comes.
+static size_t describe(napi_env env, const struct router_event *event, napi_value parts[MOST_PARTS]) {
+  size_t count = 0;
+  parts[count++] = addon_new_text(env, EVENTS[event->kind]);
+  if (event->peer != NULL) parts[count++] = addon_new_number(env, (double)event->peer->id);
   switch (event->kind) {
     case ROUTER_ARRIVED:
-      addon_set(env, object, "peer", handle_new(env, &PEER, router_peer_keep(event->peer), release_peer));
-      if (event->certificate != NULL)
-        addon_set(env, object, "certificate", addon_new_bytes(env, event->certificate, event->certificate_length));
-      if (event->chain_length > 0) addon_set(env, object, "chain", addon_new_bytes(env, event->chain, event->chain_length));
-      if (event->facts != NULL) addon_set(env, object, "facts", pki_describe(env, event->facts));
-      if (event->has_key) addon_set(env, object, "key", addon_new_bytes(env, event->key, sizeof event->key));
-      addon_set(env, object, "wire", addon_new_number(env, event->wire));
-      addon_set(env, object, "ends", addon_new_text(env, event->ends));
-      addon_set(env, object, "tls", addon_new_text(env, event->tls));
+      parts[count++] = handle_new(env, &PEER, router_peer_keep(event->peer), release_peer);
+      parts[count++] = event->certificate == NULL ? addon_undefined(env) : addon_new_bytes(env, event->certificate, event->certificate_length);
+      parts[count++] = event->chain_length == 0 ? addon_undefined(env) : addon_new_bytes(env, event->chain, event->chain_length);
+      parts[count++] = event->facts == NULL ? addon_undefined(env) : pki_describe(env, event->facts);
+      parts[count++] = event->has_key ? addon_new_bytes(env, event->key, sizeof event->key) : addon_undefined(env);
+      parts[count++] = addon_new_number(env, event->wire);
+      parts[count++] = addon_new_text(env, event->ends);
+      parts[count++] = addon_new_text(env, event->tls);
       break;
-    case ROUTER_MESSAGE: addon_set(env, object, "message", addon_new_bytes(env, event->message, event->message_length)); break;
+    case ROUTER_MESSAGE: parts[count++] = addon_new_bytes(env, event->message, event->message_length); break;
     case ROUTER_ASKS:
-      addon_set(env, object, "thread", addon_new_number(env, event->thread));
-      addon_set(env, object, "address", addon_new_bytes(env, event->address, sizeof event->address));
+      parts[count++] = addon_new_number(env, event->thread);
+      parts[count++] = addon_new_bytes(env, event->address, sizeof event->address);
       break;
     case ROUTER_REACHED:
-      addon_set(env, object, "thread", addon_new_number(env, event->thread));
-      addon_set(env, object, "number", addon_new_number(env, event->number));
+      parts[count++] = addon_new_number(env, event->thread);
+      parts[count++] = addon_new_number(env, event->number);
       break;
-    default: addon_set(env, object, "text", addon_new_text(env, event->text)); break;
+    default: parts[count++] = addon_new_text(env, event->text); break;
   }
-  return object;
+  // Without memory for one of them there is none for the call either.
+  for (size_t i = 0; i < count; i++)
+    if (parts[i] == NULL) return 0;
+  return count;
 }
 
 // In JavaScript's thread.
@@ -104,12 +109,12 @@ static void call_report(napi_env env, napi_value callback, void *context, void *
   struct router_handle *handle = context;
   struct router_event *event = data;
   if (env != NULL && !handle->mute) {
-    napi_value argument, receiver;
+    napi_value parts[MOST_PARTS], receiver;
     struct router_command unroute = {.kind = ROUTER_UNROUTE, .peer = event->peer};
     if (event->kind == ROUTER_ENDED && handle->router != NULL) router_broadcast_route(handle->router, &unroute);
-    argument = describe(env, event);
+    size_t count = describe(env, event, parts);
     napi_get_undefined(env, &receiver);
-    if (argument != NULL) napi_call_function(env, receiver, callback, 1, &argument, NULL);
+    if (count > 0) napi_call_function(env, receiver, callback, count, parts, NULL);
   }
   router_event_free(event);
 }

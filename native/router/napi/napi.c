@@ -20,6 +20,7 @@ void register_router(napi_env env, napi_value exports) {
   addon_function(env, exports, "routerSend", router_send_call);
   addon_function(env, exports, "routerIdentity", router_identity_call);
   addon_function(env, exports, "routerVouched", router_vouched_call);
+  addon_function(env, exports, "routerCounterNames", router_counter_names_call);
   addon_function(env, exports, "routerPeerCounters", router_peer_counters_call);
   addon_function(env, exports, "routerPeerSilence", router_peer_silence_call);
   addon_function(env, exports, "routerCounters", router_counters_call);
