@@ -36,6 +36,8 @@ function nativeCurves(): Curves {
       sha512: (...parts) => native.sha512(...parts),
       blake2b512: (...parts) => native.blake2b512(...parts),
       hmacSha512: (key, ...parts) => native.hmacSha512(key, ...parts),
+      hmacSha512Each: (key, input, lengths, ...labels) =>
+        native.hmacSha512Each(key, input, lengths, ...labels),
       blake2bMac: (key, input, length) => native.blake2bMac(key, input, length),
       seal: (aead, key, nonce, aad, plaintext) => native.aeadSeal(aead, key, nonce, aad, plaintext),
       open: (aead, key, nonce, aad, sealed) => native.aeadOpen(aead, key, nonce, aad, sealed),

@@ -38,6 +38,13 @@ export interface CurvesFace {
   sha512(...parts: readonly Uint8Array[]): Uint8Array;
   blake2b512(...parts: readonly Uint8Array[]): Uint8Array;
   hmacSha512(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array;
+  /** HMAC-SHA-512 of `input ‖ label` for each label, cut to the length at its place (1..64), one behind the other. 1 to 5 labels. */
+  hmacSha512Each(
+    key: Uint8Array,
+    input: Uint8Array,
+    lengths: Uint8Array,
+    ...labels: readonly Uint8Array[]
+  ): Uint8Array;
   /** BLAKE2b with a key of 1..64 bytes and a digest of `length` bytes, 1..64: a parameter of the hash, not a truncation. */
   blake2bMac(key: Uint8Array, input: Uint8Array, length: number): Uint8Array;
   /** ciphertext ‖ 16-byte tag, with `chacha20-poly1305` or `aes-256-gcm`; at most 64 KB of text. */

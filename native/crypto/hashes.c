@@ -61,35 +61,76 @@ static napi_value blake2b512(napi_env env, napi_callback_info info) {
   return good ? addon_new_bytes(env, digest, sizeof digest) : broken(env, "a BLAKE2b");
 }
 
-static napi_value hmac_sha512(napi_env env, napi_callback_info info) {
-  napi_value arguments[MAX_PARTS + 1];
-  struct part parts[MAX_PARTS];
-  uint8_t inner[SHA512_CBLOCK] = {0}, outer[SHA512_CBLOCK], digest[DIGEST];
-  SHA512_CTX context;
-  int count = parts_of(env, info, arguments, parts, 1);
-  if (count < 0) return addon_bad(env, "hmacSha512(key, ...parts): at most 7 parts, all Uint8Arrays");
-  if (parts[0].length > SHA512_CBLOCK) {
-    SHA512_Init(&context);
-    SHA512_Update(&context, parts[0].data, parts[0].length);
-    SHA512_Final(inner, &context);
-  } else if (parts[0].length > 0) memcpy(inner, parts[0].data, parts[0].length);
+// A key of HMAC-SHA-512, ready for any number of inputs.
+struct mac_key {
+  SHA512_CTX inner, outer;
+};
+
+static void prepare_mac(struct mac_key *key, struct part given) {
+  uint8_t inner[SHA512_CBLOCK] = {0}, outer[SHA512_CBLOCK];
+  if (given.length > SHA512_CBLOCK) {
+    SHA512_Init(&key->inner);
+    SHA512_Update(&key->inner, given.data, given.length);
+    SHA512_Final(inner, &key->inner);
+  } else if (given.length > 0) memcpy(inner, given.data, given.length);
   for (size_t i = 0; i < sizeof inner; i++) {
     outer[i] = inner[i] ^ 0x5c;
     inner[i] ^= 0x36;
   }
-  SHA512_Init(&context);
-  SHA512_Update(&context, inner, sizeof inner);
-  for (int i = 1; i < count; i++) SHA512_Update(&context, parts[i].data, parts[i].length);
-  SHA512_Final(digest, &context);
-  SHA512_Init(&context);
-  SHA512_Update(&context, outer, sizeof outer);
-  SHA512_Update(&context, digest, sizeof digest);
-  SHA512_Final(digest, &context);
-  napi_value result = addon_new_bytes(env, digest, sizeof digest);
+  SHA512_Init(&key->inner);
+  SHA512_Update(&key->inner, inner, sizeof inner);
+  SHA512_Init(&key->outer);
+  SHA512_Update(&key->outer, outer, sizeof outer);
   OPENSSL_cleanse(inner, sizeof inner);
   OPENSSL_cleanse(outer, sizeof outer);
-  OPENSSL_cleanse(digest, sizeof digest);
+}
+
+static void mac_of(const struct mac_key *key, const struct part *parts, size_t count, uint8_t digest[DIGEST]) {
+  SHA512_CTX context = key->inner;
+  for (size_t i = 0; i < count; i++) SHA512_Update(&context, parts[i].data, parts[i].length);
+  SHA512_Final(digest, &context);
+  context = key->outer;
+  SHA512_Update(&context, digest, DIGEST);
+  SHA512_Final(digest, &context);
   OPENSSL_cleanse(&context, sizeof context);
+}
+
+static napi_value hmac_sha512(napi_env env, napi_callback_info info) {
+  napi_value arguments[MAX_PARTS + 1];
+  struct part parts[MAX_PARTS];
+  struct mac_key key;
+  uint8_t digest[DIGEST];
+  int count = parts_of(env, info, arguments, parts, 1);
+  if (count < 0) return addon_bad(env, "hmacSha512(key, ...parts): at most 7 parts, all Uint8Arrays");
+  prepare_mac(&key, parts[0]);
+  mac_of(&key, parts + 1, (size_t)count - 1, digest);
+  napi_value result = addon_new_bytes(env, digest, sizeof digest);
+  OPENSSL_cleanse(&key, sizeof key);
+  OPENSSL_cleanse(digest, sizeof digest);
+  return result;
+}
+
+// hmacSha512Each(key, input, lengths, ...labels)
+static napi_value hmac_sha512_each(napi_env env, napi_callback_info info) {
+  napi_value arguments[MAX_PARTS + 1];
+  struct part parts[MAX_PARTS];
+  struct mac_key key;
+  uint8_t digest[DIGEST], all[MAX_PARTS * DIGEST];
+  size_t made = 0;
+  int count = parts_of(env, info, arguments, parts, 3);
+  bool good = count > 3 && parts[2].length == (size_t)count - 3;
+  for (size_t i = 0; good && i < parts[2].length; i++) good = parts[2].data[i] > 0 && parts[2].data[i] <= DIGEST;
+  if (!good) return addon_bad(env, "hmacSha512Each(key, input, lengths, ...labels): 1 to 5 labels, and for each a length of 1 to 64");
+  prepare_mac(&key, parts[0]);
+  for (size_t i = 0; i < parts[2].length; i++) {
+    mac_of(&key, (const struct part[]){parts[1], parts[3 + i]}, 2, digest);
+    memcpy(all + made, digest, parts[2].data[i]);
+    made += parts[2].data[i];
+  }
+  napi_value result = addon_new_bytes(env, all, made);
+  OPENSSL_cleanse(&key, sizeof key);
+  OPENSSL_cleanse(digest, sizeof digest);
+  OPENSSL_cleanse(all, made);
   return result;
 }
 
@@ -199,6 +240,7 @@ void register_hashes(napi_env env, napi_value exports) {
   addon_function(env, exports, "sha512", sha512);
   addon_function(env, exports, "blake2b512", blake2b512);
   addon_function(env, exports, "hmacSha512", hmac_sha512);
+  addon_function(env, exports, "hmacSha512Each", hmac_sha512_each);
   addon_function(env, exports, "blake2bMac", blake2b_mac);
   addon_function(env, exports, "aeadSeal", aead_seal);
   addon_function(env, exports, "aeadOpen", aead_open);

@@ -9,6 +9,13 @@ export interface Primitives {
   blake2b512(...parts: readonly Uint8Array[]): Uint8Array;
   hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array;
   hmacSha512(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array;
+  /** HMAC-SHA-512 of `input ‖ label` for each label, cut to its length, one behind the other, where one call is cheaper than several. */
+  hmacSha512Each?(
+    key: Uint8Array,
+    input: Uint8Array,
+    lengths: Uint8Array,
+    ...labels: readonly Uint8Array[]
+  ): Uint8Array;
   /** RFC 7748: the public share (32 bytes) of a 32-byte secret. */
   x25519Public(secret: Uint8Array): Uint8Array;
   /** RFC 7748: 32 bytes. An all-zero result is returned as such; the caller refuses it. */

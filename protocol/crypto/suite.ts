@@ -1,5 +1,5 @@
 import { blake2b } from '@noble/hashes/blake2.js';
-import { equal } from '../bytes.ts';
+import { concat, equal } from '../bytes.ts';
 import { Failure } from '../failure.ts';
 import type { Aead, Primitives } from './primitives.ts';
 
@@ -21,6 +21,13 @@ export interface Suite {
   hash(...parts: readonly Uint8Array[]): Uint8Array;
   /** prf(length, key, input) of §8; `key` 64 bytes, `length` 1..64. */
   prf(length: number, key: Uint8Array, input: Uint8Array): Uint8Array;
+  /** prf(length, key, input ‖ label) for each label and the length at its place, one behind the other. */
+  prfEach(
+    key: Uint8Array,
+    input: Uint8Array,
+    lengths: Uint8Array,
+    ...labels: readonly Uint8Array[]
+  ): Uint8Array;
   /** ciphertext ‖ tag under a 32-byte key and a 12-byte nonce. */
   seal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array): Uint8Array;
   /** The plaintext. @throws Failure `xtt.not-authentic` */
@@ -47,11 +54,19 @@ export function suite(p: Primitives, spec: number): Suite {
   }
   const aead: Aead = spec <= 2 ? 'chacha20-poly1305' : 'aes-256-gcm';
   const blake = spec === 2 || spec === 4;
+  const prf: Suite['prf'] = blake
+    ? keyedBlake2b(p)
+    : (length, key, input) => p.hmacSha512(key, input).slice(0, length);
   return {
     spec,
     name: SUITE_NAMES[spec],
     hash: blake ? (...parts) => p.blake2b512(...parts) : (...parts) => p.sha512(...parts),
-    prf: blake ? keyedBlake2b(p) : (length, key, input) => p.hmacSha512(key, input).slice(0, length),
+    prf,
+    prfEach:
+      !blake && p.hmacSha512Each !== undefined
+        ? (key, input, lengths, ...labels) => p.hmacSha512Each!(key, input, lengths, ...labels)
+        : (key, input, lengths, ...labels) =>
+            concat(...labels.map((label, i) => prf(lengths[i]!, key, concat(input, label)))),
     seal: (key, nonce, aad, plaintext) => p.seal(aead, key, nonce, aad, plaintext),
     open: (key, nonce, aad, sealed) => {
       const plaintext = p.open(aead, key, nonce, aad, sealed);

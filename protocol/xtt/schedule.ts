@@ -5,9 +5,15 @@ import type { Suite } from '../crypto/suite.ts';
 
 /** HX(x) = H(u16(len(x)) ‖ x), 64 bytes. */
 function prefixedHash(suite: Suite, ...parts: readonly Uint8Array[]): Uint8Array {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  return suite.hash(u16(length), ...parts);
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const prefix = PREFIXES.get(length) ?? u16(length);
+  PREFIXES.set(length, prefix);
+  return suite.hash(prefix, ...parts);
 }
+
+/** Lengths as bytes: messages have few of them, and a new array costs as much as hashing it. */
+const PREFIXES = new Map<number, Uint8Array>();
 
 /** inner_hash: ClientInit (70 bytes) and ServerInitAndAttest up to the cookie (its first 38 bytes). */
 export function innerHash(suite: Suite, clientInit: Uint8Array, serverClear: Uint8Array): Uint8Array {
@@ -90,25 +96,21 @@ export function deriveKeys(
   return expandKeys(suite, suite.exchange(dhSecret, peerShare), keyHash);
 }
 
-const LABELS = {
-  clientKey: ascii('XTT handshake client key'),
-  clientIv: ascii('XTT handshake client iv'),
-  serverKey: ascii('XTT handshake server key'),
-  serverIv: ascii('XTT handshake server iv'),
-} as const;
+const LABELS = ['client key', 'client iv', 'server key', 'server iv'].map((each) =>
+  ascii(`XTT handshake ${each}`),
+);
+const LENGTHS = Uint8Array.of(32, 12, 32, 12);
 const ZERO_KEY = new Uint8Array(64);
 
 /** The handshake keys from the X25519 shared secret, which is wiped, and HandshakeKeyHash. */
 export function expandKeys(suite: Suite, shared: Uint8Array, keyHash: Uint8Array): HandshakeKeys {
   const secret = suite.prf(64, ZERO_KEY, shared);
-  const expand = (length: number, label: Uint8Array): Uint8Array =>
-    suite.prf(length, secret, concat(keyHash, label));
-  const keys: HandshakeKeys = {
-    client: { key: expand(32, LABELS.clientKey), iv: expand(12, LABELS.clientIv) },
-    server: { key: expand(32, LABELS.serverKey), iv: expand(12, LABELS.serverIv) },
-  };
+  const keys = suite.prfEach(secret, keyHash, LENGTHS, ...LABELS);
   wipe(shared, secret);
-  return keys;
+  return {
+    client: { key: keys.subarray(0, 32), iv: keys.subarray(32, 44) },
+    server: { key: keys.subarray(44, 76), iv: keys.subarray(76, 88) },
+  };
 }
 
 /** Overwrites one direction's key and IV. */

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { curves, PORTABLE_CURVES } from '../../crypto/curves.ts';
 import { primitives } from '../../crypto/primitives.ts';
+import { concat } from '../../protocol/bytes.ts';
 import { deterministicSigner, publicKeyOf } from '../../protocol/crypto/ecdsa.ts';
 import { suite } from '../../protocol/crypto/suite.ts';
 
@@ -116,6 +117,11 @@ describe('hashes, MACs and AEADs', () => {
         expect(native.primitives.sha512(...parts)).toEqual(primitives.sha512(...parts));
         expect(native.primitives.blake2b512(...parts)).toEqual(primitives.blake2b512(...parts));
         expect(native.primitives.hmacSha512(key, ...parts)).toEqual(primitives.hmacSha512(key, ...parts));
+        const labels = parts.length > 0 ? parts : [key];
+        const lengths = Uint8Array.from(labels, (label) => 1 + (label.length % 64));
+        expect(native.primitives.hmacSha512Each!(key, key, lengths, ...labels)).toEqual(
+          concat(...labels.map((label, i) => primitives.hmacSha512(key, key, label).subarray(0, lengths[i]))),
+        );
       }),
     );
   });
@@ -178,4 +184,27 @@ describe('without the addon', () => {
     const secret = new Uint8Array(32).fill(7);
     expect(fresh.curves().signer(secret)(secret)).toEqual(native.signer(secret)(secret));
   });
+});
+
+it('derives several keys from as many lengths, each of 1 to 64 bytes', () => {
+  const each = native.primitives.hmacSha512Each!;
+  const [key, label] = [new Uint8Array(64), new Uint8Array(3)];
+  for (const [lengths, labels] of [
+    [[0], [label]],
+    [[65], [label]],
+    [[1, 1], [label]],
+    [[1], [label, label]],
+    [[], []],
+    [[1, 1, 1, 1, 1, 1], Array<Uint8Array>(6).fill(label)],
+  ] as const)
+    expect(() => each(key, key, Uint8Array.from(lengths), ...labels)).toThrow(TypeError);
+});
+
+it('returns what was signed before, beside many other signatures', () => {
+  const sign = native.signer(new Uint8Array(32).fill(7));
+  const reference = deterministicSigner(new Uint8Array(32).fill(7));
+  const messages = Array.from({ length: 9_000 }, (_, i) => Uint8Array.of(i >> 8, i));
+  const first = messages.map((each) => sign(each));
+  for (const [i, each] of messages.entries()) expect(sign(each)).toEqual(first[i]);
+  for (const i of [0, 1, 4_095, 4_096, 8_999]) expect(first[i]).toEqual(reference(messages[i]!));
 });
