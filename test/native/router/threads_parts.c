@@ -72,7 +72,7 @@ static void admit(struct router_peer *peer) {
   memcpy(peer->address, ADDRESS, sizeof ADDRESS);
   *command = (struct router_command){.kind = ROUTER_ADMIT, .peer = router_peer_keep(peer), .network = 1};
   router_send_command(router, 0, command);
-  CHECK(router_broadcast_command(router, &route));
+  CHECK(router_broadcast_route(router, &route));
 }
 
 static void disconnect(struct router_peer *peer) {
@@ -83,7 +83,7 @@ static void disconnect(struct router_peer *peer) {
 
 static void unroute(struct router_peer *peer) {
   struct router_command command = {.kind = ROUTER_UNROUTE, .peer = peer};
-  CHECK(router_broadcast_command(router, &command));
+  CHECK(router_broadcast_route(router, &command));
 }
 
 struct client {
@@ -146,6 +146,10 @@ int main(void) {
   CHECK(on_thread[0] > 0 && on_thread[1] > 0);
   atomic_store(&over, true);
   pthread_join(host, NULL);
+  // Of routes alone no thread is woken, but they do not heap up.
+  for (int i = 0; i < 1000; i++) unroute(arrived[0]);
+  for (int i = 0; i < 2; i++)
+    while (atomic_load(&router->thread[i].mailbox.count) >= 64) sched_yield();
   struct router_command stop = {.kind = ROUTER_SHUT_DOWN, .hard = true};
   CHECK(router_broadcast_command(router, &stop));
   WAIT_UNTIL(stopped);
