@@ -54,7 +54,9 @@ export function paceOf(threads: Pick<RouterThreads, 'send'>, source: PaceSource 
     const devices = await source.devices();
     const next = longestPause(devices, source.connectsPerSecond);
     if (next === seconds) return;
-    log('info', `${devices} devices: each waits ${next} s at most before it tries again`);
+    // The pace that it begins with is no news.
+    if (seconds !== undefined)
+      log('info', `${devices} devices: each waits ${next} s at most before it tries again`);
     seconds = next;
     let told = 0;
     for (const session of sessions()) {

@@ -13,14 +13,18 @@ export const bgpConfig: Command = {
       many: true,
       help: 'another node and its IPv6 address; once for each',
     },
-    { name: 'router-id', value: 'NUMBERS', help: 'four numbers in dots that no other node has' },
+    {
+      name: 'router-id',
+      value: 'NUMBERS',
+      help: 'four numbers in dots that no other node has',
+      required: true,
+    },
     { name: 'as', value: 'NUMBER', help: 'the autonomous system of all nodes', default: '64512' },
     { name: 'local', value: 'ADDRESS', help: 'the address of this node in its sessions (BIRD chooses)' },
     CONFIG,
   ],
   examples: [
     'enf-fabric bgp config --router-id 10.0.0.1 --peer b=fd99::2 --peer c=fd99::3 > /etc/bird/bird.conf',
-    'bird -p -c /etc/bird/bird.conf && systemctl reload bird',
   ],
   async run(invocation) {
     const peers = parsePeers(invocation.options('peer'));

@@ -49,7 +49,7 @@ async function founded(): Promise<Place> {
 /** Nothing that a command works on is left. */
 const leftovers = (folder: string): string[] =>
   readdirSync(folder).filter(
-    (name) => (name.startsWith('.') && name !== '.last-backup') || name.endsWith('.tmp'),
+    (name) => (name.startsWith('.') && !['.last-backup', '.jobs'].includes(name)) || name.endsWith('.tmp'),
   );
 
 describe('[H-C2] backup and restore', () => {
@@ -88,7 +88,9 @@ describe('[H-C2] backup and restore', () => {
     expect(restored).toMatchObject({ devices: 3, data: elsewhere, audit: made.audit });
     expect(leftovers(folder)).toEqual([]);
     expect(statSync(elsewhere).mode & 0o777).toBe(0o750);
-    for (const name of readdirSync(data).filter((each) => !/^\.last-backup|^registry|sock$/.test(each)))
+    for (const name of readdirSync(data).filter(
+      (each) => !/^\.(last-backup|jobs)$|^registry|sock$/.test(each),
+    ))
       expect(readFileSync(join(elsewhere, name)), name).toEqual(readFileSync(join(data, name)));
     const rows = await fabric.json<{ address: string }[]>('device', 'list', '--data', elsewhere);
     expect(rows.map((row) => row.address)).toEqual(addresses);

@@ -17,6 +17,7 @@ const UNKNOWN: Readonly<Record<string, unknown>> = {
   address: 'fd00:dead::1',
   ca: 999_999,
   id: 999_999,
+  node: 'nowhere',
 };
 
 /** Fields that narrow a list by what its rows say, of which there may be none. */
@@ -48,7 +49,7 @@ test.each(naming)('%s refuses a %s that is not there, by its code', async (name,
   };
   const input = { limit: 9, [field]: UNKNOWN[field] };
   await expect(OPERATIONS.get(name)!.run(context, input as never)).rejects.toMatchObject({
-    code: expect.stringMatching(/^(?:fabric|pki)\.unknown-/),
+    code: expect.stringMatching(/^(?:(?:fabric|pki)\.unknown-|node\.unknown$)/),
     remedy: 'operator',
   });
 });
