@@ -161,6 +161,50 @@ static void a_turn_has_its_time(struct device *device, enum dp_status ends) {
   if (ends == DP_BROKEN) CHECK(strstr(device->link.reason, "bad record mac") != NULL);
 }
 
+// A sink that uses the first packet of a batch until that ends, and a far end that sends one more record for each that was read.
+struct stream {
+  struct device *device;
+  uint32_t records, begins;  // left to be sent; the number of the batch's first packet
+  const uint8_t *first;
+};
+
+static void send_record(struct stream *stream) {
+  static uint8_t frames[16384 / FRAME * FRAME];
+  if (stream->records == 0) return;
+  stream->records--;
+  for (int at = 0; at < (int)sizeof frames; at += FRAME) make_frame(stream->device, frames + at);
+  write_far(stream->device, frames, sizeof frames);
+  CHECK(!dp_pipe_waits(dp_pipe_of(stream->device->tls.far)));
+}
+
+static bool on_packet_of_stream(void *owner, struct dp_frame *frame) {
+  struct stream *stream = owner;
+  if (stream->first == NULL) {
+    stream->first = frame->packet;
+    stream->begins = stream->device->received;
+  }
+  on_packet(stream->device, frame);
+  if (stream->device->received % (16384 / FRAME) == 0) send_record(stream);
+  return true;
+}
+
+static void on_end_of_stream(void *owner) {
+  struct stream *stream = owner;
+  CHECK(stream->first != NULL && dp_get32(stream->first + 48) == stream->begins);
+  stream->first = NULL;
+  on_end(stream->device);
+}
+
+// What a peer has sent is one batch, as far as the thread's memory holds it: the sink joins packets of one batch.
+static void a_batch_is_as_large_as_the_memory(struct device *device) {
+  enum { AT_FIRST = 10, IN_MEMORY = DP_IN_BYTES / 16384, MORE = 4 };
+  struct stream stream = {device, IN_MEMORY + MORE, 0, NULL};
+  struct dp_sink sink = {&stream, on_packet_of_stream, on_end_of_stream};
+  for (int i = 0; i < AT_FIRST; i++) send_record(&stream);
+  CHECK(dp_link_receive(&device->link, &sink, clock_now) == DP_DONE);
+  CHECK(stream.records == 0 && device->received == device->sent && device->ends == 2);
+}
+
 static void a_turn_has_its_time_until_it_closes(struct device *device) { a_turn_has_its_time(device, DP_CLOSED); }
 
 static void a_turn_has_its_time_until_it_breaks(struct device *device) { a_turn_has_its_time(device, DP_BROKEN); }
@@ -273,6 +317,7 @@ int main(void) {
   identity = tlspair_identity();
   alone(a_turn_has_a_number_of_records);
   alone(openssl_has_what_it_is_allowed);
+  alone(a_batch_is_as_large_as_the_memory);
   alone(a_turn_has_its_time_until_it_closes);
   alone(a_turn_has_its_time_until_it_breaks);
   alone(data_behind_a_key_update_is_read);
