@@ -234,7 +234,7 @@ static uint32_t take_from_tun(struct router_thread *thread, uint64_t now) {
 }
 
 void router_forward_from_tun(struct router_thread *thread, uint64_t now) {
-  struct dp_turn turn = dp_turn_begin();
+  struct dp_turn turn = dp_turn_begin(now);
   int packets = 0;
   // As send_packets of client/loop.c.
   bool first = thread->lone, only = first && thread->tun_iteration + 1 < thread->iteration;
@@ -275,7 +275,7 @@ static bool from_ring(struct router_thread *thread, struct router_ring *ring, st
 }
 
 void router_forward_from_rings(struct router_thread *thread, uint64_t now) {
-  struct dp_turn turn = dp_turn_begin();
+  struct dp_turn turn = dp_turn_begin(dp_now());
   uint32_t threads = thread->router->threads, first = thread->first_ring;
   for (uint32_t i = 0; i < threads; i++) {
     thread->first_ring = (first + i + 1) % threads;

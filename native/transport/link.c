@@ -386,7 +386,7 @@ static enum dp_status read_some(struct dp_link *link, struct batch *batch, struc
 }
 
 enum dp_status dp_link_receive(struct dp_link *link, const struct dp_sink *sink, uint64_t now) {
-  struct dp_turn turn = dp_turn_begin();
+  struct dp_turn turn = dp_turn_begin(dp_now());
   struct batch batch = {.in = link->workspace->in, .length = restore_carry(link)};
   enum dp_status read = DP_AGAIN, parsed = DP_DONE;
   size_t total = 0;
@@ -400,7 +400,8 @@ enum dp_status dp_link_receive(struct dp_link *link, const struct dp_sink *sink,
     read = read_some(link, &batch, &turn);
     total += batch.length - before;
     parsed = parse(link, &batch, sink, &turn);
-    if (dp_pipe_is_spent(link->pipe) || dp_now() >= turn.until) break;
+    bool more = parsed == DP_DONE && read == DP_AGAIN;
+    if (more && (dp_pipe_is_spent(link->pipe) || dp_now() >= turn.until)) break;
   }
   end_batch(&batch, sink);
   // The answer to a key update may wait because the socket is full.
