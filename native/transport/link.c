@@ -44,7 +44,16 @@ void dp_link_init(struct dp_link *link, SSL *ssl, int fd, struct dp_workspace *w
       .queue_limit = DP_FQ_LIMIT};
   dp_socket_prepare(fd, &link->pace);
   dp_socket_know_path(fd, &link->pace);
+  link->releases = (SSL_get_mode(ssl) & SSL_MODE_RELEASE_BUFFERS) != 0;
   dp_pipe_hold(link->pipe, &workspace->buffers);
+}
+
+// An idle connection has no buffers of OpenSSL's, if its owner wants that; between two records they would be freed and allocated for nothing.
+static void keep_buffers(struct dp_link *link, bool keep) {
+  if (!link->releases || keep == link->keeps) return;
+  link->keeps = keep;
+  if (keep) SSL_clear_mode(link->ssl, SSL_MODE_RELEASE_BUFFERS);
+  else SSL_set_mode(link->ssl, SSL_MODE_RELEASE_BUFFERS);
 }
 
 static void unpark(struct dp_link *link) {
@@ -125,6 +134,7 @@ static enum dp_status block(struct dp_link *link) {
 static enum dp_status write_record(struct dp_link *link, size_t most) {
   size_t left = link->out_end - link->out_start, length = left < most ? left : most;
   if (link->attempt > 0) length = link->attempt;
+  keep_buffers(link, length < left);
   int written = SSL_write(link->ssl, link->out + link->out_start, (int)length);
   if (written <= 0) {
     if (!would_block(link, written)) return fail(link, written);
@@ -358,6 +368,7 @@ static enum dp_status count_message(struct dp_link *link) {
 
 // Calls SSL_read once. DP_DONE: the socket has no more; DP_AGAIN: it may have.
 static enum dp_status read_record(struct dp_link *link, struct batch *batch) {
+  keep_buffers(link, dp_pipe_has_another(link->pipe));
   int got = SSL_read(link->ssl, batch->in + batch->length, (int)(DP_IN_BYTES - batch->length));
   if (got > 0) {
     batch->length += (size_t)got;
