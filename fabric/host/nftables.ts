@@ -24,12 +24,12 @@ export const tableName = (tun: string): string => `enf_fabric_${tun}`;
  * through this host.
  */
 export function hostTable(tun: string, services: HostServices, several = false): readonly NftObject[] {
-  const outsiders = [...forgeries(tun), ...(several ? [detours(tun)] : [])];
+  const passedOn = [forgedHost(tun), ...(several ? [detours(tun)] : [])];
   return services.all
-    ? tableObjects(tableName(tun), outsiders)
+    ? tableObjects(tableName(tun), [arriving(tun, ACCEPT), ...passedOn])
     : tableObjects(
         tableName(tun),
-        [offered(services), ...toHost(tun), questions(tun), ...outsiders],
+        [offered(services), others(services), ...toHost(tun), questions(tun), ...passedOn],
         [ASKED],
       );
 }
@@ -79,8 +79,8 @@ const NAMES = ['tcp', 'udp'].map((protocol) => [
   ACCEPT,
 ]);
 
-/** Decides about packets of devices for this host; what is cheap to know comes first. */
-function offered({ icmp, tcp, udp, names = false }: HostServices): Chain {
+/** Accepts what is known to pass by the packet alone, whoever it is for: almost everything. */
+function offered({ tcp, udp, names = false }: HostServices): Chain {
   const flags = { '&': [payload('tcp', 'flags'), { '|': ['syn', 'ack'] }] };
   return {
     name: 'offered',
@@ -90,6 +90,15 @@ function offered({ icmp, tcp, udp, names = false }: HostServices): Chain {
       ...(tcp.length > 0 ? [[match(payload('tcp', 'dport'), ports(tcp)), ACCEPT]] : []),
       ...(udp.length > 0 ? [[match(payload('udp', 'dport'), ports(udp)), ACCEPT]] : []),
       ...(names ? NAMES : []),
+    ],
+  };
+}
+
+/** Decides about all other packets of devices for this host. */
+function others({ icmp }: HostServices): Chain {
+  return {
+    name: 'others',
+    rules: [
       [match(payload('icmpv6', 'type'), oneOf(NEEDED)), ACCEPT],
       [match(flow('saddr', 'sport', 'dport'), '@asked'), ACCEPT],
       // Nothing comes of it without the first fragment.
@@ -100,19 +109,28 @@ function offered({ icmp, tcp, udp, names = false }: HostServices): Chain {
   };
 }
 
-/** What is for an address of this host, also where another table then passes it on (DNAT), and whatever it receives. */
-function toHost(tun: string): readonly BaseChain[] {
-  const fromDevice = match(meta('iifname'), tun);
-  const decide = { goto: { target: 'offered' } };
+const jump = (target: string): NftObject => ({ jump: { target } });
+const goto = (target: string): NftObject => ({ goto: { target } });
+
+/**
+ * What is for an address of this host, also where another table then passes it on (DNAT), and whatever it receives. Whose an address is takes
+ * a look at the routes, which costs more than everything else here: it comes last.
+ */
+function toHost(tun: string): readonly (Chain | BaseChain)[] {
   return [
     {
       name: 'addressed',
-      hook: 'prerouting',
-      priority: RAW,
-      drop: false,
-      rules: [[fromDevice, match(fib('type', 'daddr'), 'unicast', '!='), decide]],
+      rules: [[jump('offered')], [match(fib('type', 'daddr'), 'unicast', '!='), goto('others')]],
     },
-    { name: 'input', hook: 'input', priority: EARLY, drop: false, rules: [[fromDevice, decide]] },
+    { name: 'delivered', rules: [[jump('offered')], [goto('others')]] },
+    arriving(tun, goto('addressed')),
+    {
+      name: 'input',
+      hook: 'input',
+      priority: EARLY,
+      drop: false,
+      rules: [[match(meta('iifname'), tun), goto('delivered')]],
+    },
   ];
 }
 
@@ -127,25 +145,30 @@ function questions(tun: string): BaseChain {
   };
 }
 
-/** What comes from elsewhere with the address of a device, or is passed on to devices with one of this host. */
-function forgeries(tun: string): readonly BaseChain[] {
-  const elsewhere = match(meta('iifname'), oneOf([tun, 'lo']), '!=');
-  return [
-    {
-      name: 'forged',
-      hook: 'prerouting',
-      priority: RAW,
-      drop: false,
-      rules: [[elsewhere, match(meta('nfproto'), 'ipv6'), match(fib('oifname', 'saddr'), tun), DROP]],
-    },
-    {
-      name: 'forged_host',
-      hook: 'forward',
-      priority: EARLY,
-      drop: false,
-      rules: [[match(meta('oifname'), tun), match(fib('type', 'saddr'), 'local'), DROP]],
-    },
-  ];
+/** What comes from a device, and what comes from elsewhere with the address of one. */
+function arriving(tun: string, fromDevice: NftObject): BaseChain {
+  const elsewhere = [match(meta('nfproto'), 'ipv6'), match(meta('iifname'), 'lo', '!=')];
+  return {
+    name: 'arriving',
+    hook: 'prerouting',
+    priority: RAW,
+    drop: false,
+    rules: [
+      [match(meta('iifname'), tun), fromDevice],
+      [...elsewhere, match(fib('oifname', 'saddr'), tun), DROP],
+    ],
+  };
+}
+
+/** What is passed on to devices with an address of this host. */
+function forgedHost(tun: string): BaseChain {
+  return {
+    name: 'forged_host',
+    hook: 'forward',
+    priority: EARLY,
+    drop: false,
+    rules: [[match(meta('oifname'), tun), match(fib('type', 'saddr'), 'local'), DROP]],
+  };
 }
 
 /**

@@ -256,6 +256,7 @@ static void receive(struct router_connection *connection, uint64_t now) {
   struct dp_sink sink = {connection, on_packet, on_end};
   char why[ROUTER_REASON];
   thread->receiving = connection;
+  router_forward_begin(thread);
   enum dp_status status = dp_link_receive(&connection->link, &sink, now);
   thread->receiving = NULL;
   if (connection->broken) {

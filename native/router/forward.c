@@ -79,6 +79,14 @@ static void pass(struct router_connection *from, const struct router_route *rout
   else if (router_may_leave(from, route->network, frame, now)) deliver(from->thread, route, frame, &sender, now);
 }
 
+static struct router_target *find_target(struct router_thread *thread, const uint8_t *address) {
+  struct router_target *target = &thread->target;
+  if (target->known && memcmp(target->address, address, sizeof target->address) == 0) return target;
+  *target = (struct router_target){.route = router_route_to(thread, address), .known = true};
+  memcpy(target->address, address, sizeof target->address);
+  return target;
+}
+
 void router_forward_from_device(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
   struct router_thread *thread = from->thread;
   struct router_drops *drops = &from->peer->drops;
@@ -107,10 +115,10 @@ void router_forward_from_device(struct router_connection *from, struct dp_frame 
   }
   // What it wants to send counts, also if nobody takes it.
   if (!router_within_rates(from, ROUTER_OUT, frame, now)) return;
-  const struct router_route *route = router_route_to(thread, destination);
-  if (route != NULL) pass(from, route, frame, now);
+  struct router_target *target = find_target(thread, destination);
+  if (target->route != NULL) pass(from, target->route, frame, now);
   // Rules may name the group of a device of another node: they are asked once it is known.
-  else if (router_may_be_elsewhere(thread, destination) || router_may_leave(from, 0, frame, now)) router_to_host(from, frame, now);
+  else if (router_may_be_elsewhere(thread, destination) || router_may_leave(from, 0, frame, now)) router_to_host(from, target, frame, now);
 }
 
 // Wakes the threads that were handed frames. One that is not asleep checks its rings before it sleeps.
@@ -226,7 +234,7 @@ static uint32_t take_from_tun(struct router_thread *thread, uint64_t now) {
 }
 
 void router_forward_from_tun(struct router_thread *thread, uint64_t now) {
-  struct dp_turn turn = dp_turn_begin();
+  struct dp_turn turn = dp_turn_begin(now);
   int packets = 0;
   // As send_packets of client/loop.c.
   bool first = thread->lone, only = first && thread->tun_iteration + 1 < thread->iteration;
@@ -267,7 +275,7 @@ static bool from_ring(struct router_thread *thread, struct router_ring *ring, st
 }
 
 void router_forward_from_rings(struct router_thread *thread, uint64_t now) {
-  struct dp_turn turn = dp_turn_begin();
+  struct dp_turn turn = dp_turn_begin(dp_now());
   uint32_t threads = thread->router->threads, first = thread->first_ring;
   for (uint32_t i = 0; i < threads; i++) {
     thread->first_ring = (first + i + 1) % threads;

@@ -58,16 +58,19 @@ static void to_device(struct router_connection *from, struct dp_frame *frame, ui
   else if (router_may_leave(from, network, frame, now)) write_to_host(thread, frame, drops);
 }
 
-static void look_up(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
+static void look_up(struct router_connection *from, struct router_target *target, struct dp_frame *frame, uint64_t now) {
   struct router_thread *thread = from->thread;
   struct router_drops *drops = &from->peer->drops;
-  struct router_lookup *lookup = router_lookups_find(&thread->lookups, &from->asker, frame->packet + 24);
+  struct router_lookup *lookup = router_lookups_find(&thread->lookups, &from->asker, target->address);
   if (lookup == NULL) {
     dp_add(&drops->queue_full, 1);
     return;
   }
   switch (lookup->state) {
-    case ROUTER_LOOKUP_NOBODY: to_nobody(from, frame, now); break;
+    case ROUTER_LOOKUP_NOBODY:
+      target->no_device = true;
+      to_nobody(from, frame, now);
+      break;
     case ROUTER_LOOKUP_DEVICE: to_device(from, frame, now); break;
     default:
       if (!hold(from, lookup, frame)) dp_add(&drops->queue_full, 1);
@@ -82,16 +85,22 @@ static void to_delegated(struct router_connection *from, struct dp_frame *frame,
   else to_device(from, frame, now);
 }
 
-void router_to_host(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
+void router_to_host(struct router_connection *from, struct router_target *target, struct dp_frame *frame, uint64_t now) {
   struct router_thread *thread = from->thread;
+  const struct router_networks *networks = thread->networks;
+  if (target->no_device) {
+    to_nobody(from, frame, now);
+    return;
+  }
   // What is delegated, or may be, is behind a device, which is not connected here.
-  if (thread->networks != NULL && router_networks_delegate(thread->networks, frame->packet + 24)) {
+  if (networks != NULL && router_networks_delegate(networks, target->address)) {
     to_delegated(from, frame, now);
     return;
   }
   // Before JavaScript has told the networks any address may be a device's.
-  bool may_be_device = thread->networks == NULL || router_network_of(thread, frame->packet + 24) != 0;
-  if (may_be_device) look_up(from, frame, now);
+  bool may_be_device = networks == NULL || router_network_of(thread, target->address) != 0;
+  target->no_device = !may_be_device;
+  if (may_be_device) look_up(from, target, frame, now);
   else write_to_host(thread, frame, &from->peer->drops);
 }
 

@@ -207,8 +207,7 @@ static bool passes_at_once(struct router_connection *device, enum router_directi
   return true;
 }
 
-// Counts what does not pass.
-static bool check(struct router_connection *device, enum router_direction direction, const struct dp_frame *frame, uint64_t now) {
+bool router_judge(struct router_connection *device, enum router_direction direction, const struct dp_frame *frame, uint64_t now) {
   if (passes_at_once(device, direction, frame, now)) return true;
   struct packet packet = {.device = device, .direction = direction, .frame = frame, .now = now};
   struct router_drops *drops = &device->peer->drops;
@@ -219,15 +218,4 @@ static bool check(struct router_connection *device, enum router_direction direct
   if (judge(&packet)) return true;
   dp_add(&drops->refused, 1);
   return false;
-}
-
-// What goes to another network is a flow also if there are no rules: its answers come in.
-bool router_may_leave(struct router_connection *from, uint32_t network, const struct dp_frame *frame, uint64_t now) {
-  bool foreign = network != 0 && network != from->network;
-  return (!foreign && from->tenant->rules == NULL) || check(from, ROUTER_OUT, frame, now);
-}
-
-bool router_may_enter(struct router_connection *to, uint32_t network, const struct dp_frame *frame, uint64_t now) {
-  bool foreign = network != 0 && network != to->network;
-  return (!foreign && to->tenant->rules == NULL) || check(to, ROUTER_IN, frame, now);
 }

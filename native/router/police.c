@@ -24,8 +24,7 @@ static void renew(struct router_connection *device, uint64_t now) {
   device->rated = device->tenant->rated;
 }
 
-bool router_within_rates(struct router_connection *device, enum router_direction direction, const struct dp_frame *frame, uint64_t now) {
-  if (device->tenant->rates == NULL) return true;
+bool router_use_rates(struct router_connection *device, enum router_direction direction, const struct dp_frame *frame, uint64_t now) {
   if (device->rated != device->tenant->rated) renew(device, now);
   struct router_meters *meters = &device->meters[direction];
   if (meters->packets.rate == 0 && meters->bytes.rate == 0) return true;

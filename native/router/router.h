@@ -121,6 +121,15 @@ struct router_route {
   struct router_route *delegated;  // of an address: the /64 that its peer has, too, or NULL
 };
 
+// Where the device's last packet of the batch at hand went: almost always the next one has the same destination. Commands alone change what
+// it says, and none is applied within a batch.
+struct router_target {
+  uint8_t address[16];
+  const struct router_route *route;  // NULL: none
+  bool known;      // there was one
+  bool no_device;  // nor is it the address of a device that is not connected
+};
+
 struct router_thread {
   struct router *router;
   uint32_t index;
@@ -137,6 +146,7 @@ struct router_thread {
   struct router_networks *networks;  // NULL until JavaScript has told them
   struct router_tenant **tenants;  // by network
   size_t tenants_room;
+  struct router_target target;
   struct router_lookups lookups;
   uint32_t answers_given;  // by the main thread, which alone uses it
   _Atomic uint32_t answers_taken;
@@ -246,6 +256,8 @@ void router_connection_listen(struct router_connection *connection, uint64_t now
 bool router_connection_stalls(const struct router_connection *connection, uint64_t now);
 
 // forward.c
+// A batch of a device begins: its packets come between this and router_forward_flush().
+static inline void router_forward_begin(struct router_thread *thread) { thread->target.known = false; }
 void router_forward_from_device(struct router_connection *from, struct dp_frame *frame, uint64_t now);
 // Sends what a batch of a device has left in other connections, rings and the TUN.
 void router_forward_flush(struct router_connection *from, uint64_t now);
@@ -272,8 +284,17 @@ void router_delegate(struct router_thread *thread, const struct router_command *
 void router_end_delegation(struct router_thread *thread, struct router_route *route);
 // judge.c: whether the rules of a device's network let a packet pass out of it or into it, to or from a connected device of `network`, or
 // anything else if that is 0. What does not pass is counted at the device.
-bool router_may_leave(struct router_connection *from, uint32_t network, const struct dp_frame *frame, uint64_t now);
-bool router_may_enter(struct router_connection *to, uint32_t network, const struct dp_frame *frame, uint64_t now);
+bool router_judge(struct router_connection *device, enum router_direction direction, const struct dp_frame *frame, uint64_t now);
+// What goes to another network is a flow also if there are no rules: its answers come in.
+static inline bool router_has_rules(const struct router_connection *device, uint32_t network) {
+  return device->tenant->rules != NULL || (network != 0 && network != device->network);
+}
+static inline bool router_may_leave(struct router_connection *from, uint32_t network, const struct dp_frame *frame, uint64_t now) {
+  return !router_has_rules(from, network) || router_judge(from, ROUTER_OUT, frame, now);
+}
+static inline bool router_may_enter(struct router_connection *to, uint32_t network, const struct dp_frame *frame, uint64_t now) {
+  return !router_has_rules(to, network) || router_judge(to, ROUTER_IN, frame, now);
+}
 // May packets pass between devices of these two networks at all? Their rules then say which.
 bool router_are_open(const struct router_thread *thread, uint32_t one, uint32_t other);
 // The thread has these rules of the network from now on; NULL: none.
@@ -281,12 +302,15 @@ void router_take_rules(struct router_thread *thread, uint32_t network, struct ro
 
 // police.c: whether the rate limits of a device let a packet pass that it gets or sends, which counts as used then. What does not pass is counted at
 // the device.
-bool router_within_rates(struct router_connection *device, enum router_direction direction, const struct dp_frame *frame, uint64_t now);
+bool router_use_rates(struct router_connection *device, enum router_direction direction, const struct dp_frame *frame, uint64_t now);
+static inline bool router_within_rates(struct router_connection *device, enum router_direction direction, const struct dp_frame *frame, uint64_t now) {
+  return device->tenant->rates == NULL || router_use_rates(device, direction, frame, now);
+}
 // The thread has these rate limits of the network from now on; NULL: none.
 void router_take_rates(struct router_thread *thread, uint32_t network, struct router_rates *rates);
 
-// host.c: forwards a packet for an address without a route to the host, unless the address is a device's.
-void router_to_host(struct router_connection *from, struct dp_frame *frame, uint64_t now);
+// host.c: forwards a packet for the target, which has no route, to the host, unless the address is a device's.
+void router_to_host(struct router_connection *from, struct router_target *target, struct dp_frame *frame, uint64_t now);
 void router_host_answer(struct router_thread *thread, const struct router_command *command, uint64_t now);
 // Where there are several nodes: may the address, which has no route, be that of a device of another one?
 static inline bool router_may_be_elsewhere(const struct router_thread *thread, const uint8_t *address) {

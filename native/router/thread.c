@@ -321,6 +321,7 @@ static void serve(struct router_thread *thread, const struct epoll_event *event)
 
 // Handshakes come behind the tunnels, and take a turn all together. epoll reports those that are left again, others first.
 static void serve_handshakes(struct router_thread *thread, const struct epoll_event *events, int count) {
+  if (thread->silent.first == NULL && thread->handshaking.first == NULL) return;
   uint64_t until = dp_now() + DP_TURN_NS;
   for (int i = 0; i < count && (thread->now = dp_now()) < until; i++) {
     struct router_connection *connection = connection_of(thread, &events[i]);

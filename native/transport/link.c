@@ -13,7 +13,7 @@ enum {
   SMALL_RECORD = 4096,
   SLOW_UNSENT = 80 * 1024,      // a link on which they matter: 16 MB/s
   BATCH = 80 * 1024,            // sent in one go, or with less than this once more is read: a burst of a host, cut for 1,280 bytes, has 69 KB
-  READ_BATCH = 128 * 1024,      // given to the sink at once; and what may stay for the next turn
+  READ_AT_ONCE = 128 * 1024,    // before its frames are given to the sink; and what may stay for the next turn
   LONE = 2048,                  // less than this by itself is delivered at once, and the socket is not read again
 };
 
@@ -44,7 +44,16 @@ void dp_link_init(struct dp_link *link, SSL *ssl, int fd, struct dp_workspace *w
       .queue_limit = DP_FQ_LIMIT};
   dp_socket_prepare(fd, &link->pace);
   dp_socket_know_path(fd, &link->pace);
+  link->releases = (SSL_get_mode(ssl) & SSL_MODE_RELEASE_BUFFERS) != 0;
   dp_pipe_hold(link->pipe, &workspace->buffers);
+}
+
+// An idle connection has no buffers of OpenSSL's, if its owner wants that; between two records they would be freed and allocated for nothing.
+static void keep_buffers(struct dp_link *link, bool keep) {
+  if (!link->releases || keep == link->keeps) return;
+  link->keeps = keep;
+  if (keep) SSL_clear_mode(link->ssl, SSL_MODE_RELEASE_BUFFERS);
+  else SSL_set_mode(link->ssl, SSL_MODE_RELEASE_BUFFERS);
 }
 
 static void unpark(struct dp_link *link) {
@@ -125,6 +134,7 @@ static enum dp_status block(struct dp_link *link) {
 static enum dp_status write_record(struct dp_link *link, size_t most) {
   size_t left = link->out_end - link->out_start, length = left < most ? left : most;
   if (link->attempt > 0) length = link->attempt;
+  keep_buffers(link, length < left);
   int written = SSL_write(link->ssl, link->out + link->out_start, (int)length);
   if (written <= 0) {
     if (!would_block(link, written)) return fail(link, written);
@@ -290,33 +300,41 @@ void dp_link_trim(struct dp_link *link) {
   if (link->queue != NULL && link->queue->blocks == 0) dp_link_drop(link);
 }
 
-// Gives the whole frames of `in` to the sink; returns how many bytes they were, and in `*status` DP_DONE unless reading must end, DP_AGAIN if
-// the turn does.
-static size_t parse(struct dp_link *link, size_t length, const struct dp_sink *sink, struct dp_turn *turn, enum dp_status *status) {
-  uint8_t *in = link->workspace->in;
+// What a turn has read: the frames before `given` were given to the sink, which may use them until its batch ends.
+struct batch {
+  uint8_t *in;
+  size_t given, length;
+};
+
+// Gives the whole frames that were read to the sink. DP_DONE unless reading must end, DP_AGAIN if the turn does.
+static enum dp_status parse(struct dp_link *link, struct batch *batch, const struct dp_sink *sink, struct dp_turn *turn) {
+  enum dp_status status = DP_DONE;
   uint32_t packets = 0;
-  size_t offset = 0;
-  while (*status == DP_DONE) {
+  while (status == DP_DONE) {
+    uint8_t *at = batch->in + batch->given;
     struct dp_frame frame;
     size_t size = 0;
-    enum dp_frame_state state = dp_frame_read(link->wire, in + offset, length - offset, &frame, &size);
+    enum dp_frame_state state = dp_frame_read(link->wire, at, batch->length - batch->given, &frame, &size);
     if (state == DP_FRAME_TORN) break;
     if (state == DP_FRAME_OVERSIZED) {
-      snprintf(link->reason, DP_REASON, "%u", dp_get16(in + offset));
-      *status = DP_OVERSIZED;
-      break;
+      snprintf(link->reason, DP_REASON, "%u", dp_get16(at));
+      return DP_OVERSIZED;
     }
-    if (dp_turn_is_over(turn, packets)) {
-      *status = DP_AGAIN;
-      break;
-    }
+    if (dp_turn_is_over(turn, packets)) return DP_AGAIN;
     packets = state == DP_FRAME_WHOLE ? dp_segments(&frame) : 1;
     if (state == DP_FRAME_BAD) dp_add(&link->counters->in_malformed, 1);
-    if (state == DP_FRAME_WHOLE && !sink->packet(sink->owner, &frame)) *status = DP_STOPPED;
-    offset += size;
+    if (state == DP_FRAME_WHOLE && !sink->packet(sink->owner, &frame)) status = DP_STOPPED;
+    batch->given += size;
   }
+  return status;
+}
+
+// The sink is done with the memory: what it was not given moves to the front.
+static void end_batch(struct batch *batch, const struct dp_sink *sink) {
   sink->end(sink->owner);
-  return offset;
+  batch->length -= batch->given;
+  if (batch->given > 0 && batch->length > 0) memmove(batch->in, batch->in + batch->given, batch->length);
+  batch->given = 0;
 }
 
 static size_t restore_carry(struct dp_link *link) {
@@ -328,7 +346,7 @@ static size_t restore_carry(struct dp_link *link) {
   return length;
 }
 
-// Keeps the beginning of a frame, or frames that are left for the next turn: less than READ_BATCH and a record, all of them received.
+// Keeps the beginning of a frame, or frames that are left for the next turn: less than READ_AT_ONCE and a record, all of them received.
 static bool keep_carry(struct dp_link *link, size_t length) {
   if (length == 0) return true;
   link->carry = dp_pool_need(&link->workspace->buffers, length);
@@ -349,10 +367,11 @@ static enum dp_status count_message(struct dp_link *link) {
 }
 
 // Calls SSL_read once. DP_DONE: the socket has no more; DP_AGAIN: it may have.
-static enum dp_status read_record(struct dp_link *link, size_t *held) {
-  int got = SSL_read(link->ssl, link->workspace->in + *held, (int)(DP_IN_BYTES - *held));
+static enum dp_status read_record(struct dp_link *link, struct batch *batch) {
+  keep_buffers(link, dp_pipe_has_another(link->pipe));
+  int got = SSL_read(link->ssl, batch->in + batch->length, (int)(DP_IN_BYTES - batch->length));
   if (got > 0) {
-    *held += (size_t)got;
+    batch->length += (size_t)got;
     dp_add(&link->counters->received_records, 1);
     // Most likely there is no more, and epoll reports it otherwise: saves a system call.
     bool lone = got < LONE && !SSL_has_pending(link->ssl) && !dp_pipe_has_more(link->pipe);
@@ -364,37 +383,43 @@ static enum dp_status read_record(struct dp_link *link, size_t *held) {
   return dp_pipe_is_spent(link->pipe) ? DP_AGAIN : count_message(link);
 }
 
-// Reads a batch, or what there is of it. How reading ended is known until all frames before were given to the sink.
-static enum dp_status read_batch(struct dp_link *link, size_t *held, struct dp_turn *turn) {
+// Is there room for a record behind what was read?
+static bool has_room(const struct batch *batch) { return DP_IN_BYTES - batch->length >= RECORD; }
+
+// Reads some records, or what there is. How reading ended is known until all frames before were given to the sink.
+static enum dp_status read_some(struct dp_link *link, struct batch *batch, struct dp_turn *turn) {
   enum dp_status status = link->end == DP_DONE ? DP_AGAIN : link->end;
-  while (status == DP_AGAIN && *held < READ_BATCH && !dp_pipe_is_spent(link->pipe) && !dp_turn_is_over(turn, 1))
-    status = read_record(link, held);
+  while (status == DP_AGAIN && has_room(batch) && batch->length - batch->given < READ_AT_ONCE && !dp_pipe_is_spent(link->pipe) &&
+         !dp_turn_is_over(turn, 1))
+    status = read_record(link, batch);
   if (status == DP_CLOSED || status == DP_BROKEN) link->end = status;
   return status;
 }
 
 enum dp_status dp_link_receive(struct dp_link *link, const struct dp_sink *sink, uint64_t now) {
-  uint8_t *in = link->workspace->in;
-  struct dp_turn turn = dp_turn_begin();
-  size_t held = restore_carry(link), total = 0;
+  struct dp_turn turn = dp_turn_begin(dp_now());
+  struct batch batch = {.in = link->workspace->in, .length = restore_carry(link)};
   enum dp_status read = DP_AGAIN, parsed = DP_DONE;
+  size_t total = 0;
   if (link->lost) return break_off(link, "out of memory");
   ERR_clear_error();
   dp_pipe_allow(link->pipe, DP_TURN_RECORDS, DP_TURN_BYTES, turn.until);
   while (parsed == DP_DONE && read == DP_AGAIN) {
-    size_t before = held;
-    read = read_batch(link, &held, &turn);
-    total += held - before;
-    size_t used = parse(link, held, sink, &turn, &parsed);
-    held -= used;
-    if (used > 0 && held > 0) memmove(in, in + used, held);
-    if (dp_pipe_is_spent(link->pipe) || dp_now() >= turn.until) break;
+    // The more the sink gets before its batch ends, the more it can join.
+    if (!has_room(&batch)) end_batch(&batch, sink);
+    size_t before = batch.length;
+    read = read_some(link, &batch, &turn);
+    total += batch.length - before;
+    parsed = parse(link, &batch, sink, &turn);
+    bool more = parsed == DP_DONE && read == DP_AGAIN;
+    if (more && (dp_pipe_is_spent(link->pipe) || dp_now() >= turn.until)) break;
   }
+  end_batch(&batch, sink);
   // The answer to a key update may wait because the socket is full.
   if (dp_pipe_waits(link->pipe)) link->blocked = true;
   if (total > 0) dp_socket_adapt_receive(link->fd, &link->pace, total, now);
   if (parsed == DP_OVERSIZED || parsed == DP_STOPPED) return parsed;
   if (parsed == DP_DONE && link->end != DP_DONE) return link->end;
-  if (!keep_carry(link, held)) return break_off(link, "out of memory");
+  if (!keep_carry(link, batch.length)) return break_off(link, "out of memory");
   return parsed == DP_AGAIN ? DP_AGAIN : read;
 }

@@ -73,6 +73,7 @@ struct dp_link {
   bool read_blocked;  // reading waits for the socket to be writable (a key update, without a pipe)
   bool read_first;    // sending waits for the rest of a message of TLS that the peer has begun
   bool lost;          // without memory for unsent bytes: its stream has a gap
+  bool releases, keeps;  // OpenSSL is to free its buffers after a record; but not at the moment, since more follow
   enum dp_status end; // how reading ended, while frames that were read before are still to be given to the sink; else DP_DONE
   uint64_t messages_until;  // token bucket as a time: one message may come for each period from here to now
   struct dp_workspace *workspace;

@@ -112,6 +112,12 @@ static ssize_t receive(struct dp_pipe *pipe, uint8_t *bytes, size_t length) {
   return got;
 }
 
+// Of the next record, whose header lies ahead.
+static size_t record_length(const struct dp_pipe *pipe) {
+  const uint8_t *header = (pipe->ahead != NULL ? pipe->ahead : pipe->header) + pipe->ahead_start;
+  return DP_PIPE_HEADER + ((size_t)header[3] << 8 | header[4]);
+}
+
 static bool may_begin(struct dp_pipe *pipe) {
   bool late = pipe->records_left % RECORDS_TIMED == 0 && dp_now() >= pipe->until;
   pipe->spent = late || pipe->records_left == 0 || pipe->bytes_left == 0;
@@ -128,8 +134,7 @@ static ssize_t begin_record(struct dp_pipe *pipe) {
     ssize_t got = receive(pipe, NULL, 0);
     if (got <= 0) return got;
   }
-  const uint8_t *header = ahead_memory(pipe) + pipe->ahead_start;
-  pipe->record_left = DP_PIPE_HEADER + ((size_t)header[3] << 8 | header[4]);
+  pipe->record_left = record_length(pipe);
   pipe->records_left--;
   pipe->bytes_left -= pipe->record_left < pipe->bytes_left ? pipe->record_left : pipe->bytes_left;
   return 1;
@@ -253,3 +258,10 @@ bool dp_pipe_send(struct dp_pipe *pipe) {
 bool dp_pipe_waits(const struct dp_pipe *pipe) { return pipe != NULL && pipe->kept != NULL; }
 
 bool dp_pipe_has_more(const struct dp_pipe *pipe) { return pipe != NULL && ahead(pipe) > 0; }
+
+bool dp_pipe_has_another(const struct dp_pipe *pipe) {
+  if (pipe == NULL) return false;
+  size_t held = ahead(pipe);
+  if (pipe->record_left > 0) return held > pipe->record_left;
+  return held > DP_PIPE_HEADER && held > record_length(pipe);
+}

@@ -58,3 +58,5 @@ bool dp_pipe_send(struct dp_pipe *pipe);
 bool dp_pipe_waits(const struct dp_pipe *pipe);
 // Has a record, or its beginning, been read that OpenSSL does not have yet? epoll does not report that.
 bool dp_pipe_has_more(const struct dp_pipe *pipe);
+// Does that include something behind the record that OpenSSL gets next?
+bool dp_pipe_has_another(const struct dp_pipe *pipe);

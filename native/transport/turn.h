@@ -15,7 +15,7 @@ struct dp_turn {
   uint32_t packets;  // since the last look at the clock
 };
 
-static inline struct dp_turn dp_turn_begin(void) { return (struct dp_turn){.until = dp_now() + DP_TURN_NS}; }
+static inline struct dp_turn dp_turn_begin(uint64_t now) { return (struct dp_turn){.until = now + DP_TURN_NS}; }
 
 // To be told of each piece of work, in packets: a large one counts as those it is cut to.
 static inline bool dp_turn_is_over(struct dp_turn *turn, uint32_t packets) {

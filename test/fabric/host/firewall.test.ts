@@ -144,7 +144,7 @@ describe('[H-A4] the firewall of a host', () => {
     const host = tables();
     const firewall = await host.open(ALL);
     const chains = host.held.get(NAME)!.flatMap(({ chain }) => (chain as NftObject | undefined)?.name ?? []);
-    expect(chains).toEqual(['forged', 'forged_host']);
+    expect(chains).toEqual(['arriving', 'forged_host']);
     await firewall.close();
   });
 });

@@ -2,6 +2,7 @@
 #include "../../../native/packet/bytes.h"
 #include "../../../native/transport/link.h"
 #include "tlspair.h"
+#include <malloc.h>
 #include <time.h>
 
 enum { QUEUED = 8 << 20, PACKET = 60, FRAME = WIRE_FRAME_HEADER_LENGTH + PACKET };
@@ -26,6 +27,41 @@ static size_t failing;  // requests of so much and more
 
 void *__wrap_malloc(size_t size) { return failing > 0 && size >= failing ? NULL : __real_malloc(size); }
 
+// OpenSSL's memory: how many blocks of the size of a record were allocated, and how many there are.
+static uint32_t record_blocks, record_blocks_held;
+
+static bool is_record_block(const void *memory) {
+  size_t size = memory == NULL ? 0 : malloc_usable_size((void *)memory);
+  return size >= 16384 && size < 2 * 16384;
+}
+
+static void *allocate(size_t size, const char *file, int line) {
+  (void)file;
+  (void)line;
+  void *memory = size == 0 ? NULL : __real_malloc(size);
+  record_blocks += is_record_block(memory);
+  record_blocks_held += is_record_block(memory);
+  return memory;
+}
+
+static void *reallocate(void *memory, size_t size, const char *file, int line) {
+  (void)file;
+  (void)line;
+  return realloc(memory, size);
+}
+
+static void release(void *memory, const char *file, int line) {
+  (void)file;
+  (void)line;
+  record_blocks_held -= is_record_block(memory);
+  free(memory);
+}
+
+// Before the pipe's own constructor, which allocates.
+__attribute__((constructor(101))) static void count_record_blocks(void) {
+  CHECK(CRYPTO_set_mem_functions(allocate, reallocate, release) == 1);
+}
+
 struct device {
   struct tlspair tls;
   struct dp_pool far_pool;
@@ -39,6 +75,8 @@ static void open_device(struct device *device, struct dp_workspace *workspace) {
   tlspair_open(&device->tls, &identity);
   // As dp_tls_prepare() has it.
   SSL_clear_mode(device->tls.near, SSL_MODE_AUTO_RETRY);
+  // As the router has it.
+  SSL_set_mode(device->tls.near, SSL_MODE_RELEASE_BUFFERS);
   dp_pool_init(&device->far_pool, 0);
   dp_pipe_hold(dp_pipe_of(device->tls.far), &device->far_pool);
   dp_link_init(&device->link, device->tls.near, device->tls.fds[0], workspace, &counters);
@@ -161,6 +199,76 @@ static void a_turn_has_its_time(struct device *device, enum dp_status ends) {
   if (ends == DP_BROKEN) CHECK(strstr(device->link.reason, "bad record mac") != NULL);
 }
 
+// A sink that uses the first packet of a batch until that ends, and a far end that sends one more record for each that was read.
+struct stream {
+  struct device *device;
+  uint32_t records, begins;  // left to be sent; the number of the batch's first packet
+  const uint8_t *first;
+};
+
+static void send_record(struct stream *stream) {
+  static uint8_t frames[16384 / FRAME * FRAME];
+  if (stream->records == 0) return;
+  stream->records--;
+  for (int at = 0; at < (int)sizeof frames; at += FRAME) make_frame(stream->device, frames + at);
+  write_far(stream->device, frames, sizeof frames);
+  CHECK(!dp_pipe_waits(dp_pipe_of(stream->device->tls.far)));
+}
+
+static bool on_packet_of_stream(void *owner, struct dp_frame *frame) {
+  struct stream *stream = owner;
+  if (stream->first == NULL) {
+    stream->first = frame->packet;
+    stream->begins = stream->device->received;
+  }
+  on_packet(stream->device, frame);
+  if (stream->device->received % (16384 / FRAME) == 0) send_record(stream);
+  return true;
+}
+
+static void on_end_of_stream(void *owner) {
+  struct stream *stream = owner;
+  CHECK(stream->first != NULL && dp_get32(stream->first + 48) == stream->begins);
+  stream->first = NULL;
+  on_end(stream->device);
+}
+
+// What a peer has sent is one batch, as far as the thread's memory holds it: the sink joins packets of one batch.
+static void a_batch_is_as_large_as_the_memory(struct device *device) {
+  enum { AT_FIRST = 10, IN_MEMORY = DP_IN_BYTES / 16384, MORE = 4 };
+  struct stream stream = {device, IN_MEMORY + MORE, 0, NULL};
+  struct dp_sink sink = {&stream, on_packet_of_stream, on_end_of_stream};
+  for (int i = 0; i < AT_FIRST; i++) send_record(&stream);
+  CHECK(dp_link_receive(&device->link, &sink, clock_now) == DP_DONE);
+  CHECK(stream.records == 0 && device->received == device->sent && device->ends == 2);
+}
+
+// The buffer of OpenSSL's that a record needs serves those behind it, too. A connection that has nothing to read or send has none.
+static void buffers_serve_all_records_that_are_there(struct device *device) {
+  enum { RECORDS = 6, FRAMES = 16384 / FRAME };
+  static uint8_t frames[FRAMES * FRAME];
+  uint8_t frame[FRAME];
+  // What the handshake has left.
+  make_frame(device, frame);
+  write_far(device, frame, FRAME);
+  CHECK(receive(device) == DP_DONE && receive(device) == DP_DONE);
+  for (int turn = 0; turn < 2; turn++) {
+    collect(device);
+    for (int i = 0; i < RECORDS; i++) {
+      for (int at = 0; at < (int)sizeof frames; at += FRAME) make_frame(device, frames + at);
+      write_far(device, frames, sizeof frames);
+    }
+    // After a short one the socket is not asked for more.
+    make_frame(device, frame);
+    if (turn == 1) write_far(device, frame, FRAME);
+    else device->sent--;
+    send_collected(device);
+    uint32_t before = record_blocks, held = record_blocks_held;
+    CHECK(receive(device) == DP_DONE && device->received == device->sent);
+    CHECK(record_blocks - before <= RECORDS / 2 && record_blocks_held == held);
+  }
+}
+
 static void a_turn_has_its_time_until_it_closes(struct device *device) { a_turn_has_its_time(device, DP_CLOSED); }
 
 static void a_turn_has_its_time_until_it_breaks(struct device *device) { a_turn_has_its_time(device, DP_BROKEN); }
@@ -273,6 +381,8 @@ int main(void) {
   identity = tlspair_identity();
   alone(a_turn_has_a_number_of_records);
   alone(openssl_has_what_it_is_allowed);
+  alone(a_batch_is_as_large_as_the_memory);
+  alone(buffers_serve_all_records_that_are_there);
   alone(a_turn_has_its_time_until_it_closes);
   alone(a_turn_has_its_time_until_it_breaks);
   alone(data_behind_a_key_update_is_read);
