@@ -34,7 +34,7 @@ describe("the router's face", () => {
   it('refuses wrong arguments with a TypeError, and does nothing with them', async () => {
     const { code, stdout, stderr } = await runChild(`
       const settings = { threads: 1, pending: 1, pendingPerSource: 1, refusalBurst: 1, refusalsPerSecond: 0, sources: 1,
-        handshakeMs: 1, lingerMs: 0, stallMs: 8, queueBytes: 1, tun: undefined, offload: 0 };
+        handshakeMs: 1, lingerMs: 0, stallMs: 8, queueBytes: 1, tun: undefined, offload: 0, several: false };
       const good = [settings, '127.0.0.1', 0, 'no PEM', 'no PEM', () => {}];
       const wrong = [[0, {}], [0, { ...settings, threads: 0 }], [0, { ...settings, threads: 17 }], [0, { ...settings, stallMs: 7 }],
         [0, { ...settings, queueBytes: -1 }], [0, { ...settings, tun: -1 }], [0, { ...settings, tun: 1, offload: 3 }],
