@@ -81,7 +81,12 @@ export function watchAlarms({
     }
   });
   // A receiver that does not answer holds nothing else up.
-  const telling = repeated(() => attempt('hooks', () => sendDue(registry, { ...sending, signal })));
+  const telling = repeated(() =>
+    attempt('hooks', async () => {
+      // One of all nodes: a receiver is told once.
+      if (registry.leads()) await sendDue(registry, { ...sending, signal });
+    }),
+  );
   return async () => {
     stopping.abort();
     await Promise.all([watching(), telling()]);

@@ -30,7 +30,7 @@ export function nextFetch(now: number, nextUpdate: number | undefined, random: n
   return Math.floor(now + wait * (1 - random / 4));
 }
 
-type Fetching = Pick<Registry, 'dueLists' | 'recordFetch' | 'of'>;
+type Fetching = Pick<Registry, 'dueLists' | 'recordFetch' | 'of' | 'leads'>;
 
 /** Fetches a list, and takes it if it is newer; the last good one goes on counting otherwise. */
 export async function fetchOne(
@@ -82,6 +82,7 @@ export function keepLists(
     await registry.recordFetch(due, outcome);
   };
   const look = async (): Promise<void> => {
+    if (!registry.leads()) return;
     for (const [anchor, at] of begun) if (performance.now() - at >= LEAST_PAUSE_MS) begun.delete(anchor);
     for (const due of await registry.dueLists(AT_ONCE + begun.size)) {
       if (signal.aborted || underWay.size >= AT_ONCE) return;

@@ -80,6 +80,8 @@ export interface Nodes extends NodesReader {
   beat(load: NodeLoad): Promise<Beat>;
   /** Says that this node stops; its tunnels have ended. */
   leave(): Promise<void>;
+  /** Whether this process does what one of all nodes has to do for the registry: that of the oldest node that serves, or the only process. */
+  leads(): boolean;
   /** Ends a part of what is recorded as tunnels of lost nodes, if this node is the one that does so; true if there are more. */
   sweepLost(): Promise<boolean>;
   /** Devices are to leave this node. False if it was so already. @throws Failure `node.unknown` */

@@ -59,6 +59,7 @@ export interface OwnPrivacy extends PrivacyReader {
 }
 
 export interface PrivacyKeeper {
+  /** What all have chosen, by this process or another: from then on that counts here. The same object as long as nothing changes. */
   privacyChoices(): PrivacyChoices;
   /** Brings some rows in line with the choices, from the first one on or behind `after`: some milliseconds. Returns how far it came; undefined: through. */
   sweep(after?: SweepPlace): Promise<SweepPlace | undefined>;

@@ -188,16 +188,22 @@ export function removeNode(db: Database, act: Act, name: string): boolean {
   return true;
 }
 
-/** The nodes that do not serve, if this one is the oldest of those that do: so one of them ends what others have left. */
-export function leftToSweep(db: Database, at: number, own: number): readonly number[] {
+/** Whether this node is the oldest of those that serve. */
+export const isLeader = (db: Database, at: number, own: number): boolean =>
+  serving(db, at, own).leader === own;
+
+function serving(db: Database, at: number, own: number) {
   const rows = prepare(
     db,
     `SELECT id, seen, stopped FROM node ORDER BY id LIMIT ${MOST_NODES}`,
   ).all() as (Alive & {
     id: number;
   })[];
-  const sweeper = rows.find((row) => row.id === own || isUp(row, at));
-  return sweeper?.id === own
-    ? rows.filter((row) => row.id !== own && !isUp(row, at)).map(({ id }) => id)
-    : [];
+  return { rows, leader: rows.find((row) => row.id === own || isUp(row, at))?.id };
+}
+
+/** The nodes that do not serve, if this one is the oldest of those that do: so one of them ends what others have left. */
+export function leftToSweep(db: Database, at: number, own: number): readonly number[] {
+  const { rows, leader } = serving(db, at, own);
+  return leader === own ? rows.filter((row) => row.id !== own && !isUp(row, at)).map(({ id }) => id) : [];
 }

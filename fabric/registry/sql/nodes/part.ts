@@ -7,6 +7,7 @@ import type { Database } from '../base/statements.ts';
 import { endTunnelsOf, hasTunnels } from './attach.ts';
 import {
   beat,
+  isLeader,
   type Joined,
   joinNode,
   leaveNode,
@@ -69,6 +70,7 @@ export function nodesPart(
       const own = requireJoined();
       await queue.submit(() => leaveNode(db, now(), own));
     },
+    leads: () => joined === undefined || read(() => isLeader(db, now(), joined!.id)),
     async sweepLost() {
       const own = requireJoined();
       const lost = read(() => leftToSweep(db, now(), own.id).find((id) => hasTunnels(db, id)));

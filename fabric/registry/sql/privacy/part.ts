@@ -28,7 +28,10 @@ export function privacyPart(db: Database, { read, queue, act, now }: PartOptions
     endpoint: (endpoint, owner) => keptEndpoint(endpoint, choices.of(owner).addresses),
   };
   const part: PrivacyKeeper = {
-    privacyChoices: () => choices,
+    privacyChoices() {
+      choices = read(() => readChoices(db, choices));
+      return choices;
+    },
     async sweep(after) {
       const { changes, next } = read(() => sweepStep(db, now(), choices, after));
       if (!changes) return next;

@@ -37,15 +37,24 @@ export function writePrivacy(
   ).run(owner, JSON.stringify({ addresses, ...(days !== undefined && { days }) }), actor, at);
 }
 
-/** All choices: owners are few. */
-export function readChoices(db: Database): PrivacyChoices {
-  const rows = prepare(db, "SELECT owner, value FROM setting WHERE name = 'privacy'").all() as {
+/** Choices, and what they were read from. */
+export type KnownChoices = PrivacyChoices & { readonly text: string };
+
+/** All choices: owners are few. The same object as `before` if nothing has changed since. */
+export function readChoices(db: Database, before?: KnownChoices): KnownChoices {
+  const rows = prepare(
+    db,
+    "SELECT owner, value FROM setting WHERE name = 'privacy' ORDER BY owner",
+  ).all() as {
     owner: number;
     value: string;
   }[];
+  const text = JSON.stringify(rows);
+  if (text === before?.text) return before;
   const chosen = new Map(rows.map(({ owner, value }) => [owner, JSON.parse(value) as Privacy]));
   const others = chosen.get(HOST) ?? DEFAULT_PRIVACY;
   return {
+    text,
     of: (owner) => chosen.get(owner) ?? others,
     forget: [...chosen.values()].some(({ addresses, days }) => addresses !== 'whole' || days !== undefined),
   };

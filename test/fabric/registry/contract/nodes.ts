@@ -274,6 +274,20 @@ export function nodesContract(openEmpty: OpenEmpty): void {
       expect((await c.census()).connected).toBe(1);
     });
 
+    test('the oldest node that serves leads, and a process without a name', async () => {
+      const { a, b, open, clock } = await twoNodes(openEmpty);
+      const leading = (): boolean[] => [a, b].map((each) => each.leads());
+      expect(leading()).toEqual([true, false]);
+      expect((await open()).leads()).toBe(true);
+      clock.now += LOST_MS;
+      await b.beat({ tunnels: 0, load: 0 });
+      expect(b.leads()).toBe(true);
+      await a.beat({ tunnels: 0, load: 0 });
+      expect(leading()).toEqual([true, false]);
+      await a.leave();
+      expect(b.leads()).toBe(true);
+    });
+
     test('without a name nothing of this is written', async () => {
       const registry = await (await openEmpty())();
       await registry.addNetwork('owner', NETWORK, '');

@@ -47,6 +47,19 @@ export function privacyContract(openEmpty: OpenEmpty): void {
       return { registry, group, come, from, pass, places };
     }
 
+    test('[H-E23] that another process has chosen counts here, too, once it is looked for', async () => {
+      const open = await openEmpty();
+      const [here, there] = [await open(), await open()];
+      await here.addNetwork('owner', NETWORK, 'plant');
+      const group = await here.addGroup('owner', anyGroup());
+      const before = here.privacyChoices();
+      expect(here.privacyChoices()).toBe(before);
+      await there.setPrivacy('owner', { addresses: 'none' });
+      expect(here.privacyChoices()).not.toBe(before);
+      await here.admit(applicant(group, { source: '192.0.2.7' }));
+      expect(await sources(here)).toEqual(['']);
+    });
+
     test('[H-E23] whole addresses are kept unless somebody has chosen otherwise', async () => {
       const { registry, come, from } = await opened();
       expect(await registry.privacy()).toEqual({ addresses: 'whole' });
