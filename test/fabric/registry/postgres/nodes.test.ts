@@ -114,6 +114,33 @@ test('a server that is lost fails what is asked with a code, and what comes afte
   await expect.poll(() => heard.at(-1), { timeout: 20_000 }).toBe('group');
 });
 
+test('a standby takes over once it is promoted; nothing that was answered is lost', async () => {
+  const { server: primary, urls: first, node } = await place();
+  const before = node();
+  await before.addNetwork('owner', NETWORK, 'plant');
+  const group = await before.addGroup('owner', anyGroup());
+  const standby = await ownServer({}, primary);
+  primary.sql('postgres', "ALTER SYSTEM SET synchronous_standby_names = 'standby'");
+  primary.sql('postgres', 'SELECT pg_reload_conf()');
+  const urls = [...first, standby.url('enf')];
+  const registry = wholeOf(openServerRegistry(urls, join(scratch(), 'registry.url')));
+  onTestFinished(() => registry.close());
+  const admitted = await Promise.all(Array.from({ length: 20 }, () => registry.admit(applicant(group))));
+  await primary.kill();
+  // Until then it is read, and nothing is changed.
+  await expect
+    .poll(async () => (await registry.census().catch(() => undefined))?.devices, { timeout: 20_000 })
+    .toBe(20);
+  await expect(registry.admit(applicant(group))).rejects.toMatchObject({ code: 'registry.unreachable' });
+  standby.sql('postgres', 'SELECT pg_promote()');
+  await expect
+    .poll(() => registry.admit(applicant(group)).catch(() => undefined), { timeout: 20_000 })
+    .toBeDefined();
+  const devices = (await allOf((page) => registry.devices(page))).map(({ address }) => toHex(address));
+  expect(devices.slice(0, 20).sort()).toEqual(admitted.map(toHex).sort());
+  await registry.verifyAudit();
+});
+
 test('a database without a registry, and one that refuses, are told apart', async () => {
   const { server, urls } = await place();
   server.sql('postgres', 'CREATE DATABASE other');

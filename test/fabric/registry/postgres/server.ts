@@ -40,12 +40,29 @@ function run(name: string, ...argv: string[]): string {
   });
 }
 
-/** Starts a server. `settings`: as postgresql.conf has them; it writes nothing through to the disk unless they say so. */
-export async function startServer(settings: Readonly<Record<string, string>> = {}): Promise<Server> {
+/**
+ * Starts a server. `settings`: as postgresql.conf has them; it writes nothing through to the disk unless they say so. `primary`: it is a standby of that one,
+ * which waits for it at each commit.
+ */
+export async function startServer(
+  settings: Readonly<Record<string, string>> = {},
+  primary?: Server,
+): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), 'enf-pg-'));
   if (process.geteuid?.() === 0) chownSync(folder, NOBODY, NOBODY);
   const data = join(folder, 'data');
-  run('initdb', '-D', data, '-U', 'enf', '-A', 'trust', '--no-sync', '-E', 'UTF8', '--locale=C');
+  if (primary === undefined)
+    run('initdb', '-D', data, '-U', 'enf', '-A', 'trust', '--no-sync', '-E', 'UTF8', '--locale=C');
+  else
+    run(
+      'pg_basebackup',
+      '-D',
+      data,
+      '-d',
+      `host=${primary.folder} user=enf application_name=standby`,
+      '-R',
+      '--no-sync',
+    );
   let running: ReturnType<typeof spawn> | undefined;
   const all = {
     ...{ listen_addresses: '', unix_socket_directories: folder, max_connections: '200', fsync: 'off' },
@@ -92,8 +109,11 @@ export async function stopServer(server: Server): Promise<void> {
 }
 
 /** A server for one test. */
-export async function ownServer(settings?: Readonly<Record<string, string>>): Promise<Server> {
-  const server = await startServer(settings);
+export async function ownServer(
+  settings?: Readonly<Record<string, string>>,
+  primary?: Server,
+): Promise<Server> {
+  const server = await startServer(settings, primary);
   onTestFinished(() => stopServer(server));
   return server;
 }
