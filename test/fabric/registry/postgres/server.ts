@@ -61,6 +61,7 @@ export async function startServer(
       '-d',
       `host=${primary.folder} user=enf application_name=standby`,
       '-R',
+      '--checkpoint=fast',
       '--no-sync',
     );
   let running: ReturnType<typeof spawn> | undefined;
