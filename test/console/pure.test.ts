@@ -127,7 +127,7 @@ describe('the audit trail', () => {
   });
 
   test('has a sentence for each action that the registry writes', () => {
-    const folder = join(ROOT, 'fabric/registry/sqlite');
+    const folder = join(ROOT, 'fabric/registry/sql');
     const text = readdirSync(folder, { encoding: 'utf8', recursive: true })
       .filter((name) => name.endsWith('.ts'))
       .map((name) => readFileSync(join(folder, name), 'utf8'))
