@@ -45,7 +45,8 @@ export interface Serving {
 const fabric = (...words: string[]): string =>
   execFileSync(process.execPath, [PROGRAM, ...words], { encoding: 'utf8', maxBuffer: 1 << 30 });
 
-export function found(groups: readonly BenchGroup[]): BenchFabric {
+/** `registry`: a file with the address of an empty database, to which the registry is moved. */
+export function found(groups: readonly BenchGroup[], registry?: string): BenchFabric {
   if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: run "npm run build"`);
   const folder = mkdtempSync(join(tmpdir(), 'enf-admit-'));
   const data = join(folder, 'fabric');
@@ -56,6 +57,7 @@ export function found(groups: readonly BenchGroup[]): BenchFabric {
     writeFileSync(label, group.label);
     fabric('group', 'add', '--label', label, '--network', 'fd00:8f80:8000:1::/64', '--data', data);
   }
+  if (registry !== undefined) fabric('registry', 'move', registry, '--data', data);
   return {
     folder,
     data,

@@ -22,6 +22,11 @@ const OPTIONS: readonly Option[] = [
   { name: 'json', value: 'FILE', help: 'write the figures to a file' },
   { name: 'seconds', value: 'N', help: 'how long each load is measured (default 8)' },
   { name: 'groups', value: 'N', help: 'how many groups the devices are of (default 4)' },
+  {
+    name: 'registry',
+    value: 'FILE',
+    help: 'have the registry on PostgreSQL: FILE holds the address of an empty database, mode 0600 (docs/scale.md)',
+  },
   { name: 'rounds', value: 'N', help: 'rounds of the arithmetic alone (default 5)' },
   {
     name: 'arithmetic',
@@ -66,7 +71,7 @@ if (given.flag('help')) {
   // Threads that come later inherit it: the server's core is the server's.
   if (several) execFileSync('taskset', ['-a', '-c', '-p', '1', String(process.pid)], { stdio: 'ignore' });
   const groups = Array.from({ length: given.whole('groups', 1, 64, 4) }, (_, i) => makeGroup(`bench ${i}`));
-  const fabric = found(groups);
+  const fabric = found(groups, given.value('registry'));
   try {
     const program = await compile('admit/callers', fabric.folder);
     if (minutes > 0) process.stdout.write(`${await soak(fabric, groups, { program, minutes, rate, say })}\n`);
