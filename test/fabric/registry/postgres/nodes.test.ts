@@ -6,7 +6,7 @@ import type { RegistryOptions } from '../../../../fabric/registry/registry.ts';
 import { toHex } from '../../../../protocol/bytes.ts';
 import { allOf, anyGroup, NETWORK, random, scratch, wholeOf } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
-import { ownServer } from './server.ts';
+import { ownServer } from './own-server.ts';
 
 /** Several processes on one registry, and the server that it is on. */
 async function place() {

@@ -6,7 +6,7 @@ import { prepare } from '../../../../fabric/registry/sql/base/statements.ts';
 import { connect } from '../../../../fabric/registry/sqlite/connect.ts';
 import { MIGRATIONS } from '../../../../fabric/registry/sqlite/schema.ts';
 import { registryFile } from '../../place.ts';
-import { ownServer } from './server.ts';
+import { ownServer } from './own-server.ts';
 
 test('both engines have the same tables, columns and indexes, and the same version', async () => {
   const server = await ownServer();

@@ -3,7 +3,6 @@ import { chownSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { onTestFinished } from 'vitest';
 
 /** A PostgreSQL server of the tests' own, on a socket in a folder of its own. */
 export interface Server {
@@ -107,14 +106,4 @@ export async function startServer(
 export async function stopServer(server: Server): Promise<void> {
   await server.kill();
   rmSync(server.folder, { recursive: true, force: true });
-}
-
-/** A server for one test. */
-export async function ownServer(
-  settings?: Readonly<Record<string, string>>,
-  primary?: Server,
-): Promise<Server> {
-  const server = await startServer(settings, primary);
-  onTestFinished(() => stopServer(server));
-  return server;
 }
