@@ -5,10 +5,14 @@ export interface Network {
   readonly fabric: string;
   device(n: number): string;
   addDevice(n: number): void;
+  /** Makes a namespace for one more host at that address, and returns its name. Its link is `UPLINK`. */
+  addHost(name: string, address: string): string;
   close(): void;
 }
 
 export const FABRIC_ADDRESS = '10.77.0.1';
+/** The link of a host to the bridge, and the bridge itself at the fabric. */
+export const [UPLINK, BRIDGE] = ['uplink', 'bridge0'];
 
 /** `name` keeps parallel networks apart. */
 export function createNetwork(name: string): Network {
@@ -27,31 +31,25 @@ export function createNetwork(name: string): Network {
   };
   namespace(fabric);
   // Given an address, it keeps it: else it takes the lowest of its ports', and devices go on for a while with the one before a port was added.
-  ip('-n', fabric, 'link', 'add', 'bridge0', 'address', '02:00:00:00:00:01', 'type', 'bridge');
-  ip('-n', fabric, 'link', 'set', 'bridge0', 'up');
-  ip('-n', fabric, 'addr', 'add', `${FABRIC_ADDRESS}/24`, 'dev', 'bridge0');
+  ip('-n', fabric, 'link', 'add', BRIDGE, 'address', '02:00:00:00:00:01', 'type', 'bridge');
+  ip('-n', fabric, 'link', 'set', BRIDGE, 'up');
+  ip('-n', fabric, 'addr', 'add', `${FABRIC_ADDRESS}/24`, 'dev', BRIDGE);
+  const attach = (host: string, port: string, address: string): void => {
+    namespace(host);
+    const pair = [port, 'type', 'veth', 'peer', 'name', UPLINK, 'netns', host];
+    ip('-n', fabric, 'link', 'add', ...pair);
+    ip('-n', fabric, 'link', 'set', port, 'master', BRIDGE, 'up');
+    ip('-n', host, 'link', 'set', UPLINK, 'up');
+    ip('-n', host, 'addr', 'add', `${address}/24`, 'dev', UPLINK);
+  };
   return {
     fabric,
     device,
-    addDevice(n) {
-      namespace(device(n));
-      ip(
-        '-n',
-        fabric,
-        'link',
-        'add',
-        `port${n}`,
-        'type',
-        'veth',
-        'peer',
-        'name',
-        'uplink',
-        'netns',
-        device(n),
-      );
-      ip('-n', fabric, 'link', 'set', `port${n}`, 'master', 'bridge0', 'up');
-      ip('-n', device(n), 'link', 'set', 'uplink', 'up');
-      ip('-n', device(n), 'addr', 'add', `10.77.0.${10 + n}/24`, 'dev', 'uplink');
+    addDevice: (n) => attach(device(n), `port${n}`, `10.77.0.${10 + n}`),
+    addHost(host, address) {
+      const made = `enf-${name}-${host}`;
+      attach(made, `port-${host}`, address);
+      return made;
     },
     close() {
       for (const each of made.reverse()) {

@@ -87,7 +87,7 @@ export async function createWorld(name: string): Promise<World> {
   const folder = mkdtempSync(join(tmpdir(), `enf-${name}-`));
   const network = createNetwork(name);
   const devices = new Map<number, Device>();
-  const fabric = createFabric(folder, network);
+  const fabric = createFabric(folder, network.fabric);
   return {
     folder,
     network,
@@ -116,12 +116,13 @@ export async function createWorld(name: string): Promise<World> {
   };
 }
 
-function createFabric(folder: string, network: Network): Fabric {
-  const data = join(folder, 'fabric');
+/** A fabric in a namespace; `name` is that of its data and its log in the folder. */
+export function createFabric(folder: string, namespace: string, name = 'fabric'): Fabric {
+  const data = join(folder, name);
   let server: Running | undefined;
   let pages: Running | undefined;
   const run = (...args: readonly string[]): Promise<Outcome> =>
-    runIn(network.fabric, [...program('fabric'), ...args, '--data', data]);
+    runIn(namespace, [...program('fabric'), ...args, '--data', data]);
   const json = async <T>(...args: readonly string[]): Promise<T> => {
     const { code, stdout, stderr } = await run(...args, '--json');
     if (code !== 0) throw new Error(`enf-fabric ${args.join(' ')}: exit ${code}: ${stderr}`);
@@ -134,9 +135,9 @@ function createFabric(folder: string, network: Network): Fabric {
     handshakes: () => json('audit', '--handshakes', '--limit', '9999'),
     async serve(...extra) {
       server = startIn(
-        network.fabric,
+        namespace,
         [...program('fabric'), 'serve', '--data', data, ...extra],
-        join(folder, 'fabric.log'),
+        join(folder, `${name}.log`),
       );
       const running = server;
       await eventually('the fabric to serve', async () =>

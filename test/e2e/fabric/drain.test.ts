@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -56,18 +55,7 @@ describe('a fabric of two hosts that serve one registry', () => {
     data = join(world.folder, 'second');
     cpSync(world.fabric.data, data, { recursive: true });
 
-    const { fabric } = world.network;
-    other = `${fabric}-b`;
-    const ip = (...args: string[]): void =>
-      void execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
-    ip('netns', 'add', other);
-    ip('-n', other, 'link', 'set', 'lo', 'up');
-    const pair = ['portb', 'type', 'veth', 'peer', 'name', 'uplink', 'netns', other];
-    ip('-n', fabric, 'link', 'add', ...pair);
-    ip('-n', fabric, 'link', 'set', 'portb', 'master', 'bridge0', 'up');
-    ip('-n', other, 'link', 'set', 'uplink', 'up');
-    ip('-n', other, 'addr', 'add', `${OTHER_ADDRESS}/24`, 'dev', 'uplink');
-
+    other = world.network.addHost('b', OTHER_ADDRESS);
     await world.fabric.serve();
     await serveSecond();
     const folder = join(world.folder, 'credential1');
@@ -82,7 +70,6 @@ describe('a fabric of two hosts that serve one registry', () => {
   afterAll(async () => {
     await second?.stop('SIGKILL');
     await world?.close();
-    if (other) execFileSync('ip', ['netns', 'del', other]);
   });
 
   test('is upgraded host by host while a ping goes on, of which no second is lost', async () => {
