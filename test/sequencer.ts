@@ -11,6 +11,7 @@ const LONGEST = [
   'test/console/story.test.ts',
   'test/fabric/commands/remote.test.ts',
   'test/native/build.test.ts',
+  'test/e2e/cluster/cluster.test.ts',
 ];
 
 /** Where the longest files come first, all else as Vitest has it. */
