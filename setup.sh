@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the project needs on a fresh Debian machine (run as root): Debian packages, npm packages, the build.
-#   setup.sh [--tests] [--no-build]
+#   setup.sh [--tests] [--cluster] [--no-build]
 #     --tests      also what only the tests use: a browser, emulators, checkers
+#     --cluster    also what a fabric on several hosts uses: PostgreSQL, BIRD
 #     --no-build   stops before the build
 # Does nothing that is already done.
 set -euo pipefail
@@ -15,10 +16,11 @@ command -v node >/dev/null || die "node is not installed" "install Node.js 20 or
 major=$(node -p 'process.versions.node.split(".")[0]')
 [ "$major" -ge 20 ] || die "node $(node --version) is too old, 20 or newer is needed" "install Node.js 20 or newer"
 
-for_tests= build=yes
+for_tests= for_cluster= build=yes
 for argument in "$@"; do
   case $argument in
-    --tests) for_tests=yes ;;
+    --tests) for_tests=yes for_cluster=yes ;;
+    --cluster) for_cluster=yes ;;
     --no-build) build= ;;
     *) die "unknown argument $argument" "see the head of setup.sh" ;;
   esac
@@ -38,12 +40,17 @@ need swtpm /usr/bin/swtpm
 need iproute2 /usr/sbin/ip
 need nftables /usr/sbin/nft
 need iputils-ping /usr/bin/ping
+if [ -n "$for_cluster" ]; then
+  need postgresql /usr/bin/pg_lsclusters
+  need bird2 /usr/sbin/bird
+  need procps /usr/sbin/sysctl
+  need util-linux /usr/bin/setpriv
+fi
 if [ -n "$for_tests" ]; then
   need tpm2-tools /usr/bin/tpm2_getcap
   need swtpm-tools /usr/bin/swtpm_setup
   need openssl /usr/bin/openssl
   need softhsm2 /usr/bin/softhsm2-util
-  need postgresql /usr/bin/pg_lsclusters
   need opensc-pkcs11 "/usr/lib/$(uname -m)-linux-gnu/pkcs11-spy.so"
   need zbar-tools /usr/bin/zbarimg
   need imagemagick /usr/share/doc/imagemagick
@@ -54,7 +61,6 @@ if [ -n "$for_tests" ]; then
   need curl /usr/bin/curl
   need bind9-dnsutils /usr/bin/dig
   need isc-dhcp-client /usr/sbin/dhclient
-  need bird2 /usr/sbin/bird
   need procps /usr/bin/pkill
   need util-linux /usr/bin/setpriv
   need systemd /usr/bin/systemd-analyze

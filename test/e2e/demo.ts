@@ -1,37 +1,31 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { report } from '../../cli/program.ts';
+import { must } from './batch.ts';
+import { type Cluster, createCluster } from './cluster/cluster.ts';
+import { playCluster } from './cluster/story.ts';
+import { step } from './narration.ts';
 import { eventually } from './process.ts';
-import { createWorld, ping, type World } from './world.ts';
+import { createWorld, type Fabric, ping, type World } from './world.ts';
 
 /**
  * The whole story on one machine: factory, fabric and two devices, each in its own network namespace with its own
  * software TPM. Every step does the real thing through the programs' command lines, and fails if it did not happen.
  */
 
-const HELP = `npm run demo -- [--keep] [--help]
+const HELP = `npm run demo -- [--cluster] [--keep] [--help]
 
 Plays the whole story on this machine, as root: two TPMs are personalised, the owner admits the batch by its label,
 the devices boot for the first time, get their IPv6 addresses and are pinged there.
 
-  --keep   leave everything running to poke around in, the console in a browser, too; Ctrl-C cleans up
+  --cluster   the fabric on three hosts instead, with one PostgreSQL server and BIRD: devices find any of them, one is
+              drained, and in the end one is killed while a ping goes on, which says how many were lost; under two
+              minutes (docs/scale.md)
+  --keep      leave everything running to poke around in, the console in a browser, too; Ctrl-C cleans up
 `;
 const NETWORK = 'fd00:e4f:1::/64';
 
 const started = performance.now();
-async function step<T>(title: string, act: () => Promise<readonly [T, string]>): Promise<T> {
-  process.stdout.write(`${title.padEnd(46, ' ')} `);
-  const before = performance.now();
-  const [value, said] = await act();
-  process.stdout.write(`${((performance.now() - before) / 1000).toFixed(1).padStart(5)} s   ${said}\n`);
-  return value;
-}
-
-async function must(outcome: Promise<{ code: number; stdout: string; stderr: string }>): Promise<string> {
-  const { code, stdout, stderr } = await outcome;
-  if (code !== 0) throw new Error(stderr || stdout);
-  return stdout;
-}
 
 async function story(world: World): Promise<void> {
   const group = join(world.folder, 'group');
@@ -119,21 +113,53 @@ async function story(world: World): Promise<void> {
   await pinged(world.network.fabric, second, 'ping: fabric → device 2');
 }
 
-/** The console, and the address at which an owner comes in. */
-async function invitation(world: World): Promise<{ address: string }> {
-  const origin = await world.fabric.serveConsole();
-  return world.fabric.json('console', 'invite', '--hours', '24', '--url', origin);
+/** What is played, and what can be looked at afterwards. */
+interface Play {
+  story(): Promise<void>;
+  /** Commands for whoever looks around. */
+  readonly pokeAround: () => string;
+  /** Which fabric the owner comes in at. */
+  readonly owners: Fabric;
+  close(): Promise<void>;
 }
 
-function pokeAround(world: World): string {
-  const inside = (namespace: string): string => `  ip netns exec ${namespace}`;
-  const device = world.network.device(2);
-  return [
-    `${inside(world.network.fabric)} node dist/enf-fabric.mjs device list --data ${world.fabric.data}`,
-    `${inside(device)} node dist/enf-agent.mjs status --config ${join(world.folder, 'device2.toml')}`,
-    `${inside(device)} ip -6 addr show dev enf0`,
-    `  tail -f ${join(world.folder, 'device2.log')}`,
-  ].join('\n');
+const inside = (namespace: string): string => `  ip netns exec ${namespace}`;
+
+async function oneHost(): Promise<Play> {
+  const world = await createWorld('demo');
+  const { network, fabric, folder } = world;
+  const pokeAround = (): string => {
+    const device = network.device(2);
+    return [
+      `${inside(network.fabric)} node dist/enf-fabric.mjs device list --data ${fabric.data}`,
+      `${inside(device)} node dist/enf-agent.mjs status --config ${join(folder, 'device2.toml')}`,
+      `${inside(device)} ip -6 addr show dev enf0`,
+      `  tail -f ${join(folder, 'device2.log')}`,
+    ].join('\n');
+  };
+  return { story: () => story(world), pokeAround, owners: fabric, close: world.close };
+}
+
+async function threeHosts(): Promise<Play> {
+  const cluster: Cluster = await createCluster('demo-nodes', ['a', 'b', 'c']);
+  const { world } = cluster;
+  const [a, b] = [cluster.node('a'), cluster.node('b')];
+  const pokeAround = (): string =>
+    [
+      `${inside(b.namespace)} node dist/enf-fabric.mjs node list --data ${b.fabric.data}`,
+      `${inside(b.namespace)} node dist/enf-fabric.mjs device list --data ${b.fabric.data}`,
+      `${inside(b.namespace)} ip -6 route show table 100`,
+      `${inside(b.namespace)} birdc -s ${b.bird} show protocols`,
+      `${inside(world.network.device(1))} node dist/enf-agent.mjs status --config ${join(world.folder, 'device1.toml')}`,
+      `${inside(a.namespace)} node dist/enf-fabric.mjs serve --data ${a.fabric.data} --config ${a.config}`,
+    ].join('\n');
+  return { story: () => playCluster(cluster), pokeAround, owners: b.fabric, close: cluster.close };
+}
+
+/** The console, and the address at which an owner comes in. */
+async function invitation(fabric: Fabric): Promise<{ address: string }> {
+  const origin = await fabric.serveConsole();
+  return fabric.json('console', 'invite', '--hours', '24', '--url', origin);
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -142,15 +168,16 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   const keep = args.includes('--keep');
-  const world = await createWorld('demo');
+  const again = args.includes('--cluster') ? '--cluster --keep' : '--keep';
   let interrupt: (code: number) => void = () => {};
   const interrupted = new Promise<number>((resolve) => {
     interrupt = resolve;
   });
   process.once('SIGINT', () => interrupt(130));
   process.once('SIGTERM', () => interrupt(143));
+  const play = await (args.includes('--cluster') ? threeHosts() : oneHost());
   try {
-    const told = story(world).then(() => 0);
+    const told = play.story().then(() => 0);
     const code = await Promise.race([told, interrupted]);
     if (code !== 0) {
       told.catch(() => {}); // its programs are about to be stopped under it
@@ -160,10 +187,10 @@ async function main(args: readonly string[]): Promise<number> {
       `\nAll of it happened, in ${((performance.now() - started) / 1000).toFixed(0)} s.\n`,
     );
     process.stdout.write(
-      `${keep ? 'Poke around:' : 'With "npm run demo -- --keep" you can then poke around:'}\n${pokeAround(world)}\n`,
+      `${keep ? 'Poke around:' : `With "npm run demo -- ${again}" you can then poke around:`}\n${play.pokeAround()}\n`,
     );
     if (keep) {
-      const { address } = await invitation(world);
+      const { address } = await invitation(play.owners);
       process.stdout.write(
         `\nThe owner's console, for one person, in a browser on this machine:\n  ${address}\n`,
       );
@@ -175,7 +202,7 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write('\n');
     return report('demo', error);
   } finally {
-    await world.close();
+    await play.close();
     process.stdout.write('cleaned up\n');
   }
 }
