@@ -11,7 +11,7 @@ registryContract('SQLite', async () => {
 test('the engine is chosen in one place', () => {
   const fabric = new URL('../../../fabric/', import.meta.url);
   const users = readdirSync(fabric, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts') && !name.startsWith('registry/sqlite/'))
-    .filter((name) => /from '.*\/sqlite\//.test(readFileSync(new URL(name, fabric), 'utf8')));
+    .filter((name) => name.endsWith('.ts') && !/^registry\/(sqlite|postgres)\//.test(name))
+    .filter((name) => /from '.*\/(sqlite|postgres)\//.test(readFileSync(new URL(name, fabric), 'utf8')));
   expect(users).toEqual(['open-registry.ts']);
 });
