@@ -10,34 +10,56 @@ import pg from 'pg';
  * @typedef {{ client: pg.Client, transaction: number | undefined }} Connection
  */
 
-/** @type {{ urls: readonly string[], settings: string, connectMs: number, pauseMs: number, answers: import('node:worker_threads').MessagePort, events: import('node:worker_threads').MessagePort, signal: SharedArrayBuffer }} */
-const { urls, settings, connectMs, pauseMs, answers, events, signal } = workerData;
+/** @type {{ urls: readonly string[], settings: string, connectMs: number, pauseMs: number, sendMs: number, answers: import('node:worker_threads').MessagePort, events: import('node:worker_threads').MessagePort, signal: SharedArrayBuffer }} */
+const { urls, settings, connectMs, pauseMs, sendMs, answers, events, signal } = workerData;
 const flag = new Int32Array(signal);
 
 /** @type {Map<Name, Promise<Connection>>} */
 const connections = new Map();
-/** Who could not be reached is not asked again at once: whoever waits would wait each time. @type {Map<Name, { at: number, error: unknown }>} */
+/** Those that are made. @type {Map<Name, Connection>} */
+const ready = new Map();
+/** Why a name cannot be used. Until it can, nobody waits for the next attempt, which is made in the background. @type {Map<Name, unknown>} */
 const refused = new Map();
+/** How often a connection was given up: what was asked before is not done on the next one. @type {Map<Name, number>} */
+const losses = new Map();
+let ended = false;
 
 /** All values stay the texts that the server sends; link.ts knows what they are. */
 const types = { getTypeParser: () => (/** @type {unknown} */ value) => value };
 
+/** @param {string} message */
+const lost = (message) => Object.assign(new Error(message), { code: '08006' });
+
 /** @param {Name} name @returns {Promise<Connection>} */
 function connection(name) {
-  const there = connections.get(name);
-  if (there !== undefined) return there;
-  const last = refused.get(name);
-  if (last !== undefined && performance.now() - last.at < pauseMs) return Promise.reject(last.error);
+  if (refused.has(name)) return Promise.reject(refused.get(name));
+  return connections.get(name) ?? attempt(name);
+}
+
+/** @param {Name} name @returns {Promise<Connection>} */
+function attempt(name) {
   const made = connect(name);
   connections.set(name, made);
   made.then(
-    () => refused.delete(name),
+    (there) => {
+      if (ended) return void there.client.end().catch(() => {});
+      ready.set(name, there);
+      refused.delete(name);
+      // Before it was made something may have changed.
+      if (name === 'listen') events.postMessage({ change: true });
+    },
     (error) => {
       connections.delete(name);
-      refused.set(name, { at: performance.now(), error });
+      refused.set(name, error);
+      setTimeout(renew, pauseMs, name).unref();
     },
   );
   return made;
+}
+
+/** Makes a connection in the background, unless that is under way. @param {Name} name */
+function renew(name) {
+  if (!ended && !connections.has(name)) attempt(name).catch(() => {});
 }
 
 /** The first server that answers; to write and to hear of changes, the first that is no standby. @param {Name} name */
@@ -45,33 +67,45 @@ async function connect(name) {
   /** @type {unknown} */
   let failure;
   for (const url of urls) {
-    const client = new pg.Client({
-      connectionString: url,
-      connectionTimeoutMillis: connectMs,
-      keepAlive: true,
-      options: settings,
-      types,
-      application_name: `enf-fabric ${name}`,
-    });
     try {
-      await client.connect();
-      if (name !== 'read') await requirePrimary(client);
-      const made = { client, transaction: undefined };
-      const lost = () => forget(name, made);
-      client.on('error', lost);
-      client.on('end', lost);
-      if (name === 'listen') {
-        client.on('notification', () => events.postMessage({ change: true }));
-        await client.query('LISTEN enf_change');
-      }
-      return made;
+      return await connectTo(name, url);
     } catch (error) {
       failure ??= error;
-      client.on('error', () => {});
-      client.end().catch(() => {});
     }
   }
   throw failure;
+}
+
+/** @param {Name} name @param {string} url @returns {Promise<Connection>} */
+async function connectTo(name, url) {
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: connectMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    options: settings,
+    types,
+    application_name: `enf-fabric ${name}`,
+  });
+  /** @type {Connection} */
+  const made = { client, transaction: undefined };
+  // From the beginning: an error that nobody listens to ends the thread.
+  client.on('error', () => forget(name, made));
+  client.on('end', () => forget(name, made));
+  if (name === 'listen') client.on('notification', () => events.postMessage({ change: true }));
+  // What is asked first must be answered in time, too.
+  const late = setTimeout(() => client.connection.stream.destroy(), 2 * connectMs);
+  try {
+    await client.connect();
+    if (name !== 'read') await requirePrimary(client);
+    if (name === 'listen') await client.query('LISTEN enf_change');
+    return made;
+  } catch (error) {
+    client.end().catch(() => {});
+    throw error;
+  } finally {
+    clearTimeout(late);
+  }
 }
 
 /** @param {pg.Client} client */
@@ -84,21 +118,43 @@ async function requirePrimary(client) {
 async function forget(name, which) {
   if ((await connections.get(name)?.catch(() => undefined)) !== which) return;
   connections.delete(name);
-  if (name === 'listen') listen();
+  ready.delete(name);
+  // Whoever listens asks nothing.
+  if (name === 'listen') renew(name);
 }
+
+/** Gives up a connection that does not answer in time, and makes another; nobody waits for that. @param {Name} name */
+function lose(name) {
+  losses.set(name, lossesOf(name) + 1);
+  refused.set(name, lost('it does not answer'));
+  const there = ready.get(name);
+  if (there !== undefined) {
+    connections.delete(name);
+    ready.delete(name);
+    there.client.connection.stream.destroy();
+  }
+  renew(name);
+}
+
+/** @param {Name} name */
+const lossesOf = (name) => losses.get(name) ?? 0;
 
 /** @param {Request} request */
 async function perform({ name, sql, statement, values, transaction, begins }) {
+  const before = lossesOf(name);
   const there = await connection(name);
+  if (lossesOf(name) !== before) throw lost('the connection was given up');
   if (transaction !== undefined && there.transaction !== transaction)
-    throw Object.assign(new Error('the connection was lost in a transaction'), { code: '08006' });
+    throw lost('the connection was lost in a transaction');
   if (begins !== undefined) there.transaction = begins;
-  const result = await there.client.query({
-    text: sql,
-    ...(statement && { name: statement }),
-    values,
-    rowMode: 'array',
-  });
+  const result = await there.client
+    .query({ text: sql, ...(statement && { name: statement }), values, rowMode: 'array' })
+    .catch((error) => {
+      // A later version of the fabric has changed a table: the plans of this connection are of the former one.
+      if (error.code !== '0A000' || !statement) throw error;
+      lose(name);
+      throw lost(error.message);
+    });
   // Several statements at once: the last one answers.
   const last = Array.isArray(result) ? result.at(-1) : result;
   return {
@@ -113,6 +169,8 @@ async function perform({ name, sql, statement, values, transaction, begins }) {
 
 /** @param {Request} request */
 async function serve(request) {
+  // link.ts sees itself to what it waits for.
+  const late = request.waits ? undefined : setTimeout(lose, sendMs, request.name);
   let answer;
   try {
     answer = { id: request.id, ...(await perform(request)) };
@@ -122,34 +180,18 @@ async function serve(request) {
     );
     answer = { id: request.id, error: { code: code ?? '08006', message, detail } };
   }
+  clearTimeout(late);
   if (!request.waits) return events.postMessage(answer);
   answers.postMessage(answer);
   Atomics.add(flag, 0, 1);
   Atomics.notify(flag, 0);
 }
 
-/** Hears of changes, again and again: after a loss something may have changed. */
-function listen() {
-  connection('listen').then(
-    () => events.postMessage({ change: true }),
-    () => setTimeout(listen, pauseMs).unref(),
-  );
-}
-
 events.on('message', (/** @type {Request | { lose: Name } | { listen: true } | { end: true }} */ message) => {
   if ('sql' in message) return void serve(message);
-  if ('listen' in message) return listen();
-  if ('end' in message) {
-    for (const made of connections.values()) made.then(({ client }) => client.end()).catch(() => {});
-    connections.clear();
-    return events.close();
-  }
-  // What does not answer in time is given up.
-  connections
-    .get(message.lose)
-    ?.then((made) => {
-      forget(message.lose, made);
-      made.client.connection.stream.destroy();
-    })
-    .catch(() => {});
+  if ('listen' in message) return renew('listen');
+  if ('lose' in message) return lose(message.lose);
+  ended = true;
+  for (const { client } of ready.values()) client.end().catch(() => {});
+  events.close();
 });

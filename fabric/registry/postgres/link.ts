@@ -1,4 +1,4 @@
-import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { assetPath } from '../../../os/files/asset.ts';
 import { postgresFailure, type ServerError, unreachable } from './failures.ts';
 
@@ -40,6 +40,8 @@ const STATEMENT_MS = 4_000;
 const LOCK_MS = 2_000;
 const CONNECT_MS = 2_000;
 const PATIENCE_MS = 6_000;
+/** The same for what nobody waits for: a commit may wait for the disk of a standby. */
+const SEND_MS = 10_000;
 /** Between two attempts to connect. */
 const PAUSE_MS = 1_000;
 
@@ -55,6 +57,8 @@ const SETTINGS = [
   // Statements are small, and their plans do not depend on the values.
   'plan_cache_mode=force_generic_plan',
   'jit=off',
+  // The turn to write is waited for in the first statement: what is read after it must be newer.
+  'default_transaction_isolation=read\\ committed',
 ]
   .map((setting) => `-c ${setting}`)
   .join(' ');
@@ -63,56 +67,59 @@ type Message = { readonly id: number } & (Answer | { readonly error: ServerError
 
 /** `urls`: the servers, `postgres://user@host/database`, of which one takes changes. They are connected to when something is asked. */
 export function openLink(urls: readonly string[]): Link {
-  const answers = new MessageChannel();
-  const events = new MessageChannel();
-  const signal = new SharedArrayBuffer(4);
-  const flag = new Int32Array(signal);
-  const worker = new Worker(assetPath(import.meta.url, 'enf-fabric-postgres.mjs', './io.mjs'), {
-    workerData: {
-      ...{ urls, settings: SETTINGS, connectMs: CONNECT_MS, pauseMs: PAUSE_MS, signal },
-      ...{ answers: answers.port2, events: events.port2 },
-    },
-    transferList: [answers.port2, events.port2],
-    // What is in argv and in the environment is none of its business.
-    argv: [],
-    execArgv: [],
-  });
-  worker.unref();
   const waiting = new Map<number, { resolve: (answer: Answer) => void; reject: (error: unknown) => void }>();
   let changed: (() => void) | undefined;
   let last = 0;
+  let thread: Thread | undefined;
 
-  events.port1.on('message', (message: Message | { readonly change: true }) => {
-    if ('change' in message) return changed?.();
+  function received(message: Message | { readonly change: true }): void {
+    if ('change' in message) {
+      changed?.();
+      return;
+    }
     const caller = waiting.get(message.id);
     waiting.delete(message.id);
-    if (waiting.size === 0) events.port1.unref();
+    if (waiting.size === 0) thread?.events.unref();
     if ('error' in message) caller?.reject(postgresFailure(message.error));
     else caller?.resolve(message);
-  });
-  events.port1.unref();
+  }
+
+  /** The thread; another one if it has ended, by an error of its own. */
+  function running(): Thread {
+    if (thread !== undefined) return thread;
+    const started = startThread(urls, received, (error) => {
+      if (thread === started) thread = undefined;
+      const callers = [...waiting.values()];
+      waiting.clear();
+      for (const caller of callers) caller.reject(unreachable('the thread that asks it has ended', error));
+    });
+    thread = started;
+    if (changed !== undefined) started.events.postMessage({ listen: true });
+    return started;
+  }
 
   function post(name: Name, query: Query, waits: boolean): number {
     last++;
-    events.port1.postMessage({ ...query, id: last, name, waits });
+    running().events.postMessage({ ...query, id: last, name, waits });
     return last;
   }
 
   return {
     ask(name, query) {
+      const { answers, events, flag } = running();
       let seen = Atomics.load(flag, 0);
       const id = post(name, query, true);
       const until = performance.now() + PATIENCE_MS;
       for (;;) {
-        const received = receiveMessageOnPort(answers.port1) as { message: Message } | undefined;
-        if (received?.message.id === id) {
-          if ('error' in received.message) throw postgresFailure(received.message.error);
-          return received.message;
+        const got = receiveMessageOnPort(answers) as { message: Message } | undefined;
+        if (got?.message.id === id) {
+          if ('error' in got.message) throw postgresFailure(got.message.error);
+          return got.message;
         }
         // The answer to what was given up before.
-        if (received !== undefined) continue;
+        if (got !== undefined) continue;
         if (Atomics.wait(flag, 0, seen, Math.max(0, until - performance.now())) === 'timed-out') {
-          events.port1.postMessage({ lose: name });
+          events.postMessage({ lose: name });
           throw unreachable(`it does not answer within ${PATIENCE_MS / 1_000} seconds`);
         }
         seen = Atomics.load(flag, 0);
@@ -121,16 +128,49 @@ export function openLink(urls: readonly string[]): Link {
     send: (name, query) =>
       new Promise((resolve, reject) => {
         waiting.set(post(name, query, false), { resolve, reject });
-        events.port1.ref();
+        running().events.ref();
       }),
     listen(call) {
       changed = call;
-      events.port1.postMessage({ listen: true });
+      running().events.postMessage({ listen: true });
     },
     close() {
-      events.port1.postMessage({ end: true });
-      answers.port1.close();
-      events.port1.close();
+      thread?.events.postMessage({ end: true });
+      thread?.answers.close();
+      thread?.events.close();
     },
   };
+}
+
+/** What io.mjs runs in: `flag` counts the answers that came on `answers`. */
+interface Thread {
+  readonly answers: MessagePort;
+  readonly events: MessagePort;
+  readonly flag: Int32Array;
+}
+
+function startThread(
+  urls: readonly string[],
+  received: (message: Message | { readonly change: true }) => void,
+  failed: (error: unknown) => void,
+): Thread {
+  const answers = new MessageChannel();
+  const events = new MessageChannel();
+  const signal = new SharedArrayBuffer(4);
+  const worker = new Worker(assetPath(import.meta.url, 'enf-fabric-postgres.mjs', './io.mjs'), {
+    workerData: {
+      ...{ urls, settings: SETTINGS, signal },
+      ...{ connectMs: CONNECT_MS, pauseMs: PAUSE_MS, sendMs: SEND_MS },
+      ...{ answers: answers.port2, events: events.port2 },
+    },
+    transferList: [answers.port2, events.port2],
+    // What is in argv is none of its business.
+    argv: [],
+    execArgv: [],
+  });
+  worker.on('error', failed);
+  worker.unref();
+  events.port1.on('message', received);
+  events.port1.unref();
+  return { answers: answers.port1, events: events.port1, flag: new Int32Array(signal) };
 }

@@ -1,0 +1,43 @@
+// The way to a server, in a thread of its own, which can be told to fail: tests wait for the registry, whose statements wait for their answers.
+import { connect, createServer } from 'node:net';
+import { parentPort, workerData } from 'node:worker_threads';
+
+/** @type {'open' | 'silent' | 'cut'} */
+let state = 'open';
+/** How many statements pass on each connection before it is cut. */
+let left = 0;
+const sockets = new Set();
+
+const way = createServer((socket) => {
+  const server = connect(workerData);
+  sockets.add(socket);
+  let passed = 0;
+  // Also once it was told to be silent: neither side hears of the end.
+  socket.on('data', (data) => {
+    if (state === 'silent') return;
+    // A password or the first message has no type "Q" or "P".
+    if (state === 'cut' && /[QP]/.test(String.fromCharCode(data[0])) && passed++ >= left)
+      return socket.destroy();
+    server.write(data);
+  });
+  server.on('data', (data) => {
+    if (state !== 'silent') socket.write(data);
+  });
+  for (const [one, other] of [
+    [socket, server],
+    [server, socket],
+  ]) {
+    one.on('error', () => {});
+    one.on('close', () => {
+      sockets.delete(one);
+      if (state !== 'silent' || one === socket) other.destroy();
+    });
+  }
+});
+way.listen(0, '127.0.0.1', () => parentPort.postMessage(way.address().port));
+parentPort.on('message', (message) => {
+  state = message.state;
+  left = message.left ?? 0;
+  if (message.drop) for (const socket of sockets) socket.destroy();
+  parentPort.postMessage('done');
+});
