@@ -66,14 +66,16 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
       return;
     }
     const batch: Waiting[] = [];
+    let answers: (() => void)[];
     try {
-      const answers = runBatch(number, batch);
+      answers = runBatch(number, batch);
       await link.send('write', { sql: 'COMMIT', transaction: number });
-      settle(answers);
     } catch (error) {
       await undo(number);
       for (const each of batch) each.reject(error);
+      return;
     }
+    settle(answers);
   }
 
   const undo = (number: number): Promise<unknown> =>

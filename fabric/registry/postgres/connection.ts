@@ -7,6 +7,8 @@ export interface ServerDatabase extends Database {
   readonly engine: 'postgres';
   /** Runs `work`, whose statements are part of the transaction of this number. */
   within<T>(transaction: number, work: () => T): T;
+  /** Everything that is read from now on is as it is now, until the connection is closed; nothing is read any more once it is lost. */
+  asOfNow(): void;
   /** True once a statement of the transaction has changed something since this was called last. */
   hasWritten(): boolean;
   close(): void;
@@ -15,12 +17,16 @@ export interface ServerDatabase extends Database {
 /** Rows of an answer: the first column, an array or an object, as the statement says. */
 type Shape = 'object' | 'array' | 'first';
 
+const BEGIN_READING = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
+
 const READS = /^\s*(SELECT|WITH)\b/i;
 
 export function serverDatabase(link: Link): ServerDatabase {
   let transaction: number | undefined;
   let written = false;
-  let reading = false;
+  /** The number of the transaction that reads everything as it was at one moment: it fails if the connection was lost since. */
+  let reading: number | undefined;
+  let readings = 0;
   let open = true;
   let statements = 0;
 
@@ -30,10 +36,18 @@ export function serverDatabase(link: Link): ServerDatabase {
     if (writes && !written) link.ask('write', { sql: 'SAVEPOINT job', transaction: transaction! });
     written ||= writes;
     const name: Name = transaction === undefined ? 'read' : 'write';
+    const number = transaction ?? reading;
     return link.ask(name, {
       ...{ sql, statement, values: values.map(encoded) },
-      ...(transaction !== undefined && { transaction }),
+      ...(number !== undefined && { transaction: number }),
     });
+  }
+
+  function beginReading(): number {
+    const number = ++readings;
+    link.ask('read', { sql: BEGIN_READING, begins: number });
+    reading = number;
+    return number;
   }
 
   function prepare(text: string): Statement {
@@ -74,16 +88,17 @@ export function serverDatabase(link: Link): ServerDatabase {
       <T>(work: () => T) =>
       (): T => {
         // In a job everything is of one moment: nobody else writes.
-        if (transaction !== undefined || reading) return work();
-        reading = true;
+        if (transaction !== undefined || reading !== undefined) return work();
+        const number = beginReading();
         try {
-          link.ask('read', { sql: 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY' });
           return work();
         } finally {
-          reading = false;
-          if (open) link.ask('read', { sql: 'COMMIT' });
+          reading = undefined;
+          // What was read was read, whether or not that is heard; also if it was given up.
+          if (open) link.send('read', { sql: 'COMMIT', transaction: number }).catch(() => {});
         }
       },
+    asOfNow: () => void beginReading(),
     within(number, work) {
       transaction = number;
       written = false;

@@ -24,8 +24,10 @@ export const unreachable = (why: string, cause?: unknown): Failure =>
     cause,
   });
 
-/** Classes of SQLSTATE: connection, operator intervention, a standby that takes no changes, too many connections; and what the system says of a socket. */
-const LOST = /^(08|57P|25006|53300|E[A-Z]+)/;
+/** Classes of SQLSTATE: connection, operator intervention, transactions that were idle for too long, a standby that takes no changes, too many connections. */
+const LOST = /^(08|57P|25P0[34]|25006|53300)/;
+/** Five signs; what the system or TLS says of a socket has longer words, but for two. */
+const SQLSTATE = /^(?!EPIPE|EPERM)[0-9A-Z]{5}$/;
 /** Lock or statement timeout, deadlock, serialization. */
 const BUSY = /^(55P03|57014|40)/;
 /** Who may connect, and what for. */
@@ -64,6 +66,6 @@ export function postgresFailure(error: ServerError): Error {
       },
     );
   }
-  if (LOST.test(code)) return unreachable(`${message} (${code})`, cause);
+  if (LOST.test(code) || !SQLSTATE.test(code)) return unreachable(`${message} (${code})`, cause);
   return cause;
 }

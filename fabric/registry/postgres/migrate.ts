@@ -24,11 +24,13 @@ INSERT INTO counter VALUES ('change', 0), ('audit', 0), ('alarm', 0);
 INSERT INTO owner (name, status, created) VALUES ('default', 'active', 0);
 `;
 
+type Asked = Pick<Link, 'ask'>;
+
 /** Nobody else makes or changes the schema meanwhile. */
 const LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('enf schema', 0))";
 
 /** The version of the schema; undefined if there is none. */
-export function serverVersion(link: Link, name: 'read' | 'write' = 'read'): number | undefined {
+export function serverVersion(link: Asked, name: 'read' | 'write' = 'read'): number | undefined {
   const there = link.ask(name, { sql: "SELECT to_regclass('enf.migration') IS NOT NULL" });
   if (there.rows[0]?.[0] !== 't') return undefined;
   return Number(link.ask(name, { sql: 'SELECT max(version) FROM enf.migration' }).rows[0]?.[0] ?? 0);
@@ -36,7 +38,7 @@ export function serverVersion(link: Link, name: 'read' | 'write' = 'read'): numb
 
 /** Makes a new registry, in a database that has none. @throws Failure `registry.exists` */
 export function makeSchema(link: Link, now: number): void {
-  inTransaction(link, () => {
+  inTransaction(link, (link) => {
     if (serverVersion(link, 'write') !== undefined) throw alreadyThere();
     makeTables(link);
     noteBaseline(link, now);
@@ -45,7 +47,7 @@ export function makeSchema(link: Link, now: number): void {
 
 /** What a registry is copied into counts as none until it is finished. @throws Failure `registry.exists` */
 export function makeUnfinishedSchema(link: Link, now: number): void {
-  inTransaction(link, () => {
+  inTransaction(link, (link) => {
     const version = serverVersion(link, 'write');
     if (version === UNFINISHED) return;
     if (version !== undefined) throw alreadyThere();
@@ -55,7 +57,7 @@ export function makeUnfinishedSchema(link: Link, now: number): void {
 }
 
 export const finishSchema = (link: Link, now: number): void =>
-  inTransaction(link, () => noteBaseline(link, now));
+  inTransaction(link, (link) => noteBaseline(link, now));
 
 /** The version of a schema into which a registry is copied. */
 const UNFINISHED = 0;
@@ -66,7 +68,7 @@ const alreadyThere = (): Failure =>
       'Name another database; or, if it is the one of this fabric, put its address into the file "registry.url".',
   });
 
-function makeTables(link: Link): void {
+function makeTables(link: Asked): void {
   const run = (sql: string): unknown => link.ask('write', { sql });
   run('CREATE SCHEMA IF NOT EXISTS enf');
   run('CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA enf');
@@ -74,7 +76,7 @@ function makeTables(link: Link): void {
   for (const { sql } of STEPS) run(sql);
 }
 
-function noteBaseline(link: Link, now: number): void {
+function noteBaseline(link: Asked, now: number): void {
   noteVersion(link, { version: BASELINE, name: 'a registry on PostgreSQL' }, now);
   for (const [at, { name }] of STEPS.entries()) noteVersion(link, { version: BASELINE + at + 1, name }, now);
 }
@@ -83,7 +85,7 @@ function noteBaseline(link: Link, now: number): void {
 export function migrateServer(link: Link, now: number): void {
   const version = requireKnown(serverVersion(link));
   if (version === SERVER_VERSION) return;
-  inTransaction(link, () => applySteps(link, requireKnown(serverVersion(link, 'write')), now));
+  inTransaction(link, (link) => applySteps(link, requireKnown(serverVersion(link, 'write')), now));
 }
 
 function requireKnown(version: number | undefined): number {
@@ -97,7 +99,7 @@ function requireKnown(version: number | undefined): number {
   return version;
 }
 
-function applySteps(link: Link, version: number, now: number): void {
+function applySteps(link: Asked, version: number, now: number): void {
   for (const [at, { name, sql }] of STEPS.slice(version - BASELINE).entries()) {
     link.ask('write', { sql });
     noteVersion(link, { version: version + at + 1, name }, now);
@@ -105,7 +107,7 @@ function applySteps(link: Link, version: number, now: number): void {
 }
 
 const noteVersion = (
-  link: Link,
+  link: Asked,
   { version, name }: { version: number; name: string },
   now: number,
 ): unknown =>
@@ -116,12 +118,13 @@ const noteVersion = (
 
 let transactions = 0;
 
-function inTransaction(link: Link, work: () => void): void {
+/** What `work` asks by the link that it is given fails if the connection was lost meanwhile: on another one it would not be part of the transaction. */
+function inTransaction(link: Link, work: (link: Asked) => void): void {
   const number = --transactions;
   link.ask('write', { sql: `BEGIN; ${LOCK}`, begins: number });
   try {
-    work();
-    link.ask('write', { sql: 'COMMIT' });
+    work({ ask: (name, query) => link.ask(name, { ...query, transaction: number }) });
+    link.ask('write', { sql: 'COMMIT', transaction: number });
   } catch (error) {
     link.send('write', { sql: 'ROLLBACK', transaction: number }).catch(() => {});
     throw error;

@@ -53,8 +53,13 @@ export function keptHead(db: Database, path: string, onError: (error: unknown) =
 
   function committed(): void {
     if (lost) return;
-    newest = auditHead(db);
-    timer ??= setTimeout(write, LAG_MS).unref();
+    try {
+      newest = auditHead(db);
+      timer ??= setTimeout(write, LAG_MS).unref();
+    } catch (error) {
+      // What was committed is committed.
+      onError(error);
+    }
   }
 
   return {

@@ -3,8 +3,13 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { expect, onTestFinished, test } from 'vitest';
-import { openLink } from '../../../../fabric/registry/postgres/link.ts';
+import { serverDatabase } from '../../../../fabric/registry/postgres/connection.ts';
+import { postgresFailure, StatementError } from '../../../../fabric/registry/postgres/failures.ts';
+import { type Name, openLink, type Query } from '../../../../fabric/registry/postgres/link.ts';
+import { makeSchema, serverVersion } from '../../../../fabric/registry/postgres/migrate.ts';
 import { makeServerRegistry, openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
+import { prepare } from '../../../../fabric/registry/sql/base/statements.ts';
+import { keptHead } from '../../../../fabric/registry/sql/trail/kept-head.ts';
 import { anyGroup, NETWORK, scratch, wholeOf } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
 import { ownServer, type Server } from './server.ts';
@@ -82,7 +87,16 @@ test('a server that falls silent is given up by whoever writes, and another one 
       { timeout: 40_000, interval: 200 },
     )
     .toBe('admitted');
-  await registry.verifyAudit();
+  await expect
+    .poll(
+      () =>
+        registry.verifyAudit().then(
+          () => 'whole',
+          () => 'failed',
+        ),
+      { timeout: 40_000, interval: 200 },
+    )
+    .toBe('whole');
 }, 90_000);
 
 test('while a server cannot be reached, what is asked is refused without waiting for it', async () => {
@@ -97,3 +111,80 @@ test('while a server cannot be reached, what is asked is refused without waiting
     await wait(500);
   }
 }, 60_000);
+
+test('what reads everything at one moment fails when its connection is lost, and is not continued on another one', async () => {
+  const { server, link } = await place();
+  const opened = link(server.url('enf'));
+  const db = serverDatabase(opened);
+  const count = () => prepare(db, 'SELECT count(*) FROM owner').pluck().get();
+  const cut = () =>
+    server.sql(
+      'postgres',
+      "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'enf-fabric read'",
+    );
+  const twice = db.transaction(() => {
+    count();
+    cut();
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    return count();
+  });
+  expect(twice).toThrow(expect.objectContaining(UNREACHABLE));
+  expect(count()).toBe(1);
+});
+
+test('a change of the schema whose connection is lost fails as a whole', async () => {
+  const { server, link } = await place();
+  server.sql('postgres', 'CREATE DATABASE other');
+  const real = link(server.url('other'));
+  let asked = 0;
+  const losing = {
+    ...real,
+    ask: (name: Name, query: Query) => {
+      // Between two statements, when none of them fails by itself.
+      if (++asked === 5) {
+        server.sql(
+          'postgres',
+          "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'enf-fabric write'",
+        );
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+      }
+      return real.ask(name, query);
+    },
+  };
+  expect(() => makeSchema(losing, 1_000)).toThrow(expect.objectContaining(UNREACHABLE));
+  expect(serverVersion(real)).toBeUndefined();
+  expect(server.sql('other', "SELECT count(*) FROM pg_tables WHERE schemaname = 'enf'")).toBe('0');
+});
+
+test('what was committed is answered as that, although nothing can be read after it', async () => {
+  const { server, link } = await place();
+  const errors: unknown[] = [];
+  const db = serverDatabase(link(server.url('enf')));
+  const head = keptHead(db, join(scratch(), 'registry.url'), (error) => errors.push(error));
+  await server.kill();
+  head.committed();
+  expect(errors).toEqual([expect.objectContaining(UNREACHABLE)]);
+});
+
+test('a node goes on when a later version has changed a table', async () => {
+  const { server, open } = await place();
+  const registry = open(server.url('enf'));
+  const entries = async () => (await registry.audit({ limit: 10 })).rows.length;
+  expect(await entries()).toBe(1);
+  server.sql('enf', 'ALTER TABLE enf.audit ADD COLUMN later bigint');
+  await expect.poll(() => entries().catch(() => undefined), { timeout: 10_000 }).toBe(1);
+});
+
+test('what TLS and the system say of a connection is no error of the program', () => {
+  for (const code of [
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'CERT_HAS_EXPIRED',
+    'EPIPE',
+    'ECONNREFUSED',
+    '25P03',
+    '57P01',
+  ])
+    expect(postgresFailure({ code, message: 'no' })).toMatchObject(UNREACHABLE);
+  for (const code of ['42601', '23505', '0A000'])
+    expect(postgresFailure({ code, message: 'no' })).toBeInstanceOf(StatementError);
+});
