@@ -22,6 +22,8 @@ const ready = new Map();
 const refused = new Map();
 /** How often a connection was given up: what was asked before is not done on the next one. @type {Map<Name, number>} */
 const losses = new Map();
+/** What was asked last. @type {Map<Name, Promise<unknown>>} */
+const turns = new Map();
 let ended = false;
 
 /** All values stay the texts that the server sends; link.ts knows what they are. */
@@ -139,11 +141,10 @@ function lose(name) {
 /** @param {Name} name */
 const lossesOf = (name) => losses.get(name) ?? 0;
 
-/** @param {Request} request */
-async function perform({ name, sql, statement, values, transaction, begins }) {
-  const before = lossesOf(name);
+/** @param {Request} request @param {number} losses how many there were when it was asked */
+async function perform({ name, sql, statement, values, transaction, begins }, losses) {
   const there = await connection(name);
-  if (lossesOf(name) !== before) throw lost('the connection was given up');
+  if (lossesOf(name) !== losses) throw lost('the connection was given up');
   if (transaction !== undefined && there.transaction !== transaction)
     throw lost('the connection was lost in a transaction');
   if (begins !== undefined) there.transaction = begins;
@@ -167,13 +168,24 @@ async function perform({ name, sql, statement, values, transaction, begins }) {
   };
 }
 
+/** What is asked of each connection is done in order, one after the other. @param {Request} request @returns {ReturnType<typeof perform>} */
+function inTurn(request) {
+  const losses = lossesOf(request.name);
+  const done = (turns.get(request.name) ?? Promise.resolve()).then(() => perform(request, losses));
+  turns.set(
+    request.name,
+    done.catch(() => {}),
+  );
+  return done;
+}
+
 /** @param {Request} request */
 async function serve(request) {
   // link.ts sees itself to what it waits for.
   const late = request.waits ? undefined : setTimeout(lose, sendMs, request.name);
   let answer;
   try {
-    answer = { id: request.id, ...(await perform(request)) };
+    answer = { id: request.id, ...(await inTurn(request)) };
   } catch (error) {
     const { code, message, detail } = /** @type {{ code?: string, message: string, detail?: string }} */ (
       error
