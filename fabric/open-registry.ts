@@ -69,16 +69,24 @@ export async function copyRegistry(path: string, to: string): Promise<void> {
 
 /**
  * Moves the registry of the file at `path` to the servers that `file` names, which becomes the data folder's "registry.url"; the file of SQLite stays under
- * another name. If it is interrupted, the same again goes on; until it is done the registry is where it was.
+ * another name. If it is interrupted, the same again goes on; until all is copied the registry is where it was, and until it is done nobody opens it on the servers.
  * @throws Failure see `moveToServers`, `readServers`
  */
 export async function moveRegistry(path: string, file: string, progress: CopyProgress): Promise<Moved> {
   const servers = readServers(file);
   if (servers === undefined) throw noServers(file);
-  if (serversOf(path) !== undefined) throw movedAlready(serversFile(path));
-  const moved = await moveToServers(path, servers, Date.now(), progress);
-  const { uid, gid } = await stat(path);
-  await writeDurable(serversFile(path), await readFile(file), 0o600, { uid, gid });
+  const former = serversOf(path);
+  // Both are there if it was interrupted at its end.
+  if (former !== undefined && !(existsSync(path) && String(former) === String(servers)))
+    throw movedAlready(serversFile(path));
+  const addresses = await readFile(file);
+  const moved = await moveToServers(path, servers, Date.now(), {
+    progress,
+    async finishing() {
+      const { uid, gid } = await stat(path);
+      await writeDurable(serversFile(path), addresses, 0o600, { uid, gid });
+    },
+  });
   for (const name of registryFiles(path)) await rename(name, `${name}${MOVED}`).catch(ignoreAbsent);
   return moved;
 }

@@ -67,7 +67,8 @@ function progressOfCopy(invocation: Parameters<typeof progressOf>[0]): CopyProgr
   const progress = progressOf(invocation);
   let table = { name: '', rows: 0, copied: 0 };
   return {
-    table(name, rows) {
+    table(name, count) {
+      const rows = count();
       table = { name, rows, copied: 0 };
       if (rows >= TOLD) progress.step(`copying ${name}: ${rows} rows`);
     },

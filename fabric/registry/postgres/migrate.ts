@@ -45,15 +45,18 @@ export function makeSchema(link: Link, now: number): void {
   });
 }
 
-/** What a registry is copied into counts as none until it is finished. @throws Failure `registry.exists` */
-export function makeUnfinishedSchema(link: Link, now: number): void {
+/** What a registry is copied into counts as none until it is finished. True unless it was there, as after an interruption. @throws Failure `registry.exists` */
+export function makeUnfinishedSchema(link: Link, now: number): boolean {
+  let made = false;
   inTransaction(link, (link) => {
     const version = serverVersion(link, 'write');
     if (version === UNFINISHED) return;
     if (version !== undefined) throw alreadyThere();
     makeTables(link);
     noteVersion(link, { version: UNFINISHED, name: 'a registry is copied' }, now);
+    made = true;
   });
+  return made;
 }
 
 export const finishSchema = (link: Link, now: number): void =>

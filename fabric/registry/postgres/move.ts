@@ -8,13 +8,14 @@ import { connect, type SQLiteConnection } from '../sqlite/connect.ts';
 import { emptyDatabase, guarded, openDatabase } from '../sqlite/database.ts';
 import { type ServerDatabase, serverDatabase } from './connection.ts';
 import { copyTable, type Side, tablesOf } from './copy.ts';
+import { StatementError } from './failures.ts';
 import { type Link, openLink } from './link.ts';
 import { finishSchema, makeUnfinishedSchema } from './migrate.ts';
 
 /** What is told while a registry is copied. */
 export interface CopyProgress {
-  /** A table is copied, which has so many rows. */
-  table(name: string, rows: number): void;
+  /** A table is copied; `rows` counts its rows, which takes a while where there are many. */
+  table(name: string, rows: () => number): void;
   copied(rows: number): void;
   verifying(): void;
 }
@@ -27,29 +28,37 @@ export interface Moved extends RegistrySummary {
 
 /**
  * Copies the registry file at `path` to the servers of `urls`, which have none, or an unfinished copy of it; it is one once everything is there and
- * the trail was recomputed there. Nobody changes the file meanwhile. @throws Failure `registry.exists`, `registry.locked`, `audit.broken`, and those of both
+ * the trail was recomputed there. Nobody changes the file meanwhile, nor while `finishing` is done, which is called right before. @throws Failure `registry.exists`, `registry.locked`, `audit.broken`, and those of both
  */
 export async function moveToServers(
   path: string,
   urls: readonly string[],
   now: number,
-  progress: CopyProgress,
+  { progress, finishing }: { readonly progress: CopyProgress; readonly finishing: () => Promise<void> },
 ): Promise<Moved> {
   const from = openDatabase(path, { now });
   const lock = guarded(path, () => connect(path, { timeout: 2_000 }));
   const link = openLink(urls);
   try {
     guarded(path, () => lock.exec('BEGIN IMMEDIATE'));
-    makeUnfinishedSchema(link, now);
+    const isNew = makeUnfinishedSchema(link, now);
     const db = serverDatabase(link);
-    const counted = await copyAll(from, { db, write: (work) => writeOn(link, db, work) }, from, progress);
+    const to: Side = { db, write: (work) => writeOn(link, db, work) };
+    const counted = await copyAll(from, to, from, progress).catch((error: unknown) => {
+      if (isNew || !(error instanceof StatementError)) throw error;
+      // It has changed since the copy was interrupted, in what others refer to or what is never changed: it is begun anew.
+      emptyTables(to, from);
+      return copyAll(from, to, from, progress);
+    });
     progress.verifying();
     const { head } = await verifyAudit(db, (work) => work());
     const expected = auditHead(from);
     if (!equal(head, expected.hash)) throw differs();
     continueNumbers(link, from);
+    // While nobody can change the file: who opens the registry afterwards finds the one on the servers.
+    await finishing();
     finishSchema(link, now);
-    return { ...counted, ...summaryOf(db) };
+    return { ...counted, ...summaryOf(from) };
   } finally {
     link.close();
     lock.close();
@@ -63,17 +72,18 @@ export async function copyFromServers(
   to: string,
   progress: CopyProgress,
 ): Promise<void> {
-  const link = openLink(urls);
   closeSync(openSync(to, 'wx', 0o600));
   writeFileSync(
     to,
     emptyDatabase(Date.now(), () => {}),
   );
   const file = openDatabase(to);
+  const link = openLink(urls);
   try {
-    link.ask('read', { sql: 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY' });
+    const db = serverDatabase(link);
+    db.asOfNow();
     const write = (work: () => void): void => guarded(to, () => file.transaction(work).immediate());
-    await copyAll(serverDatabase(link), { db: file, write }, file, progress);
+    await copyAll(db, { db: file, write }, file, progress);
   } finally {
     link.close();
     file.close();
@@ -89,7 +99,7 @@ async function copyAll(
   let rows = 0;
   let written = 0;
   for (const table of tablesOf(sqlite)) {
-    progress.table(table.name, prepare(from, `SELECT count(*) FROM ${table.name}`).pluck().get() as number);
+    progress.table(table.name, () => countOf(from, table.name));
     const done = await copyTable(from, to, table, progress.copied);
     rows += done.rows;
     written += done.written;
@@ -102,8 +112,19 @@ let transactions = 0;
 function writeOn(link: Link, db: ServerDatabase, work: () => void): void {
   const number = ++transactions;
   link.ask('write', { sql: 'BEGIN', begins: number });
-  db.within(number, work);
+  try {
+    db.within(number, work);
+  } catch (error) {
+    link.send('write', { sql: 'ROLLBACK', transaction: number }).catch(() => {});
+    throw error;
+  }
   link.ask('write', { sql: 'COMMIT', transaction: number });
+}
+
+/** All at once: row by row neither references nor triggers would let them go. */
+function emptyTables(to: Side, sqlite: SQLiteConnection): void {
+  const names = tablesOf(sqlite).map(({ name }) => name);
+  to.write(() => prepare(to.db, `TRUNCATE ${names.join(', ')}`).run());
 }
 
 /** Numbers go on where SQLite's would have: those that were given are not given again, also if their rows are gone. */
@@ -122,9 +143,11 @@ function continueNumbers(link: Link, sqlite: SQLiteConnection): void {
   }
 }
 
+const countOf = (db: Database, table: string): number =>
+  prepare(db, `SELECT count(*) FROM ${table}`).pluck().get() as number;
+
 function summaryOf(db: Database): RegistrySummary {
-  const count = (table: string): number =>
-    prepare(db, `SELECT count(*) FROM ${table}`).pluck().get() as number;
+  const count = (table: string): number => countOf(db, table);
   return { head: auditHead(db), networks: count('network'), groups: count('grp'), devices: count('device') };
 }
 
