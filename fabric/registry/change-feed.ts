@@ -10,6 +10,8 @@ export interface ChangeFeed {
    * subscribers have begun, by now or before, is done.
    */
   catchUp(): Promise<void>;
+  /** What was seen may not be what there is now, as of another server: the next time everything is passed on. */
+  renew(): void;
   /** The sequence number of the newest change that was passed on. */
   readonly seen: number;
 }
@@ -23,18 +25,31 @@ export interface NumberedChange {
 /** Changes read at once. */
 export const CHANGES_AT_ONCE = 500;
 
-/**
- * `since` reads the oldest changes after a sequence number, fewer than `CHANGES_AT_ONCE` only if there are no more; `seen` is the
- * newest one at the start. What a listener throws goes to `onError`, and the other listeners are called all the same.
- */
+/** What a feed reads. */
+export interface ChangeSource {
+  /** The oldest changes after a sequence number, fewer than `CHANGES_AT_ONCE` only if there are no more. */
+  since(seq: number): readonly NumberedChange[];
+  /** Changes that stand for all that there is, and the newest one's sequence number. */
+  everything(): { readonly seq: number; readonly changes: readonly Change[] };
+}
+
+/** `seen` is the newest change at the start. What a listener throws goes to `onError`, and the other listeners are called all the same. */
 export function changeFeed(
   seen: number,
-  since: (seq: number) => readonly NumberedChange[],
+  { since, everything }: ChangeSource,
   onError: (error: unknown) => void,
 ): ChangeFeed {
   const listeners = new Set<Listener<Change>>();
   const underway = new Set<Promise<void>>();
   let last = seen;
+  let isStale = false;
+
+  function passEverything(): void {
+    const { seq, changes } = everything();
+    isStale = false;
+    last = seq;
+    for (const change of changes) pass(change);
+  }
 
   async function tell(listener: Listener<Change>, change: Change): Promise<void> {
     try {
@@ -56,7 +71,11 @@ export function changeFeed(
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    renew() {
+      isStale = true;
+    },
     async catchUp() {
+      if (isStale) passEverything();
       for (;;) {
         const changes = since(last);
         for (const { seq, change } of changes) {

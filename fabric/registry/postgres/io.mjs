@@ -22,6 +22,8 @@ const ready = new Map();
 const refused = new Map();
 /** How often a connection was given up: what was asked before is not done on the next one. @type {Map<Name, number>} */
 const losses = new Map();
+/** Those that were made once. @type {Set<Name>} */
+const before = new Set();
 /** What was asked last. @type {Map<Name, Promise<unknown>>} */
 const turns = new Map();
 let ended = false;
@@ -31,6 +33,9 @@ const types = { getTypeParser: () => (/** @type {unknown} */ value) => value };
 
 /** @param {string} message */
 const lost = (message) => Object.assign(new Error(message), { code: '08006' });
+
+/** Tells of changes. @param {boolean} anew */
+const tell = (anew) => events.postMessage({ change: true, anew });
 
 /** @param {Name} name @returns {Promise<Connection>} */
 function connection(name) {
@@ -47,8 +52,9 @@ function attempt(name) {
       if (ended) return void there.client.end().catch(() => {});
       ready.set(name, there);
       refused.delete(name);
-      // Before it was made something may have changed.
-      if (name === 'listen') events.postMessage({ change: true });
+      // Before it was made something may have changed. What is read may come from a server that lacks what the former one had last.
+      if (name === 'listen' || before.has(name)) tell(name === 'read');
+      before.add(name);
     },
     (error) => {
       connections.delete(name);
@@ -94,7 +100,7 @@ async function connectTo(name, url) {
   // From the beginning: an error that nobody listens to ends the thread.
   client.on('error', () => forget(name, made));
   client.on('end', () => forget(name, made));
-  if (name === 'listen') client.on('notification', () => events.postMessage({ change: true }));
+  if (name === 'listen') client.on('notification', () => tell(false));
   // What is asked first must be answered in time, too.
   const late = setTimeout(() => client.connection.stream.destroy(), 2 * connectMs);
   try {

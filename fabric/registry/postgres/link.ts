@@ -30,8 +30,8 @@ export interface Link {
   ask(name: Name, query: Query): Answer;
   /** The same without waiting. */
   send(name: Name, query: Query): Promise<Answer>;
-  /** Calls back when somebody has recorded a change, or may have. */
-  listen(changed: () => void): void;
+  /** Calls back when somebody has recorded a change, or may have; `anew`: it is read from another connection, maybe from a server that lacks the last ones. */
+  listen(changed: (anew: boolean) => void): void;
   close(): void;
 }
 
@@ -63,18 +63,24 @@ const SETTINGS = [
   .map((setting) => `-c ${setting}`)
   .join(' ');
 
+/** That there may be changes. */
+interface News {
+  readonly change: true;
+  readonly anew: boolean;
+}
+
 type Message = { readonly id: number } & (Answer | { readonly error: ServerError });
 
 /** `urls`: the servers, `postgres://user@host/database`, of which one takes changes. They are connected to when something is asked. */
 export function openLink(urls: readonly string[]): Link {
   const waiting = new Map<number, { resolve: (answer: Answer) => void; reject: (error: unknown) => void }>();
-  let changed: (() => void) | undefined;
+  let changed: ((anew: boolean) => void) | undefined;
   let last = 0;
   let thread: Thread | undefined;
 
-  function received(message: Message | { readonly change: true }): void {
+  function received(message: Message | News): void {
     if ('change' in message) {
-      changed?.();
+      changed?.(message.anew);
       return;
     }
     const caller = waiting.get(message.id);
@@ -151,7 +157,7 @@ interface Thread {
 
 function startThread(
   urls: readonly string[],
-  received: (message: Message | { readonly change: true }) => void,
+  received: (message: Message | News) => void,
   failed: (error: unknown) => void,
 ): Thread {
   const answers = new MessageChannel();

@@ -45,7 +45,7 @@ import { tailsOf } from './search/tails.ts';
 import { removeRate, setRate } from './traffic/rates.ts';
 import { addRule, moveRule, removeRule } from './traffic/rules.ts';
 import { appendAudit, TWINS, verifyAudit, verifyAuditPart } from './trail/audit.ts';
-import { changesSince, lastChange } from './trail/changes.ts';
+import { changesSince, everythingNow, lastChange } from './trail/changes.ts';
 import type { KeptHead } from './trail/kept-head.ts';
 import { noteOfDevice, ownerOfDevice } from './trail/notes.ts';
 import { lastRestore, recordRestore } from './trail/restored.ts';
@@ -65,8 +65,8 @@ export interface Store {
   readonly head: KeptHead;
   /** How it is written; calls back after each commit. */
   writing(afterCommit: () => void): Writing;
-  /** Calls back when somebody has changed something, if the engine hears of it. */
-  listen?(changed: () => void): void;
+  /** Calls back when somebody has changed something, if the engine hears of it; `anew`: what is read now may lack what was read before. */
+  listen?(changed: (anew: boolean) => void): void;
   close(): void;
 }
 
@@ -92,7 +92,11 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
 
   const groups = openGroups((gid) => read(() => requireOpenGroup(db, gid)));
   const anchors = networkAnchors(db);
-  const feed = changeFeed(lastChange(db), (seq) => read(() => changesSince(db, seq)), onError);
+  const feed = changeFeed(
+    lastChange(db),
+    { since: (seq) => read(() => changesSince(db, seq)), everything: () => read(() => everythingNow(db)) },
+    onError,
+  );
   feed.subscribe((change) => {
     if (change.kind !== 'group') return;
     groups.clear();
@@ -196,7 +200,10 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
     follow(periodMs) {
       tails.fill(() => wait(FILL_PAUSE_MS, undefined, { ref: false })).catch(onError);
       rosters.sweep();
-      store.listen?.(tryToCatchUp);
+      store.listen?.((anew) => {
+        if (anew) feed.renew();
+        tryToCatchUp();
+      });
       return follow(
         {
           ...{ db, queue, feed, now, isConnected: tunnels.part.isConnected },

@@ -46,6 +46,10 @@ export function changeOf(kind: Change['kind'], subject: Uint8Array): Change {
   return { kind, prefix: { address: subject, length: 64 } };
 }
 
+/** A change of each network, of each group and of each node, and the number of the newest change. */
+export const everythingNow = (db: Database): { readonly seq: number; readonly changes: readonly Change[] } =>
+  db.transaction(() => ({ seq: lastChange(db), changes: everything(db) }))();
+
 function everything(db: Database): Change[] {
   const all = prepare(
     db,

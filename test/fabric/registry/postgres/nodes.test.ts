@@ -70,6 +70,38 @@ test('a change on one node is heard of on the others, each in the order of the c
   expect(other.lookup(address)?.standing).toBe('banned');
 });
 
+test('after a failover to a server that lacks the last changes, nodes hear of what changes there', async () => {
+  const { server, node } = await place();
+  const [one, other] = [node(), node()];
+  const heard: string[] = [];
+  other.subscribe((change) => heard.push(change.kind));
+  onTestFinished(await other.follow(60_000));
+  await one.addNetwork('owner', NETWORK, 'plant');
+  const group = await one.addGroup('owner', anyGroup());
+  const address = await one.admit(applicant(group));
+  for (const change of ['ban', 'unban', 'ban', 'unban'] as const)
+    await one.setStanding('owner', address, change);
+  await expect.poll(() => heard.length, { timeout: 20_000 }).toBe(5);
+  // As a standby that had not got the last ones.
+  server.sql(
+    'enf',
+    `DELETE FROM enf.change WHERE seq > 1; UPDATE enf.counter SET value = 1 WHERE name = 'change';
+     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE 'enf-fabric %'`,
+  );
+  await expect
+    .poll(
+      () =>
+        one.setStanding('owner', address, 'ban').then(
+          () => 'done',
+          () => 'failed',
+        ),
+      { timeout: 20_000 },
+    )
+    .toBe('done');
+  await expect.poll(() => heard.slice(5), { timeout: 20_000 }).toContain('network');
+  expect(other.lookup(address)?.standing).toBe('banned');
+});
+
 test('a server that is lost fails what is asked with a code, and what comes after it is back is done; nothing that was answered is lost', async () => {
   const { server, node } = await place();
   const registry = node();
