@@ -20,6 +20,12 @@ export const database: Check = {
         'Start PostgreSQL, or promote a standby; correct the addresses in the file "registry.url".',
       );
     }
+    const primaries = there.filter(({ standby }) => standby === false);
+    if (primaries.length > 1)
+      return failed(
+        `${primaries.map(({ address }) => address).join(' and ')} both take changes: what is written to one, the other lacks`,
+        'Stop the one that was replaced, and make it a standby of the other; the first in the file "registry.url" is the one that is used.',
+      );
     const old = there.find(({ version }) => Number.parseInt(version!, 10) < OLDEST);
     if (old !== undefined)
       return failed(`${old.address} is PostgreSQL ${old.version}`, `Use PostgreSQL ${OLDEST} or later.`);

@@ -43,5 +43,12 @@ const badUrl = (file: string, why: string): Failure =>
     action: 'Write an address on each line, such as postgres://enf@db.example.org/enf?sslmode=verify-full.',
   });
 
-/** An address without its password, for messages. */
-export const shownAddress = (url: string): string => url.replace(/^(\w+:\/\/[^:@/]*):[^@/]*@/, '$1:…@');
+/** Where an address leads, for messages: without passwords, wherever one may be in it. */
+export function shownAddress(url: string): string {
+  const { protocol, username, host, pathname, searchParams } = new URL(url.replace('@/', '@localhost/'));
+  const socket = searchParams.get('host');
+  const where = url.includes('@/') ? '' : host;
+  // A password with an "@" or a "/" that is not written as "%40" or "%2F" would be in the place of something else.
+  const database = /^\/[\w%.-]*$/.test(pathname) ? pathname : '/…';
+  return `${protocol}//${username === '' ? '' : `${username}@`}${where}${database}${socket === null ? '' : `?host=${socket}`}`;
+}

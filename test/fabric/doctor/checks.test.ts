@@ -136,6 +136,7 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
       'ok',
       /PostgreSQL 15\.18; .*, standby$/,
     ],
+    [{ databases: async () => [server({}), server({})] }, 'failed', /both take changes/],
     [{ databases: async () => [server({ standby: true })] }, 'failed', /all that answer are standbys/],
     [{ databases: async () => [away] }, 'failed', /db\.example.*does not answer/],
     [{ databases: async () => [away, server({})] }, 'warning', /not all servers answer: .*db\.example/],
