@@ -51,7 +51,8 @@ function attempt(name) {
     (there) => {
       if (ended) return void there.client.end().catch(() => {});
       ready.set(name, there);
-      refused.delete(name);
+      // A server is there again: for the other names, too, it is worth waiting.
+      refused.clear();
       // Before it was made something may have changed. What is read may come from a server that lacks what the former one had last.
       if (name === 'listen' || before.has(name)) tell(name === 'read');
       before.add(name);
