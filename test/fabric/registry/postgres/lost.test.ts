@@ -12,10 +12,11 @@ import { prepare } from '../../../../fabric/registry/sql/base/statements.ts';
 import { keptHead } from '../../../../fabric/registry/sql/trail/kept-head.ts';
 import { anyGroup, NETWORK, scratch, wholeOf } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
-import { ownServer, type Server } from './server.ts';
+import { ownServer } from './own-server.ts';
+import type { Server } from './server.ts';
 
 /** A way to the server that passes all, nothing, or so many statements of each connection before that is cut. */
-type State = { state: 'open' | 'silent' } | { state: 'cut'; left: number; drop: true };
+type State = { state: 'open' | 'silent' | 'kerberos' } | { state: 'cut'; left: number; drop: true };
 
 async function wayTo(server: Server) {
   const worker = new Worker(new URL('way.mjs', import.meta.url), {
@@ -62,6 +63,24 @@ test('a connection that ends while it is made fails what is asked, and nothing e
     .poll(
       () =>
         opened.send('write', { sql: 'SELECT 1' }).then(
+          ({ rows }) => rows,
+          () => undefined,
+        ),
+      { timeout: 20_000 },
+    )
+    .toEqual([['1']]);
+});
+
+test('a server that says what nobody understands fails what is asked, and nothing else', async () => {
+  const { way, link } = await place();
+  const opened = link(way.url('enf'));
+  await way.be({ state: 'kerberos' });
+  expect(() => opened.ask('read', { sql: 'SELECT 1' })).toThrow(expect.objectContaining(UNREACHABLE));
+  await way.be({ state: 'open' });
+  await expect
+    .poll(
+      () =>
+        opened.send('read', { sql: 'SELECT 1' }).then(
           ({ rows }) => rows,
           () => undefined,
         ),
