@@ -44,6 +44,8 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
   const waiting: Waiting[] = [];
   let underway = false;
   let transactions = 0;
+  /** The job that is run alone. */
+  let current: Waiting | undefined;
 
   function schedule(): void {
     if (underway || waiting.length === 0) return;
@@ -72,10 +74,19 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
       await link.send('write', { sql: 'COMMIT', transaction: number });
     } catch (error) {
       await undo(number);
-      for (const each of batch) each.reject(error);
+      if (error instanceof StatementError) doWithout(error, batch);
+      else for (const each of batch) each.reject(error);
       return;
     }
     settle(answers);
+  }
+
+  /** The server refused a statement of one of them, and nothing was written: the others are begun again. */
+  function doWithout(error: StatementError, batch: readonly Waiting[]): void {
+    current?.reject(error);
+    const others = batch.filter((each) => each !== current);
+    // Where it was of several that were done together, it is not known whose: each is done alone.
+    waiting.unshift(...(current === undefined ? others.map(({ run, reject }) => ({ run, reject })) : others));
   }
 
   const undo = (number: number): Promise<unknown> =>
@@ -92,9 +103,14 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
         while (waiting[many]?.together?.kind === kind && batch.length + many < BATCH) many++;
       const next = waiting.splice(0, many);
       batch.push(...next);
-      answers.push(...(kind === undefined ? [next[0]!.run(number)] : runTogether(number, kind, next)));
+      answers.push(...(kind === undefined ? [runAlone(number, next[0]!)] : runTogether(number, kind, next)));
     }
     return answers;
+  }
+
+  function runAlone(number: number, job: Waiting): () => void {
+    current = job;
+    return job.run(number);
   }
 
   function runTogether(
@@ -102,10 +118,11 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
     kind: Together<unknown, unknown>,
     jobs: readonly Waiting[],
   ): (() => void)[] {
+    current = undefined;
     const done = db.within(number, () => kind.together(jobs.map(({ together }) => together!.item)));
     return jobs.map((job, at) => {
       const value = done[at];
-      return value === undefined ? job.run(number) : () => job.together!.answer(value);
+      return value === undefined ? runAlone(number, job) : () => job.together!.answer(value);
     });
   }
 

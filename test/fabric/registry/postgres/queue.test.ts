@@ -1,0 +1,68 @@
+import { randomBytes } from 'node:crypto';
+import { expect, onTestFinished, test } from 'vitest';
+import { serverQueue, type Together } from '../../../../fabric/registry/postgres/commit-queue.ts';
+import { serverDatabase } from '../../../../fabric/registry/postgres/connection.ts';
+import { openLink } from '../../../../fabric/registry/postgres/link.ts';
+import { makeServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
+import { prepare } from '../../../../fabric/registry/sql/base/statements.ts';
+import { ownServer } from './own-server.ts';
+
+/** Longer than an index of the server takes. */
+const TOO_LONG = randomBytes(9_000).toString('hex');
+const REFUSED = { code: '54000' };
+
+async function place() {
+  const server = await ownServer();
+  server.sql('postgres', 'CREATE DATABASE enf');
+  await makeServerRegistry([server.url('enf')], 'test', 1_000);
+  const link = openLink([server.url('enf')]);
+  onTestFinished(() => link.close());
+  const db = serverDatabase(link);
+  const insert = (name: string): string => {
+    prepare(db, 'INSERT INTO counter VALUES (?, 1)').run(name);
+    return name;
+  };
+  const names = () =>
+    prepare(db, "SELECT name FROM counter WHERE name LIKE 'job%' ORDER BY name").pluck().all();
+  return { queue: serverQueue(db, link, () => {}), insert, names };
+}
+
+test('a job whose statement the server refuses fails alone; those before and behind it are done once', async () => {
+  const { queue, insert, names } = await place();
+  const done = await Promise.allSettled(
+    ['job1', TOO_LONG, 'job2', TOO_LONG, 'job3'].map((name) => queue.submit(() => insert(name))),
+  );
+  expect(done.map(({ status }) => status)).toEqual([
+    'fulfilled',
+    'rejected',
+    'fulfilled',
+    'rejected',
+    'fulfilled',
+  ]);
+  expect(done[1]).toMatchObject({ reason: REFUSED });
+  expect(names()).toEqual(['job1', 'job2', 'job3']);
+});
+
+test('of jobs that are done together, the one that the server refuses fails alone', async () => {
+  const { queue, insert, names } = await place();
+  const kind: Together<string, string> = { together: (all) => all.map(insert), alone: insert };
+  const done = await Promise.allSettled(
+    ['job1', 'job2', TOO_LONG, 'job3'].map((name) => queue.submitTogether(kind, name)),
+  );
+  expect(done.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+  expect(names()).toEqual(['job1', 'job2', 'job3']);
+});
+
+test('a job that throws is undone alone, also if it goes on after what it tried', async () => {
+  const { queue, insert, names } = await place();
+  const done = await Promise.allSettled([
+    queue.submit(() => insert('job1')),
+    queue.submit(() => {
+      insert('job2');
+      throw new Error('no');
+    }),
+    queue.submit(() => insert('job2')),
+  ]);
+  expect(done.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect(names()).toEqual(['job1', 'job2']);
+});
