@@ -165,6 +165,9 @@ async function perform({ name, sql, statement, values, transaction, begins }, lo
     });
   // Several statements at once: the last one answers.
   const last = Array.isArray(result) ? result.at(-1) : result;
+  // What the server says instead of an error if a statement before had failed.
+  if (sql === 'COMMIT' && last.command !== 'COMMIT')
+    throw Object.assign(new Error('nothing was committed: a statement had failed'), { code: '25P02' });
   return {
     rows: last.rows,
     fields: last.fields?.map((/** @type {{ name: string, dataTypeID: number }} */ { name, dataTypeID }) => [

@@ -24,7 +24,8 @@ async function place() {
   };
   const names = () =>
     prepare(db, "SELECT name FROM counter WHERE name LIKE 'job%' ORDER BY name").pluck().all();
-  return { queue: serverQueue(db, link, () => {}), insert, names };
+  const fail = () => prepare(db, 'SELECT 1 / 0 FROM counter').all();
+  return { queue: serverQueue(db, link, () => {}), insert, names, fail };
 }
 
 test('a job whose statement the server refuses fails alone; those before and behind it are done once', async () => {
@@ -65,4 +66,20 @@ test('a job that throws is undone alone, also if it goes on after what it tried'
   ]);
   expect(done.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
   expect(names()).toEqual(['job1', 'job2']);
+});
+
+test('what was answered is written, also if a job hides that a statement has failed', async () => {
+  const { queue, insert, names, fail } = await place();
+  const done = await Promise.allSettled([
+    queue.submit(() => insert('job1')),
+    queue.submit(() => {
+      try {
+        fail();
+      } catch {
+        // As if nothing had been.
+      }
+    }),
+  ]);
+  expect(done.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+  expect(names()).toEqual(['job1']);
 });
