@@ -71,22 +71,24 @@ function renew(name) {
   if (!ended && !connections.has(name)) attempt(name).catch(() => {});
 }
 
-/** The first server that answers; to write and to hear of changes, the first that is no standby. @param {Name} name */
+/** The first server that takes changes; to read, any that answers if there is none: a standby lags behind. @param {Name} name */
 async function connect(name) {
   /** @type {unknown} */
   let failure;
-  for (const url of urls) {
-    try {
-      return await connectTo(name, url);
-    } catch (error) {
-      failure ??= error;
+  for (const primary of name === 'read' ? [true, false] : [true]) {
+    for (const url of urls) {
+      try {
+        return await connectTo(name, url, primary);
+      } catch (error) {
+        failure ??= error;
+      }
     }
   }
   throw failure;
 }
 
-/** @param {Name} name @param {string} url @returns {Promise<Connection>} */
-async function connectTo(name, url) {
+/** @param {Name} name @param {string} url @param {boolean} primary @returns {Promise<Connection>} */
+async function connectTo(name, url, primary) {
   const client = new pg.Client({
     connectionString: url,
     connectionTimeoutMillis: connectMs,
@@ -106,7 +108,7 @@ async function connectTo(name, url) {
   const late = setTimeout(() => client.connection.stream.destroy(), 2 * connectMs);
   try {
     await client.connect();
-    if (name !== 'read') await requirePrimary(client);
+    if (primary) await requirePrimary(client);
     if (name === 'listen') await client.query('LISTEN enf_change');
     return made;
   } catch (error) {

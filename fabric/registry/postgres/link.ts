@@ -22,6 +22,8 @@ export interface Query {
   readonly transaction?: number;
   /** The number of the transaction that it begins. */
   readonly begins?: number;
+  /** For how long it is waited for, in milliseconds, if that is not a few seconds: the schema of many devices changes. */
+  readonly patienceMs?: number;
 }
 
 /** What talks to the server. */
@@ -111,11 +113,11 @@ export function openLink(urls: readonly string[]): Link {
   }
 
   return {
-    ask(name, query) {
+    ask(name, { patienceMs = PATIENCE_MS, ...query }) {
       const { answers, events, flag } = running();
       let seen = Atomics.load(flag, 0);
       const id = post(name, query, true);
-      const until = performance.now() + PATIENCE_MS;
+      const until = performance.now() + patienceMs;
       for (;;) {
         const got = receiveMessageOnPort(answers) as { message: Message } | undefined;
         if (got?.message.id === id) {
@@ -126,7 +128,7 @@ export function openLink(urls: readonly string[]): Link {
         if (got !== undefined) continue;
         if (Atomics.wait(flag, 0, seen, Math.max(0, until - performance.now())) === 'timed-out') {
           events.postMessage({ lose: name });
-          throw unreachable(`it does not answer within ${PATIENCE_MS / 1_000} seconds`);
+          throw unreachable(`it does not answer within ${patienceMs / 1_000} seconds`);
         }
         seen = Atomics.load(flag, 0);
       }

@@ -121,12 +121,18 @@ const noteVersion = (
 
 let transactions = 0;
 
+/** Steps read and write every row of what may be millions: the server does not end them, and they are waited for. */
+const PATIENCE_MS = 3_600_000;
+const PATIENTLY = 'SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0';
+
 /** What `work` asks by the link that it is given fails if the connection was lost meanwhile: on another one it would not be part of the transaction. */
 function inTransaction(link: Link, work: (link: Asked) => void): void {
   const number = --transactions;
-  link.ask('write', { sql: `BEGIN; ${LOCK}`, begins: number });
+  link.ask('write', { sql: `BEGIN; ${LOCK}; ${PATIENTLY}`, begins: number });
   try {
-    work({ ask: (name, query) => link.ask(name, { ...query, transaction: number }) });
+    work({
+      ask: (name, query) => link.ask(name, { ...query, transaction: number, patienceMs: PATIENCE_MS }),
+    });
     link.ask('write', { sql: 'COMMIT', transaction: number });
   } catch (error) {
     link.send('write', { sql: 'ROLLBACK', transaction: number }).catch(() => {});
