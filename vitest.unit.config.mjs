@@ -34,7 +34,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/fabric/metrics/router.test.ts',
   'test/fabric/operations/ca-preview.test.ts',
   'test/fabric/registry/postgres/{contract,lost,move,nodes,queue,schema}.test.ts',
-  'test/fabric/registry/sqlite/database.test.ts',
+  'test/fabric/registry/sqlite/{database,group-commit}.test.ts',
   'test/fabric/router/!(clones|invitations).test.ts',
   'test/fabric/router/vouched/**',
   'test/bench/admit.test.ts',
