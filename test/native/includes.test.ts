@@ -16,6 +16,7 @@ const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
   backlog: [],
   acceptor: ['addon', 'backlog'],
   fp256bn: [],
+  'fp256bn/lanes': ['fp256bn'],
   ecdaa: ['addon', 'fp256bn'],
   tpm: ['addon', 'tpm/provider'],
   'tpm/provider': ['tpm'],

@@ -17,7 +17,7 @@ const narrow = join(folder, 'narrow');
 const env = { ...process.env, LD_PRELOAD: '' };
 
 /** Computes with nothing secret, and its lanes have more instructions: as on a processor without. */
-const PAIRING = 'fp256bn/lanes_pairing.c';
+const PAIRING = 'fp256bn/lanes/pairing.c';
 
 /** Compiles what computes with secrets. */
 function compile(...words: string[]): void {
@@ -26,7 +26,7 @@ function compile(...words: string[]): void {
   execFileSync('gcc', [...flags, `-I${lanes}`, '-iquote', native, `-I${include}`, ...words], { env });
 }
 
-const parts = ['ecdaa', 'fp256bn'].flatMap((folder) =>
+const parts = ['ecdaa', 'fp256bn', 'fp256bn/lanes'].flatMap((folder) =>
   readdirSync(join(native, folder))
     .filter((name) => name.endsWith('.c') && !/^(napi|host_arithmetic)\.c$/.test(name))
     .map((name) => `${folder}/${name}`),

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { runParts } from '../parts.ts';
 
 const native = fileURLToPath(new URL('../../../native', import.meta.url));
-const parts = ['ecdaa', 'fp256bn'].flatMap((folder) =>
+const parts = ['ecdaa', 'fp256bn', 'fp256bn/lanes'].flatMap((folder) =>
   readdirSync(`${native}/${folder}`)
     .filter((name) => name.endsWith('.c') && !/^(napi|host_arithmetic)\.c$/.test(name))
     .map((name) => `${folder}/${name.slice(0, -2)}`),

@@ -1,4 +1,4 @@
-// The AVX-512 instructions of native/fp256bn/lanes_g1.c in plain C, each without a branch: valgrind does not know the real ones. In
+// The AVX-512 instructions of native/fp256bn/lanes/g1.c in plain C, each without a branch: valgrind does not know the real ones. In
 // place of the compiler's header for test/native/ecdaa/constant_time/secrets.c only.
 #pragma once
 #include <stdint.h>
@@ -8,7 +8,7 @@ typedef struct { uint64_t half[2]; } __m128i;
 typedef uint8_t __mmask8;
 
 #define INSTRUCTION static inline
-// native/fp256bn/lanes_fp.h: nothing special, and not all in one function, which takes compilers minutes.
+// native/fp256bn/lanes/fp.h: nothing special, and not all in one function, which takes compilers minutes.
 #define WITH_LANES
 #define LANE_FUNCTION static __attribute__((noinline, unused))
 #define EACH_LANE for (int i = 0; i < 8; i++)

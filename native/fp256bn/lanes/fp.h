@@ -2,7 +2,7 @@
 // bounds in units of p: products of operands with bounds a and b have the bound ab/16 + 1. Limbs of operands of a product must
 // be below 2^52 (`carry`). Included by the fp256bn_lanes_*.c files only; functions that touch lanes say so to the compiler (WITH_LANES).
 #pragma once
-#include "lanes.h"
+#include "fp256bn/lanes.h"
 #include <immintrin.h>
 
 #define LIMBS 5

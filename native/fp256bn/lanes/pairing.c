@@ -1,10 +1,10 @@
 // The pairing with an element of Fp12 = Fp2[w]/(w⁶ − ξ), ξ = 1 + i, across the lanes: the coefficient of w^k in lane k. Lanes 6
 // and 7 hold anything.
-#include "lanes.h"
+#include "fp256bn/lanes.h"
 #include <stdlib.h>
 
 #if defined(__x86_64__) && !defined(FP256BN_PORTABLE)
-#include "lanes_fp.h"
+#include "fp.h"
 
 // Real and imaginary parts of six coefficients, folded.
 struct element { lanes re, im; };

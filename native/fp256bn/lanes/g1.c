@@ -1,10 +1,10 @@
 // Eight multiplications at once. Tables are read as a whole and nothing branches on a digit, and the formulas are complete, so lanes need no special cases (Renes, Costello,
 // Batina: "Complete addition formulas for prime order elliptic curves", algorithms 7 and 9).
-#include "lanes.h"
+#include "fp256bn/lanes.h"
 #include <stdlib.h>
 
 #if defined(__x86_64__) && !defined(FP256BN_PORTABLE)
-#include "lanes_fp.h"
+#include "fp.h"
 
 #define MULTIPLES 9
 
