@@ -38,6 +38,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/fabric/router/!(clones|invitations).test.ts',
   'test/fabric/router/vouched/**',
   'test/bench/admit.test.ts',
+  'test/bench/handshakes.test.ts',
   'test/powercuts/powercuts.test.ts',
   'test/armhf/**',
   'test/fuzz/**',

@@ -12,26 +12,19 @@ import { median } from './statistics.ts';
 
 /**
  * Handshakes with a real `enf-fabric serve` in a process of its own, over loopback: what one costs the server and the
- * client, and how many a second it gives to many clients at once.
+ * client. What many devices at once cost is measured by `npm run bench:admit`.
  */
 
 export interface HandshakeFigures {
-  /** CPU of the server's process, clients one after the other. */
+  /** CPU of the server's process. */
   readonly server_ms: number;
   /** CPU of the client's process, run as the service is, without what happens inside the TPM on a device that has one. */
   readonly client_ms: number;
   readonly latency_ms: number;
-  /** With many clients at once, which run on the same machine. */
-  readonly per_second: number;
-  readonly server_busy_ms: number;
 }
 
-/** @param alone clients one after the other @param seconds of `crowd` clients at once */
-export async function measureHandshakes(
-  alone: number,
-  seconds: number,
-  crowd: number,
-): Promise<HandshakeFigures> {
+/** @param count handshakes of one device, one after the other: at most 299, since a fabric refuses more of one chip at once */
+export async function measureHandshakes(count: number): Promise<HandshakeFigures> {
   const folder = mkdtempSync(join(tmpdir(), 'enf-bench-'));
   try {
     const member = await makeMember(folder);
@@ -39,16 +32,9 @@ export async function measureHandshakes(
     try {
       await handshake(fabric.port, member, inSoftware(member)); // the group's tables, warm code
       const before = cpuOfProcess(fabric.pid);
-      const { clientMs, latencyMs } = devicesAlone(fabric.port, folder, alone);
-      const server = ((cpuOfProcess(fabric.pid) - before) / alone) * 1e3;
-      const busy = await loaded(fabric, member, seconds, crowd);
-      return {
-        server_ms: server,
-        client_ms: median(clientMs)!,
-        latency_ms: median(latencyMs)!,
-        per_second: busy.perSecond,
-        server_busy_ms: busy.cpuMs,
-      };
+      const { clientMs, latencyMs } = handshakesOf(fabric.port, folder, count);
+      const server = ((cpuOfProcess(fabric.pid) - before) / count) * 1e3;
+      return { server_ms: server, client_ms: median(clientMs)!, latency_ms: median(latencyMs)! };
     } finally {
       await fabric.stop();
     }
@@ -58,7 +44,7 @@ export async function measureHandshakes(
 }
 
 /** In a process of its own, run as the service runs the agent: there V8 does not compile. */
-function devicesAlone(port: number, folder: string, count: number): ClientTimes {
+function handshakesOf(port: number, folder: string, count: number): ClientTimes {
   const bundle = program('agent')[1]!.replace('enf-agent', 'bench-client');
   const output = execFileSync(
     process.execPath,
@@ -69,26 +55,6 @@ function devicesAlone(port: number, folder: string, count: number): ClientTimes 
     },
   );
   return JSON.parse(output) as ClientTimes;
-}
-
-async function loaded(
-  fabric: { pid: number; port: number },
-  member: Member,
-  seconds: number,
-  crowd: number,
-): Promise<{ perSecond: number; cpuMs: number }> {
-  const before = cpuOfProcess(fabric.pid);
-  const start = performance.now();
-  let done = 0;
-  const client = async (): Promise<void> => {
-    while (performance.now() - start < seconds * 1e3) {
-      await handshake(fabric.port, member, inSoftware(member));
-      done++;
-    }
-  };
-  await Promise.all(Array.from({ length: crowd }, client));
-  const took = (performance.now() - start) / 1e3;
-  return { perSecond: done / took, cpuMs: ((cpuOfProcess(fabric.pid) - before) / done) * 1e3 };
 }
 
 /** A fabric with a group, and one member of it. */

@@ -28,7 +28,7 @@ const HELP = `npm run bench -- [options]
 
 Measures, as root: handshakes of the identity server and what they cost each side, the group signatures alone, the
 agent's cold start and memory with a software TPM. Beside it the figures of the C programs. The tunnel has its own:
-npm run bench:tunnel.
+npm run bench:tunnel; and so have many devices at once: npm run bench:admit.
 
 ${describeOptions(OPTIONS)}
 
@@ -51,7 +51,7 @@ function partsOf(only: string | undefined): readonly Part[] {
 async function measure(part: Part, quick: boolean): Promise<readonly Figure[]> {
   switch (part) {
     case 'handshakes':
-      return handshakeFigures(await measureHandshakes(quick ? 10 : 30, quick ? 3 : 8, 32));
+      return handshakeFigures(await measureHandshakes(quick ? 10 : 30));
     case 'ecdaa':
       return ecdaaCore().name === 'noble' ? [] : ecdaaFigures(await measureEcdaa(quick ? 2 : 7));
     case 'device':
