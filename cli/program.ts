@@ -214,7 +214,7 @@ function invocation(program: Program, command: Command, args: readonly string[])
     flag: (name) => values[name] === true,
     print(value, text) {
       process.stdout.write(
-        values['json'] === true ? `${JSON.stringify(value, null, 2)}\n` : `${text().replace(/\n$/, '')}\n`,
+        values.json === true ? `${JSON.stringify(value, null, 2)}\n` : `${text().replace(/\n$/, '')}\n`,
       );
     },
   };

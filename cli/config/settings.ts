@@ -87,7 +87,7 @@ function readToml(text: string, path: string): Record<string, unknown> {
 
 function readKey(source: Source, name: string, key: Key<unknown>, given: unknown): unknown {
   if (given === undefined && key.default === undefined) throw missingKey(source, name, 'is required');
-  const value = given ?? parseToml(`value = ${key.default}`)['value'];
+  const value = given ?? parseToml(`value = ${key.default}`).value;
   const read = key.read(value);
   if (isRefusal(read)) throw badValue(source, name, read.expected, key.secret ? SECRET : value);
   return read;

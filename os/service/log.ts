@@ -11,7 +11,7 @@ export type Log = (level: Level, message: string) => void;
  * `threshold` is the least important level still written.
  */
 export function stderrLog(threshold: Level = 'info'): Log {
-  const journal = process.env['JOURNAL_STREAM'] !== undefined;
+  const journal = process.env.JOURNAL_STREAM !== undefined;
   return (level, message) => {
     if (NUMBERS[level] > NUMBERS[threshold]) return;
     const line = message.replace(/\n/g, ' ⏎ ');
