@@ -1,64 +1,30 @@
 import { rmSync } from 'node:fs';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { openStore } from '../../../agent/state/state.ts';
 import { openFolder } from '../../../os/files/folder.ts';
 import { formatIpv6, type Prefix, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
 import { encodePrefixMessage } from '../../../protocol/tunnel/prefix.ts';
 import { encodeVerdict } from '../../../protocol/tunnel/verdict.ts';
 import { udp } from '../../fabric/packets.ts';
-import * as agents from '../agent.ts';
-import { temporaryFolder } from '../folders.ts';
-import { type IdentityServer, identityServer } from '../identity-server.ts';
-import { makeCertificates, startTestRouter, type TestRouter } from '../router.ts';
+import { type SoftwareDevice, softwareDevices } from '../software-device.ts';
+
+const devices = softwareDevices();
+const { boot, row } = devices;
 
 const PREFIX = parsePrefix('fd00:9:0:7::/64');
 const MACHINE = parseIpv6('fd00:9:0:7::17');
 const OUTSIDE = parseIpv6('2001:db8::1');
 
-let certificates: ReturnType<typeof makeCertificates>;
-let authority: IdentityServer;
-beforeAll(async () => {
-  certificates = makeCertificates();
-  authority = await identityServer();
-});
-
-interface Home {
-  readonly credential: string;
-  readonly state: string;
-  readonly router: TestRouter;
-  readonly identityPort: number;
-}
-
-async function home(): Promise<Home> {
-  const credential = temporaryFolder();
-  authority.personalise(credential, certificates.root);
-  authority.devices.clear();
-  const { port } = await agents.listen(authority);
-  return {
-    credential,
-    state: temporaryFolder(),
-    router: await startTestRouter(certificates),
-    identityPort: port,
-  };
-}
-
-const boot = ({ credential, state, router, identityPort }: Home, rest = LAN) =>
-  agents.boot({
-    state,
-    identityPort,
-    tunnelPort: router.port,
-    identity: `mode = "software"\ncredential-dir = "${credential}"\n${rest}`,
-  });
 const LAN = '[delegation]\ninterface = "eth1"\n[route]\nprefixes = ["fd00::/16"]';
-const say = ({ router }: Home, prefix: Prefix | undefined): void =>
+const say = ({ router }: SoftwareDevice, prefix: Prefix | undefined): void =>
   router.send(encodePrefixMessage({ prefix }));
-const row = () => [...authority.devices.values()][0]!;
 /** Not while the agent writes: whoever opens the folder tidies up in it. */
-const kept = async ({ state }: Home) => (await openStore(await openFolder(state))).record.delegation;
+const kept = async ({ state }: SoftwareDevice) =>
+  (await openStore(await openFolder(state))).record.delegation;
 
 /** Online, when the key, the identity, and the time and place of the tunnel are written: nothing more is by itself. */
-async function online(place: Home, rest?: string) {
-  const agent = boot(place, rest);
+async function online(place: SoftwareDevice, rest = LAN) {
+  const agent = boot(place, { rest });
   await agent.online();
   await agent.until(() => expect(agent.effects.facts().stateGeneration).toBeGreaterThanOrEqual(3));
   const generation = agent.effects.facts().stateGeneration!;
@@ -68,7 +34,7 @@ async function online(place: Home, rest?: string) {
 }
 
 test('what the router says is announced, kept, and there at once with the next start', async () => {
-  const place = await home();
+  const place = await devices.device();
   const first = await online(place);
   expect(first.effects.facts().delegation).toBeUndefined();
   say(place, PREFIX);
@@ -83,7 +49,7 @@ test('what the router says is announced, kept, and there at once with the next s
   expect(first.lans.at(-1)).toBe('closed');
 
   // Without a tunnel: the fabric is not there.
-  const second = boot({ ...place, router: { ...place.router, port: 1 } });
+  const second = boot({ ...place, router: { ...place.router, port: 1 } }, { rest: LAN });
   await second.until(() => expect(second.lans).toEqual(['eth1 fd00:9:0:7::/64 fd00::/16']));
   await second.driver.stop();
 
@@ -96,7 +62,7 @@ test('what the router says is announced, kept, and there at once with the next s
 });
 
 test('packets from there and to there pass while it is the device’s, and no others', async () => {
-  const place = await home();
+  const place = await devices.device();
   const agent = await online(place, '');
   const [tun] = agent.tuns;
   const out = () => place.router.packets.filter((packet) => packet[6] === 17).length;
@@ -130,7 +96,7 @@ test('packets from there and to there pass while it is the device’s, and no ot
 });
 
 test('the key of addresses by DHCPv6 is made once, if there is that', async () => {
-  const place = await home();
+  const place = await devices.device();
   const rest = LAN.replace('eth1"', 'eth1"\ndhcp = "stateful"');
   const first = await online(place, rest);
   expect(first.lanKeys).toEqual([]);
@@ -147,7 +113,7 @@ test('the key of addresses by DHCPv6 is made once, if there is that', async () =
 });
 
 test('a device that left has none, and nothing of it is kept', async () => {
-  const place = await home();
+  const place = await devices.device();
   const agent = await online(place);
   say(place, PREFIX);
   await agent.written(1);
@@ -161,7 +127,7 @@ test('a device that left has none, and nothing of it is kept', async () => {
 });
 
 test('one that could not be kept is the device’s all the same', async () => {
-  const place = await home();
+  const place = await devices.device();
   const agent = await online(place);
   rmSync(place.state, { recursive: true });
   say(place, PREFIX);

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseConfig } from '../../../agent/config/config.ts';
 import { openEffects } from '../../../agent/service/effects.ts';
 import { openStore } from '../../../agent/state/state.ts';
@@ -9,57 +9,14 @@ import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { parseReport, REPORT_REQUEST } from '../../../protocol/tunnel/report.ts';
 import { encodeVerdict } from '../../../protocol/tunnel/verdict.ts';
-import * as agents from '../agent.ts';
-import { temporaryFolder } from '../folders.ts';
-import { type IdentityServer, identityServer } from '../identity-server.ts';
-import { fakeTun, makeCertificates, startTestRouter, type TestRouter } from '../router.ts';
+import { fakeTun } from '../router.ts';
+import { softwareDevices } from '../software-device.ts';
 
-let certificates: ReturnType<typeof makeCertificates>;
-let authority: IdentityServer;
-beforeAll(async () => {
-  certificates = makeCertificates();
-  authority = await identityServer();
-});
-
-const listen = (options?: { mute?: boolean }) => agents.listen(authority, options);
-
-interface Home {
-  readonly credential: string;
-  readonly state: string;
-  readonly router: TestRouter;
-  readonly identityPort: number;
-}
-
-async function home(identityPort?: number): Promise<Home> {
-  const credential = temporaryFolder();
-  authority.personalise(credential, certificates.root);
-  authority.devices.clear();
-  return {
-    credential,
-    state: temporaryFolder(),
-    router: await startTestRouter(certificates),
-    identityPort: identityPort ?? (await listen()).port,
-  };
-}
-
-/** One start in software mode. */
-function boot(
-  { credential, state, router, identityPort }: Home,
-  more: { remote?: string; rest?: string } = {},
-) {
-  return agents.boot({
-    state,
-    identityPort,
-    tunnelPort: router.port,
-    identity: `mode = "software"\ncredential-dir = "${credential}"\n${more.rest ?? ''}`,
-    remote: more.remote ?? '',
-  });
-}
-
-const row = () => [...authority.devices.values()][0]!;
+const devices = softwareDevices();
+const { boot, listen, row } = devices;
 
 test('first boot: provisioned, interface raised, online; later boot: no handshake', async () => {
-  const place = await home();
+  const place = await devices.device();
   const first = boot(place);
   await first.online();
   const address = formatIpv6(row().address);
@@ -80,7 +37,7 @@ test('first boot: provisioned, interface raised, online; later boot: no handshak
 });
 
 test('[C-40] a fabric that asks receives the version, and on each connection the last failure', async () => {
-  const place = await home();
+  const place = await devices.device();
   const agent = boot(place);
   await agent.online();
   const told = () =>
@@ -99,13 +56,15 @@ test('[C-40] a fabric that asks receives the version, and on each connection the
 });
 
 test('the configured routes instead of the own /64', async () => {
-  const agent = boot(await home(), { rest: '[route]\nprefixes = ["fd00:1::/32"]\n[tunnel]\nmtu = 1400' });
+  const agent = boot(await devices.device(), {
+    rest: '[route]\nprefixes = ["fd00:1::/32"]\n[tunnel]\nmtu = 1400',
+  });
   await agent.online();
   expect(agent.raised[0]).toMatch(/^enf0 1400 fd\S+ fd00:1::\/32$/);
 });
 
 test('the resolver is told who answers for names of the network if that is wanted, and as long as the agent runs', async () => {
-  const place = await home();
+  const place = await devices.device();
   const agent = boot(place, { rest: '[dns]\nzone = "plant.internal"' });
   await agent.online();
   const host = Uint8Array.from([...row().address.slice(0, 8), 0, 0, 0, 0, 0, 0, 0, 1]);
@@ -123,7 +82,7 @@ test('the resolver is told who answers for names of the network if that is wante
 });
 
 test('a reconnect keeps the interface; a TUN that was taken away is opened anew', async () => {
-  const place = await home();
+  const place = await devices.device();
   const agent = boot(place);
   await agent.online();
   place.router.reset();
@@ -137,7 +96,7 @@ test('a reconnect keeps the interface; a TUN that was taken away is opened anew'
 });
 
 test('[C-10] the same way after a change of the network: the tunnel stays; another source address: it is made anew', async () => {
-  const place = await home();
+  const place = await devices.device();
   const agent = boot(place);
   await agent.online();
   const before = place.router.packets.length;
@@ -154,7 +113,7 @@ test('[C-10] the same way after a change of the network: the tunnel stays; anoth
 });
 
 test('[C-36] evicted: a new key, the same address, the same interface', async () => {
-  const place = await home();
+  const place = await devices.device();
   const agent = boot(place);
   await agent.online();
   const former = row().longtermKey;
@@ -164,11 +123,11 @@ test('[C-36] evicted: a new key, the same address, the same interface', async ()
   expect(row().handshakes).toBe(2);
   expect(place.router.clientKeys).toEqual([former, row().longtermKey]);
   expect(row().longtermKey).not.toEqual(former);
-  expect([agent.tuns.length, authority.devices.size]).toEqual([1, 1]);
+  expect([agent.tuns.length, devices.known()]).toEqual([1, 1]);
 });
 
 test('[H-C1] unregistered: a new key, the same address, the same interface', async () => {
-  const place = await home();
+  const place = await devices.device();
   const agent = boot(place);
   await agent.online();
   const former = row().longtermKey;
@@ -177,15 +136,15 @@ test('[H-C1] unregistered: a new key, the same address, the same interface', asy
   await agent.online();
   expect(place.router.clientKeys).toEqual([former, row().longtermKey]);
   expect(row().longtermKey).not.toEqual(former);
-  expect([agent.tuns.length, authority.devices.size, row().handshakes]).toEqual([1, 1, 2]);
+  expect([agent.tuns.length, devices.known(), row().handshakes]).toEqual([1, 1, 2]);
 });
 
 test('[H-C1] [C-36] unregistered, and the fabric has another address for the device: the identity stays', async () => {
-  const place = await home();
+  const place = await devices.device();
   const agent = boot(place);
   await agent.online();
   const former = row();
-  authority.devices.clear();
+  devices.forget();
   place.router.raw(encodeVerdict({ kind: 'unregistered' }));
   await agent.until(() => expect(place.router.clientKeys).toHaveLength(2));
   await agent.online();
@@ -198,7 +157,7 @@ test('[H-C1] [C-36] unregistered, and the fabric has another address for the dev
 
 for (const verdict of [{ kind: 'banned', seconds: 40 }, { kind: 'unknown' }] as const) {
   test(`${verdict.kind}: no new handshake`, async () => {
-    const place = await home();
+    const place = await devices.device();
     const agent = boot(place);
     await agent.online();
     place.router.raw(encodeVerdict(verdict));
@@ -208,7 +167,7 @@ for (const verdict of [{ kind: 'banned', seconds: 40 }, { kind: 'unknown' }] as 
 }
 
 test('a provisioning that was interrupted goes on before anything else', async () => {
-  const place = await home();
+  const place = await devices.device();
   const first = boot(place);
   await first.online();
   await first.driver.stop();
@@ -216,12 +175,12 @@ test('a provisioning that was interrupted goes on before anything else', async (
   await store.save({ ...store.record, pending: store.record.identity!.key });
   const second = boot(place);
   await second.online();
-  expect([row().handshakes, authority.devices.size]).toEqual([2, 1]);
+  expect([row().handshakes, devices.known()]).toEqual([2, 1]);
   expect((await openStore(await openFolder(place.state))).record).not.toHaveProperty('pending');
 });
 
 test('another key beside the tunnel: it stays until the new one connects, at the same address and interface', async () => {
-  const place = await home();
+  const place = await devices.device();
   const agent = boot(place);
   await agent.online();
   const { address, longtermKey: former } = row();
@@ -242,7 +201,7 @@ test('another key beside the tunnel: it stays until the new one connects, at the
 });
 
 test('the fabric cuts the tunnel as soon as it has the new key: the device is back with that', async () => {
-  const place = await home();
+  const place = await devices.device();
   const agent = boot(place);
   await agent.online();
   const end = agent.driver.handshakeEnd();
@@ -259,13 +218,13 @@ test('the fabric cuts the tunnel as soon as it has the new key: the device is ba
 describe('what is in the way', () => {
   test('an identity server that says nothing', async () => {
     const server = await listen({ mute: true });
-    const agent = boot(await home(server.port));
+    const agent = boot(await devices.device({ identityPort: server.port }));
     await agent.trouble('net.timeout');
     await agent.until(() => expect(server.sockets[0]!.destroyed).toBe(true));
   });
 
   test('[C-1] no identity server at all: tried again until there is one', async () => {
-    const place = await home(1);
+    const place = await devices.device({ identityPort: 1 });
     const agent = boot(place);
     await agent.trouble('net.unreachable');
     expect(agent.driver.situation()).toMatchObject({ goal: { kind: 'provision' } });
@@ -273,27 +232,27 @@ describe('what is in the way', () => {
   });
 
   test('no credential: blocked, and what to do is logged', async () => {
-    const place = await home();
+    const place = await devices.device();
     const agent = boot({ ...place, credential: '/nowhere' });
     await agent.trouble('os.no-file');
     expect(agent.log.join('\n')).toContain('/nowhere');
   });
 
   test('a credential without a usable TLS root: blocked after provisioning', async () => {
-    const place = await home();
-    authority.personalise(place.credential, 'not a certificate');
+    const place = await devices.device();
+    devices.personalise(place.credential, 'not a certificate');
     const agent = boot(place);
     await agent.trouble('tls.bad-root');
     expect(row().handshakes).toBe(1);
     await agent.driver.stop();
     const path = `${place.credential}/another.pem`;
-    writeFileSync(path, certificates.root);
+    writeFileSync(path, devices.root());
     await boot(place, { remote: `tls-root = "${path}"\ntls-name = "*"` }).online();
     expect(row().handshakes).toBe(1);
   });
 
   test('[C-17] unreadable state: renamed, logged, and the same address comes back', async () => {
-    const place = await home();
+    const place = await devices.device();
     const first = boot(place);
     await first.online();
     const address = formatIpv6(row().address);
@@ -302,13 +261,13 @@ describe('what is in the way', () => {
     const second = boot(place);
     await second.online();
     expect(second.driver.situation()).toMatchObject({ goal: { address } });
-    expect([authority.devices.size, row().handshakes]).toEqual([1, 2]);
+    expect([devices.known(), row().handshakes]).toEqual([1, 2]);
     expect(second.effects.facts().quarantined).toEqual(['state-0.bad-1', 'state-1.bad-1']);
     expect(second.log.filter((line) => line.startsWith('state.unreadable'))).toHaveLength(2);
   });
 
   test('[C-15] an interface that cannot be made: blocked, nothing left open', async () => {
-    const place = await home();
+    const place = await devices.device();
     const first = boot(place);
     await first.online();
     await first.driver.stop();
@@ -340,7 +299,7 @@ describe('what is in the way', () => {
 
 test('stop in the middle of a handshake cuts it and leaves no connection', async () => {
   const server = await listen({ mute: true });
-  const agent = boot(await home(server.port));
+  const agent = boot(await devices.device({ identityPort: server.port }));
   await agent.until(() => expect(server.sockets).toHaveLength(1));
   await agent.driver.stop();
   await agent.until(() => expect(server.sockets[0]!.destroyed).toBe(true));

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { leavingSince } from '../../../agent/state/decommission.ts';
 import { openStore } from '../../../agent/state/state.ts';
 import { openFolder } from '../../../os/files/folder.ts';
@@ -9,57 +9,29 @@ import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { encodeDecommission } from '../../../protocol/tunnel/decommission.ts';
 import { REPORT_REQUEST } from '../../../protocol/tunnel/report.ts';
 import { encodeVerdict } from '../../../protocol/tunnel/verdict.ts';
-import * as agents from '../agent.ts';
-import { temporaryFolder } from '../folders.ts';
-import { type IdentityServer, identityServer } from '../identity-server.ts';
-import { makeCertificates, startTestRouter, type TestRouter } from '../router.ts';
+import type { TestRouter } from '../router.ts';
+import { type SoftwareDevice, softwareDevices } from '../software-device.ts';
 
-let certificates: ReturnType<typeof makeCertificates>;
-let authority: IdentityServer;
-beforeAll(async () => {
-  certificates = makeCertificates();
-  authority = await identityServer();
-});
-
-interface Home {
-  readonly credential: string;
-  readonly state: string;
-  readonly router: TestRouter;
-  readonly identityPort: number;
-}
-
-async function home(): Promise<Home> {
-  const credential = temporaryFolder();
-  authority.personalise(credential, certificates.root);
-  authority.devices.clear();
-  const { port } = await agents.listen(authority);
-  const router = await startTestRouter({
-    ...certificates,
-    onConnection: (socket) => socket.write(Buffer.from([0, 2, ...REPORT_REQUEST])),
-  });
-  return { credential, state: temporaryFolder(), router, identityPort: port };
-}
-
-const boot = ({ credential, state, router, identityPort }: Home) =>
-  agents.boot({
-    state,
-    identityPort,
-    tunnelPort: router.port,
-    identity: `mode = "software"\ncredential-dir = "${credential}"\n`,
-  });
+const devices = softwareDevices();
+const { boot, row } = devices;
 
 const REQUEST = toHex(encodeDecommission({ kind: 'request' }));
 const requests = ({ packets }: TestRouter): number =>
   packets.filter((packet) => toHex(packet) === REQUEST).length;
-const row = () => [...authority.devices.values()][0]!;
-const record = async ({ state }: Home) => (await openStore(await openFolder(state))).record;
+const record = async ({ state }: SoftwareDevice) => (await openStore(await openFolder(state))).record;
 /** The bytes of every key that the state has. */
 const keysIn = (state: string): string[] =>
   readdirSync(state).flatMap((name) =>
     [...readFileSync(join(state, name), 'utf8').matchAll(/"der": "([0-9a-f]+)"/g)].map((match) => match[1]!),
   );
 
-async function online(place: Home) {
+/** Its router asks for a report first. */
+const home = () =>
+  devices.device({
+    router: { onConnection: (socket) => socket.write(Buffer.from([0, 2, ...REPORT_REQUEST])) },
+  });
+
+async function online(place: SoftwareDevice) {
   const agent = boot(place);
   await agent.online();
   await agent.until(() => expect(place.router.packets.some((packet) => packet[0] === 0xf3)).toBe(true));
@@ -152,8 +124,7 @@ describe('cut short', () => {
     first.driver.decommission(false);
     await first.until(() => expect(requests(place.router)).toBe(1));
     await first.driver.stop();
-    const refusing = await startTestRouter({
-      ...certificates,
+    const refusing = await devices.router({
       silent: true,
       onConnection: (socket) => socket.end(encodeVerdict({ kind: 'retired' })),
     });
@@ -199,7 +170,7 @@ describe('without the fabric', () => {
 
   test('in the middle of its first handshake: what comes of it is not kept', async () => {
     const place = await home();
-    const { port, sockets } = await agents.listen(authority, { mute: true });
+    const { port, sockets } = await devices.listen({ mute: true });
     const agent = boot({ ...place, identityPort: port });
     await agent.until(() => expect(sockets).toHaveLength(1));
     expect(agent.driver.decommission(false)).toBe(false);

@@ -1,51 +1,18 @@
 import { rmSync } from 'node:fs';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { openStore } from '../../../agent/state/state.ts';
 import { openFolder } from '../../../os/files/folder.ts';
 import { encodePace } from '../../../protocol/tunnel/pace.ts';
-import * as agents from '../agent.ts';
-import { temporaryFolder } from '../folders.ts';
-import { type IdentityServer, identityServer } from '../identity-server.ts';
-import { makeCertificates, startTestRouter, type TestRouter } from '../router.ts';
+import { type SoftwareDevice, softwareDevices } from '../software-device.ts';
 
-let certificates: ReturnType<typeof makeCertificates>;
-let authority: IdentityServer;
-beforeAll(async () => {
-  certificates = makeCertificates();
-  authority = await identityServer();
-});
+const devices = softwareDevices();
+const { boot } = devices;
 
-interface Home {
-  readonly credential: string;
-  readonly state: string;
-  readonly router: TestRouter;
-  readonly identityPort: number;
-}
-
-async function home(alpn?: readonly string[]): Promise<Home> {
-  const credential = temporaryFolder();
-  authority.personalise(credential, certificates.root);
-  const { port } = await agents.listen(authority);
-  return {
-    credential,
-    state: temporaryFolder(),
-    router: await startTestRouter({ ...certificates, ...(alpn && { alpn }) }),
-    identityPort: port,
-  };
-}
-
-const boot = ({ credential, state, router, identityPort }: Home) =>
-  agents.boot({
-    state,
-    identityPort,
-    tunnelPort: router.port,
-    identity: `mode = "software"\ncredential-dir = "${credential}"`,
-  });
 /** Not while the agent writes: whoever opens the folder tidies up in it. */
-const kept = async ({ state }: Home) => (await openStore(await openFolder(state))).record.pace;
+const kept = async ({ state }: SoftwareDevice) => (await openStore(await openFolder(state))).record.pace;
 
 /** Online, when the key, the identity, and the time and place of the tunnel are written. */
-async function online(place: Home) {
+async function online(place: SoftwareDevice) {
   const agent = boot(place);
   await agent.online();
   await agent.until(() => expect(agent.effects.facts().stateGeneration).toBeGreaterThanOrEqual(3));
@@ -53,7 +20,7 @@ async function online(place: Home) {
 }
 
 test('what the fabric says is the longest pause, kept in both generations, and in force with the next start without a tunnel', async () => {
-  const place = await home();
+  const place = await devices.device();
   const first = await online(place);
   expect(first.effects.longestMs?.()).toBeUndefined();
   const generation = first.effects.facts().stateGeneration!;
@@ -78,7 +45,7 @@ test('what the fabric says is the longest pause, kept in both generations, and i
 });
 
 test('what is no pace changes nothing', async () => {
-  const place = await home();
+  const place = await devices.device();
   const agent = await online(place);
   const generation = agent.effects.facts().stateGeneration!;
   for (const seconds of [0, 29, 301, 2 ** 32 - 1]) place.router.send(encodePace(seconds));
@@ -88,7 +55,7 @@ test('what is no pace changes nothing', async () => {
 });
 
 test('a router of enftun is not listened to', async () => {
-  const place = await home([]);
+  const place = await devices.device({ router: { alpn: [] } });
   const agent = await online(place);
   place.router.send(encodePace(60));
   place.router.reset();
@@ -97,7 +64,7 @@ test('a router of enftun is not listened to', async () => {
 });
 
 test('one that cannot be kept holds all the same', async () => {
-  const place = await home();
+  const place = await devices.device();
   const agent = await online(place);
   rmSync(place.state, { recursive: true });
   place.router.send(encodePace(60));
