@@ -1,7 +1,7 @@
 import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { admit, inSoftware, must, openBatch, personalised } from '../batch.ts';
+import { admit, inSoftware, must, openBatch, personalised, softwareIdentity } from '../batch.ts';
 import { eventually } from '../process.ts';
 import { type Device, ping, type World } from '../world.ts';
 
@@ -17,11 +17,7 @@ beforeAll(async () => {
   await admit(world, batch.label);
   [chip, files] = [await personalised(world, batch.group, 1), await inSoftware(world, batch.group, 2)];
   files.configure({
-    identity: {
-      mode: 'software',
-      'credential-dir': join(world.folder, 'credential2'),
-      'rotate-after': '1h',
-    },
+    identity: { ...softwareIdentity(world, 2), 'rotate-after': '1h' },
   });
   for (const device of [chip, files]) device.start();
   address = (await chip.until('online', 60_000)).address!;

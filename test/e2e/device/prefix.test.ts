@@ -2,7 +2,16 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { admit, inSoftware, must, NETWORK, openBatch } from '../batch.ts';
+import {
+  admit,
+  inSoftware,
+  must,
+  NETWORK,
+  openBatch,
+  softwareIdentity,
+  startListener,
+  WIRES,
+} from '../batch.ts';
 import { eventually, type Running, runIn, startIn } from '../process.ts';
 import { type AgentStatus, type Device, ping, type World } from '../world.ts';
 
@@ -39,10 +48,7 @@ const addressesIn = async (namespace: string, link: string, start: string): Prom
     .map(({ local }) => local!);
 };
 
-describe.each([
-  ['auto', 'enf/2'],
-  ['legacy', 'enf/1'],
-])('a LAN behind a gateway on the wire %s', (wire, spoken) => {
+describe.each(WIRES)('a LAN behind a gateway on the wire %s', (wire, spoken) => {
   let world: World;
   let [gateway, other]: Device[] = [];
   let [address, otherAddress] = ['', ''];
@@ -58,7 +64,7 @@ describe.each([
   const restart = async (open: readonly string[], more: object = {}): Promise<void> => {
     await gateway!.stop();
     gateway!.configure({
-      identity: { mode: 'software', 'credential-dir': join(world.folder, 'credential1') },
+      identity: softwareIdentity(world, 1),
       route: { prefixes: ['fd00:e4f::/32'] },
       tunnel: { wire },
       delegation: { interface: 'lan0', open, ...more },
@@ -81,7 +87,7 @@ describe.each([
     await must(runIn(gateway.namespace, ['ip', 'link', 'set', 'lan0', 'up']));
     for (const link of ['lo', 'eth0']) await must(runIn(machine, ['ip', 'link', 'set', link, 'up']));
     other.configure({
-      identity: { mode: 'software', 'credential-dir': join(world.folder, 'credential2') },
+      identity: softwareIdentity(world, 2),
       route: { prefixes: ['fd00:e4f::/32'] },
       tunnel: { wire },
     });
@@ -94,15 +100,8 @@ describe.each([
     expect(status.delegation).toBeNull();
     await world.fabric.json('device', 'delegate', address);
     own = await autoconfigured();
-    for (const namespace of [machine, other.namespace, gateway.namespace, world.network.fabric]) {
-      const listener = startIn(
-        namespace,
-        [process.execPath, '-e', LISTENER],
-        join(world.folder, 'listener.log'),
-      );
-      await eventually('the listener', async () => listener.output().includes('listening') || undefined);
-      listeners.push(listener);
-    }
+    for (const namespace of [machine, other.namespace, gateway.namespace, world.network.fabric])
+      listeners.push(await startListener(world, namespace, LISTENER));
   });
   afterAll(async () => {
     for (const each of listeners) await each.stop('SIGKILL');

@@ -1,7 +1,7 @@
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { admit, inSoftware, must, openBatch } from '../batch.ts';
+import { admit, inSoftware, must, openBatch, softwareIdentity } from '../batch.ts';
 import { FABRIC_ADDRESS } from '../network.ts';
 import { eventually, type Running, runIn, startIn } from '../process.ts';
 import { type Device, ping, program, type World } from '../world.ts';
@@ -106,7 +106,7 @@ describe('a fabric of two hosts that serve one registry', () => {
   test('lets a device that has no other host come back when it was told to', async () => {
     device.configure({
       remote: { hosts: [FABRIC_ADDRESS] },
-      identity: { mode: 'software', 'credential-dir': join(world.folder, 'credential1') },
+      identity: softwareIdentity(world, 1),
     });
     await device.stop();
     device.start();

@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { admit, inSoftware, must, openBatch } from '../batch.ts';
+import { admit, inSoftware, must, openBatch, softwareIdentity, startListener } from '../batch.ts';
 import { addOutside, OUTSIDE, TOWARDS_OUTSIDE } from '../outside.ts';
-import { eventually, type Running, runIn, startIn } from '../process.ts';
+import { eventually, type Running, runIn } from '../process.ts';
 import { type Device, ping, type World } from '../world.ts';
 
 const OWN = 'fd00:e4f:1::1';
@@ -56,15 +56,7 @@ describe('the host of a fabric', () => {
         (await ping(world.network.fabric, address)) && (await ping(world.network.fabric, otherAddress)),
     );
   };
-  const listen = async (namespace: string): Promise<Running> => {
-    const listener = startIn(
-      namespace,
-      [process.execPath, '-e', LISTENER],
-      join(world.folder, 'listener.log'),
-    );
-    await eventually('the listener', async () => listener.output().includes('listening') || undefined);
-    return listener;
-  };
+  const listen = (namespace: string): Promise<Running> => startListener(world, namespace, LISTENER);
 
   beforeAll(async () => {
     const batch = await openBatch('hosts');
@@ -77,7 +69,7 @@ describe('the host of a fabric', () => {
     for (const n of [1, 2]) {
       const each = await inSoftware(world, batch.group, n);
       each.configure({
-        identity: { mode: 'software', 'credential-dir': join(world.folder, `credential${n}`) },
+        identity: softwareIdentity(world, n),
         route: { prefixes: ['fd00:e4f::/32', 'fd77::/16'] },
       });
       each.start();

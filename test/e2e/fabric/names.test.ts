@@ -1,6 +1,5 @@
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { admit, inSoftware, must, openBatch } from '../batch.ts';
+import { admit, inSoftware, must, openBatch, softwareIdentity } from '../batch.ts';
 import { eventually, runIn } from '../process.ts';
 import { type Device, ping, type World } from '../world.ts';
 
@@ -30,7 +29,7 @@ describe('names of devices in DNS', () => {
     await admit(world, batch.label);
     device = await inSoftware(world, batch.group, 1);
     device.configure({
-      identity: { mode: 'software', 'credential-dir': join(world.folder, 'credential1') },
+      identity: softwareIdentity(world, 1),
       route: { prefixes: ['fd00:e4f::/32'] },
     });
     device.start();

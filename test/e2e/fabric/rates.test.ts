@@ -1,7 +1,6 @@
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { admit, inSoftware, NETWORK, openBatch } from '../batch.ts';
-import { eventually, type Running, runIn, startIn } from '../process.ts';
+import { admit, NETWORK, openBatch, startListener, twoOnline, WIRES } from '../batch.ts';
+import { eventually, type Running, runIn } from '../process.ts';
 import { type Device, ping, type World } from '../world.ts';
 
 /** Takes what comes on each connection, and says how many bytes that were at its end. */
@@ -26,10 +25,7 @@ const RATE = 1_000_000;
 /** What a full bucket has, and a debt that a burst in one frame may leave. */
 const AHEAD = RATE / 4 + 70_000;
 
-describe.each([
-  ['auto', 'enf/2'],
-  ['legacy', 'enf/1'],
-])('a rate limit on the wire %s', (wire, spoken) => {
+describe.each(WIRES)('a rate limit on the wire %s', (wire, spoken) => {
   let world: World;
   let [one, other]: Device[] = [];
   let [address, otherAddress] = ['', ''];
@@ -39,29 +35,13 @@ describe.each([
     const batch = await openBatch('rates');
     world = batch.world;
     await admit(world, batch.label);
-    const devices = [];
-    for (const n of [1, 2]) {
-      const each = await inSoftware(world, batch.group, n);
-      each.configure({
-        identity: { mode: 'software', 'credential-dir': join(world.folder, `credential${n}`) },
-        tunnel: { wire },
-      });
-      each.start();
-      devices.push(each);
-    }
-    [one, other] = devices;
-    const status = await one!.until('online');
-    expect(status.wire).toBe(spoken);
-    address = status.address!;
-    otherAddress = (await other!.until('online')).address!;
+    const online = await twoOnline(world, batch.group, wire);
+    expect(online.spoken).toBe(spoken);
+    [one, other] = online.devices;
+    [address, otherAddress] = online.addresses;
     for (const to of [address, otherAddress])
       await eventually('an answer', () => ping(world.network.fabric, to));
-    listener = startIn(
-      other!.namespace,
-      [process.execPath, '-e', LISTENER],
-      join(world.folder, 'listener.log'),
-    );
-    await eventually('the listener', async () => listener.output().includes('listening') || undefined);
+    listener = await startListener(world, other.namespace, LISTENER);
   });
   afterAll(async () => {
     await listener?.stop('SIGKILL');

@@ -1,7 +1,7 @@
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { admit, inSoftware, must, NETWORK, openBatch } from '../batch.ts';
+import { admit, inSoftware, must, NETWORK, openBatch, softwareIdentity } from '../batch.ts';
 import { FABRIC_ADDRESS } from '../network.ts';
 import { eventually, type Running, runIn, startIn } from '../process.ts';
 import { type Device, ping, program, type World } from '../world.ts';
@@ -52,7 +52,7 @@ describe('refusals between real programs', () => {
   test('a wrong basename is another group: refused', async () => {
     const device = await inSoftware(world, group, 3);
     device.configure({
-      identity: { mode: 'software', 'credential-dir': join(world.folder, 'credential3'), basename: 'other' },
+      identity: { ...softwareIdentity(world, 3), basename: 'other' },
     });
     device.start();
     await eventually('a refusal', async () =>
@@ -67,7 +67,7 @@ describe('refusals between real programs', () => {
 
   test('an address that belongs to another device is not given away', async () => {
     const device = await world.device(3);
-    const identity = { mode: 'software', 'credential-dir': join(world.folder, 'credential3') };
+    const identity = softwareIdentity(world, 3);
     device.configure({ identity: { ...identity, address } });
     device.start();
     await eventually('a refusal', async () =>

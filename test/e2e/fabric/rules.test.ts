@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { admit, inSoftware, NETWORK, openBatch } from '../batch.ts';
+import { admit, NETWORK, openBatch, startListener, twoOnline, WIRES } from '../batch.ts';
 import { addOutside, OUTSIDE } from '../outside.ts';
 import { eventually, type Running, runIn, startIn } from '../process.ts';
 import { type Device, ping, type World } from '../world.ts';
@@ -36,10 +36,7 @@ const BULK = `const [address, port, bytes] = process.argv.slice(1);
   socket.write(Buffer.alloc(Number(bytes)));
   setTimeout(() => process.exit(2), 20000);`;
 
-describe.each([
-  ['auto', 'enf/2'],
-  ['legacy', 'enf/1'],
-])('rules between devices on the wire %s', (wire, spoken) => {
+describe.each(WIRES)('rules between devices on the wire %s', (wire, spoken) => {
   let world: World;
   let [one, other]: Device[] = [];
   let [address, otherAddress] = ['', ''];
@@ -62,32 +59,14 @@ describe.each([
     await admit(world, batch.label);
     const { fabric } = world.network;
     outside = await addOutside(fabric);
-    const devices = [];
-    for (const n of [1, 2]) {
-      const each = await inSoftware(world, batch.group, n);
-      each.configure({
-        identity: { mode: 'software', 'credential-dir': join(world.folder, `credential${n}`) },
-        route: { prefixes: ['fd00:e4f::/32', 'fd77::/16'] },
-        tunnel: { wire },
-      });
-      each.start();
-      devices.push(each);
-    }
-    [one, other] = devices;
-    const status = await one!.until('online');
-    expect(status.wire).toBe(spoken);
-    address = status.address!;
-    otherAddress = (await other!.until('online')).address!;
+    const more = { route: { prefixes: ['fd00:e4f::/32', 'fd77::/16'] } };
+    const online = await twoOnline(world, batch.group, wire, more);
+    expect(online.spoken).toBe(spoken);
+    [one, other] = online.devices;
+    [address, otherAddress] = online.addresses;
     for (const to of [address, otherAddress]) await eventually('an answer', () => ping(fabric, to));
-    for (const namespace of [fabric, outside, one!.namespace, other!.namespace]) {
-      const listener = startIn(
-        namespace,
-        [process.execPath, '-e', LISTENER],
-        join(world.folder, 'listener.log'),
-      );
-      await eventually('the listener', async () => listener.output().includes('listening') || undefined);
-      listeners.push(listener);
-    }
+    for (const namespace of [fabric, outside, one.namespace, other.namespace])
+      listeners.push(await startListener(world, namespace, LISTENER));
   });
   afterAll(async () => {
     for (const each of listeners) await each.stop('SIGKILL');

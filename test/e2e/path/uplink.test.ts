@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { admit, inSoftware, must, openBatch } from '../batch.ts';
+import { admit, inSoftware, must, openBatch, softwareIdentity } from '../batch.ts';
 import { FABRIC_ADDRESS } from '../network.ts';
 import { eventually, runIn } from '../process.ts';
 import { type Device, ping, type World } from '../world.ts';
@@ -99,7 +99,7 @@ describe('the uplink', () => {
     const resolver = readFileSync('/etc/resolv.conf');
     try {
       device.configure({
-        identity: { mode: 'software', 'credential-dir': join(world.folder, 'credential2') },
+        identity: softwareIdentity(world, 2),
         remote: { hosts: ['fabric.example'] },
         route: { mode: 'lockdown' },
       });
