@@ -61,15 +61,17 @@ function indexed(
   { after, most, scope }: Sought,
 ): number[][] {
   const own = inScope(scope);
+  // Looked at in the rows of the index that is meant, and never looked up in the owner's.
+  const looked = inScope(scope, '+owner');
   const idsOf = (sql: string, ...values: readonly unknown[]): number[] =>
     prepare(db, `${sql} ORDER BY id LIMIT ?`)
       .pluck()
       .all(...values, most) as number[];
   const device = (condition: string, ...values: readonly unknown[]): number[] =>
     idsOf(
-      `SELECT id FROM device WHERE ${condition} AND +${own.sql} AND id > ?`,
+      `SELECT id FROM device WHERE ${condition} AND ${looked.sql} AND id > ?`,
       ...values,
-      ...own.values,
+      ...looked.values,
       after,
     );
   return [
