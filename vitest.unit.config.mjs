@@ -38,7 +38,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/fabric/router/!(clones|invitations).test.ts',
   'test/fabric/router/vouched/**',
   'test/bench/admit.test.ts',
-  'test/powercuts/powercuts.test.ts',
+  'test/powercuts/{powercuts,database/database}.test.ts',
   'test/armhf/**',
   'test/fuzz/**',
 ];
