@@ -6,9 +6,9 @@ import { openDatabase } from '../../../fabric/registry/sqlite/database.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { describeOptions, ensureWritable, type Option, readArguments } from '../arguments.ts';
 import { PROGRAM } from '../scale/command.ts';
-import { generate } from '../scale/generate.ts';
+import { type Generated, generate } from '../scale/generate.ts';
 import { moveToServer, REGISTRY_OPTION } from '../scale/moved.ts';
-import { holds, report } from '../scale/report.ts';
+import { holds, type Row, report } from '../scale/report.ts';
 import { serve } from '../scale/serving.ts';
 import { measurePages } from './pages.ts';
 import { serveConsole } from './serving.ts';
@@ -64,6 +64,27 @@ function scatter(data: string): void {
   db.close();
 }
 
+async function measure(
+  { data, gid }: Generated,
+  { devices, requests }: { devices: number; requests: number },
+): Promise<Row[]> {
+  const fabric = await serve(data);
+  try {
+    const console = await serveConsole(data);
+    try {
+      say(`${requests} requests for each page`);
+      const pages = await measurePages(console, { gid, requests });
+      say('all devices as CSV');
+      // The memory is looked at last: of what a list needs as a whole.
+      return [...pages, await console.exported('/devices?format=csv', devices), console.memory()];
+    } finally {
+      await console.stop();
+    }
+  } finally {
+    await fabric.stop();
+  }
+}
+
 async function main(argv: readonly string[]): Promise<number> {
   try {
     const given = readArguments(OPTIONS, argv);
@@ -87,20 +108,7 @@ async function main(argv: readonly string[]): Promise<number> {
       scatter(data);
       if (registry !== undefined) say('moving its registry to the server');
       const moved = registry === undefined ? [] : await moveToServer(data, registry, devices);
-      const fabric = await serve(data);
-      const console = await serveConsole(data);
-      say(`${requests} requests for each page`);
-      const pages = await measurePages(console, { gid, requests });
-      say('all devices as CSV');
-      // The memory is looked at last: of what a list needs as a whole.
-      const rows = [
-        ...moved,
-        ...pages,
-        await console.exported('/devices?format=csv', devices),
-        console.memory(),
-      ];
-      await console.stop();
-      await fabric.stop();
+      const rows = [...moved, ...(await measure({ data, gid }, { devices, requests }))];
       process.stdout.write(`${report(rows)}\n`);
       if (file !== undefined)
         writeFileSync(file, `${JSON.stringify({ devices, requests, rows }, null, 2)}\n`);
