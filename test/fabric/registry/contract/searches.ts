@@ -4,7 +4,7 @@ import { partOf, searchFor } from '../../../../fabric/operations/search.ts';
 import type { OwnedRegistry } from '../../../../fabric/registry/registry.ts';
 import { formatIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
 import { anyGroup, NETWORK } from '../../place.ts';
-import { applicant, type OpenEmpty } from './place.ts';
+import { applicant, type OpenEmpty, withGroup } from './place.ts';
 
 const LENT = parsePrefix('fd00:9::/48');
 const LENT_NETWORK = parsePrefix('fd00:9:0:1::/64');
@@ -48,6 +48,34 @@ export function searchesContract(openEmpty: OpenEmpty): void {
       expect(await found(first, 'of 2026')).toHaveLength(2);
       expect(await found(acme, 'of 2026')).toEqual([]);
       expect(await found(acme, formatIpv6(valve))).toEqual(['valve-17']);
+    });
+
+    test('finds page after page what many have, what few have, and what few have far behind', async () => {
+      const { registry, group } = await withGroup(openEmpty);
+      const names = Array.from({ length: 330 }, (_, n) =>
+        n % 110 === 109 ? `valve-${n}` : n > 300 ? `gauge-${n}` : `pump-${n}`,
+      );
+      const chips = names.map(() => applicant(group));
+      const addresses = await Promise.all(chips.map((chip) => registry.admit(chip)));
+      await Promise.all(
+        addresses.map((address, n) => registry.nameDevice('x', address, { name: names[n]! })),
+      );
+      const named = async (part: string, limit: number): Promise<(string | undefined)[]> => {
+        const found: (string | undefined)[] = [];
+        let after: string | undefined;
+        do {
+          const page = { limit, ...(after !== undefined && { after }) };
+          const { rows, next } = await registry.devices(page, { search: { text: part } });
+          found.push(...rows.map(({ name }) => name));
+          after = next;
+        } while (after !== undefined);
+        return found;
+      };
+      for (const part of ['ump', 'alve-', 'gauge', 'e-32', '-10', 'zzz'])
+        for (const limit of [3, 40, 500]) {
+          const expected = names.filter((name) => name.includes(part));
+          expect(await named(part, limit), `${part}, ${limit} at a time`).toEqual(expected);
+        }
     });
   });
 }
