@@ -39,7 +39,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/fabric/router/vouched/**',
   'test/bench/admit.test.ts',
   'test/bench/handshakes.test.ts',
-  'test/powercuts/powercuts.test.ts',
+  'test/powercuts/{powercuts,database/database}.test.ts',
   'test/armhf/**',
   'test/fuzz/**',
 ];

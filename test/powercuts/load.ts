@@ -30,13 +30,23 @@ export interface Client {
   readonly mark: (mark: string) => void;
 }
 
+/** What an operator does in its turn, one after the other. */
+export type Operator = (client: Client, turn: number) => Promise<void>;
+
 /** Device by device as many as the work has: admits, admits again with a new key, bans, forgives; and what an operator does meanwhile. */
-export async function load(client: Client, { devices, crowd, changes }: Work): Promise<void> {
+export async function load(
+  client: Client,
+  { devices, crowd, changes }: Work,
+  operate: Operator = ofEverything,
+): Promise<void> {
   let left = devices;
   const place = async (): Promise<void> => {
     while (left-- > 0) await live(client, left);
   };
-  await Promise.all([...Array.from({ length: crowd }, place), operate(client, changes)]);
+  const operator = async (): Promise<void> => {
+    for (let turn = 0; turn < changes; turn++) await operate(client, turn);
+  };
+  await Promise.all([...Array.from({ length: crowd }, place), operator()]);
 }
 
 /** One device's life, which is one of four. */
@@ -85,23 +95,24 @@ async function change(
 }
 
 /** An operator adds networks and roots, ends older roots, and replaces certificates. */
-async function operate({ serving, mark }: Client, changes: number): Promise<void> {
-  for (let turn = 0; turn < changes; turn++) {
-    if (turn % 3 === 0) {
-      const prefix = formatIpv6(Uint8Array.of(0xfd, 1, turn, ...primitives.random(5), ...new Uint8Array(8)));
-      await serving.run('network-add', { prefix: `${prefix}/64`, name: `Network ${turn}` });
-      mark(told(`network ${prefix}/64`, `Network ${turn}`));
-      continue;
-    }
-    const before = await certificates(serving);
-    for (const [subject] of before) mark(asked(subject));
-    const round = Math.floor(turn / 12);
-    if (turn % 12 !== 1)
-      await serving.run('certificate-rotate', { what: turn % 3 === 1 ? 'router' : 'xtt-server' });
-    else if (round % 2 === 0) await serving.run('root-rotate');
-    else await serving.run('root-end', { number: (round + 1) / 2, anyway: true });
-    for (const [subject, value] of await certificates(serving)) mark(told(subject, value));
-  }
+const ofEverything: Operator = (client, turn) =>
+  turn % 3 === 0 ? addNetwork(client, turn) : replaceCertificate(client, turn);
+
+export async function addNetwork({ serving, mark }: Client, turn: number): Promise<void> {
+  const random = primitives.random(5);
+  const prefix = formatIpv6(Uint8Array.of(0xfd, 1, turn, ...random, ...new Uint8Array(8)));
+  await serving.run('network-add', { prefix: `${prefix}/64`, name: `Network ${turn}` });
+  mark(told(`network ${prefix}/64`, `Network ${turn}`));
+}
+
+async function replaceCertificate({ serving, mark }: Client, turn: number): Promise<void> {
+  for (const [subject] of await certificates(serving)) mark(asked(subject));
+  const round = Math.floor(turn / 12);
+  if (turn % 12 !== 1)
+    await serving.run('certificate-rotate', { what: turn % 3 === 1 ? 'router' : 'xtt-server' });
+  else if (round % 2 === 0) await serving.run('root-rotate');
+  else await serving.run('root-end', { number: (round + 1) / 2, anyway: true });
+  for (const [subject, value] of await certificates(serving)) mark(told(subject, value));
 }
 
 /** What the fabric serves with: the version of its roots, the router's certificate and the identity server's. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,22 +6,18 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Cut, cutsOf, seeded } from '../qemu/cuts.ts';
 import type { Recording } from '../qemu/disk.ts';
 import type { Work } from './load.ts';
+import { lookAtFabric } from './look.ts';
+import { MOUNTABLE, SEED, say } from './options.ts';
 import { type Founded, found, record } from './record.ts';
 import { replayAll } from './replay.ts';
 
 /** What `npm run test:power-cuts` asks for; by default what a run of all tests has time for. */
 const CUTS = Number(process.env.ENF_POWER_CUTS ?? 16);
-const SEED = Number(process.env.ENF_POWER_CUTS_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const CONTROLS = 8;
 
 const LONG: Work = { devices: 1_000, crowd: 8, changes: 120 };
 const SHORT: Work = { devices: 120, crowd: 8, changes: 12 };
 const WORK = CUTS > 100 ? LONG : SHORT;
-
-const say = (text: string): void => void process.stderr.write(`    ${text}\n`);
-
-/** What a disk of ours becomes a mount by; without them `npm run test:power-cuts` says so. */
-const MOUNTABLE = ['/dev/fuse', '/dev/loop-control'].every((path) => existsSync(path));
 
 describe.skipIf(!MOUNTABLE)(`a fabric under load whose power is cut, seed ${SEED}`, () => {
   let founded: Founded;
@@ -34,8 +30,11 @@ describe.skipIf(!MOUNTABLE)(`a fabric under load whose power is cut, seed ${SEED
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   const replayed = (recording: Recording, cuts: readonly Cut[]): Promise<string[]> =>
-    replayAll(recording, cuts, folder, (done) => {
-      if (done % 25 === 0) say(`${done} of ${cuts.length} power cuts`);
+    replayAll(recording, cuts, {
+      ...{ folder, look: lookAtFabric },
+      progress(done) {
+        if (done % 25 === 0) say(`${done} of ${cuts.length} power cuts`);
+      },
     });
 
   test(`[H-C14] ${CUTS} power cuts while it admits and bans: it starts, is sound, and has forgotten nothing that it has told`, async () => {

@@ -18,20 +18,25 @@ export interface Serving {
 const LISTEN = ['--identity-listen', '127.0.0.1:0', '--tunnel-listen', '127.0.0.1:0', '--tun', 'none'];
 
 /** In a mount namespace of its own, which ends with the program: mounts the file $1 at $2 and runs the rest. */
-const ON_DISK = `loop=$(losetup --find --show --sector-size 4096 "$1")
+const SCRIPT = `loop=$(losetup --find --show --sector-size 4096 "$1")
 mount -t ext4 -o noatime,commit=300 "$loop" "$2"
 losetup --detach "$loop" # when it is not used any more
 shift 2
 exec "$@"`;
 
+/** What a command line begins with that runs with the ext4 in `file` mounted at the folder `mount`, for it alone. */
+export const onDisk = (file: string, mount: string): readonly string[] => [
+  ...['unshare', '--mount', '--propagation', 'private', 'sh', '-ec', SCRIPT, 'sh', file, mount],
+];
+
 /** Serves the fabric in the folder `fabric` of the ext4 in `file`, mounted at the folder `mount`. @throws Error with what it said */
 export async function serveOnDisk(file: string, mount: string, environment = {}): Promise<Serving> {
-  const before = ['unshare', '--mount', '--propagation', 'private', 'sh', '-ec', ON_DISK, 'sh', file, mount];
-  return start(before, join(mount, 'fabric'), environment, (pid) => `/proc/${pid}/root`);
+  return start(onDisk(file, mount), join(mount, 'fabric'), environment, (pid) => `/proc/${pid}/root`);
 }
 
 /** Serves the fabric in a folder. @throws Error with what it said */
-export const serveFolder = (data: string): Promise<Serving> => start([], data, {}, () => '');
+export const serveFolder = (data: string, environment = {}): Promise<Serving> =>
+  start([], data, environment, () => '');
 
 async function start(
   before: readonly string[],

@@ -198,6 +198,13 @@ export function fileSystem(scratch: string, tree?: string): Buffer {
   return bytes;
 }
 
+/** What a power cut has left, and what had been seen until then. */
+export interface PowerCut {
+  readonly disk: Buffer;
+  readonly around: ExternalState;
+  readonly marks: readonly string[];
+}
+
 /**
  * What is left when the power goes off after so many events: of each block that was not flushed one of the contents that it was given
  * since, with the probability `keep`. `unit`: how many bytes are written at once, a block or a `SECTOR`.
@@ -208,7 +215,7 @@ export function afterPowerCut(
   keep: number,
   random: () => number,
   unit = BLOCK,
-): { readonly disk: Buffer; readonly around: ExternalState; readonly marks: readonly string[] } {
+): PowerCut {
   const disk = Buffer.from(start);
   const marks: string[] = [];
   let beside = around;

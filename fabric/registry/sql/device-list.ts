@@ -2,7 +2,7 @@ import type { Prefix } from '../../../protocol/ipv6.ts';
 import type { Scope } from '../../access/scope.ts';
 import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Device, DeviceFilter, DeviceKind, GroupStatus } from '../records.ts';
-import { all, type Condition, lastOfWindow, windowSql } from './base/filters.ts';
+import { all, type Condition, lastLookedAt, listSql } from './base/filters.ts';
 import { inScope, isIndexed } from './base/owned.ts';
 import { bytes, type Database, prepare } from './base/statements.ts';
 import { attachedOf, deviceStanding, kindOf } from './inventory/devices.ts';
@@ -62,17 +62,14 @@ export function listDevices(
   const after = placeIn(page);
   const { indexed, others } = conditionsOf(db, scope, filter);
   const size = filter.roster === undefined ? undefined : LOOKED_UP;
-  const window = windowSql('device', indexed, 'id > ?', 'id', { ...(size !== undefined && { size }) });
-  const rows = prepare(
-    db,
-    others.length === 0
-      ? `SELECT ${COLUMNS} FROM device WHERE ${all([indexed, BEHIND])} ORDER BY id LIMIT ?`
-      : `SELECT ${COLUMNS} FROM device NOT INDEXED WHERE id IN (${window}) AND ${all(others)} ORDER BY id LIMIT ?`,
-  )
+  const listed = { table: 'device', key: 'id', indexed, ...(size !== undefined && { size }) };
+  const place = [...indexed.values, after];
+  const looked = others.flatMap(({ values }) => values);
+  const rows = prepare(db, listSql(listed, COLUMNS, others))
     .raw()
-    .all(...indexed.values, after, ...others.flatMap(({ values }) => values), page.limit + 1) as Row[];
+    .all(...place, ...looked, page.limit + 1) as Row[];
   const narrowed = others.length > 0 && rows.length <= page.limit;
-  const seen = narrowed ? lastOfWindow(db, window, [...indexed.values, after], size) : undefined;
+  const seen = narrowed ? lastLookedAt(db, listed, place) : undefined;
   const found = pageOf('devices', page, rows, ([id]) => id);
   const { rows: shown } = found;
   const next = seen === undefined ? found.next : cursorOf('devices', seen);
@@ -112,7 +109,6 @@ export const mostFound = (
 /** Behind which device a page of a list begins. @throws Failure `fabric.bad-cursor` */
 export const placeIn = (page: PageRequest): number => parseNumberCursor('devices', page.after) ?? 0;
 
-const BEHIND: Condition = { sql: 'id > ?', values: [] };
 const EVERY: Condition = { sql: 'true', values: [] };
 
 /** What a filter asks of a row: first what an index answers, then what is looked at in the rows that it finds. */

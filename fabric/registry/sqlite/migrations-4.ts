@@ -228,4 +228,6 @@ export const MIGRATIONS_4: readonly Migration[] = [
         WHERE (name IS NOT NULL OR note IS NOT NULL) AND id NOT IN (SELECT rowid FROM device_text);
     `,
   },
+  // Its index of texts has its rows in that order.
+  { name: 'names and notes in the order of their devices', sql: '' },
 ];

@@ -6,8 +6,9 @@ import { openDatabase } from '../../../fabric/registry/sqlite/database.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { describeOptions, ensureWritable, type Option, readArguments } from '../arguments.ts';
 import { PROGRAM } from '../scale/command.ts';
-import { generate } from '../scale/generate.ts';
-import { holds, report } from '../scale/report.ts';
+import { type Generated, generate } from '../scale/generate.ts';
+import { moveToServer, REGISTRY_OPTION } from '../scale/moved.ts';
+import { holds, type Row, report } from '../scale/report.ts';
 import { serve } from '../scale/serving.ts';
 import { measurePages } from './pages.ts';
 import { serveConsole } from './serving.ts';
@@ -21,6 +22,7 @@ const CITIES = 5_000;
 const OPTIONS: readonly Option[] = [
   { name: 'devices', value: 'N', help: `how many devices the registry has (default ${DEVICES})` },
   { name: 'requests', value: 'N', help: `how often each page is asked for (default ${REQUESTS})` },
+  REGISTRY_OPTION,
   { name: 'json', value: 'FILE', help: 'write the figures to a file' },
   { name: 'help', help: 'this' },
 ];
@@ -35,6 +37,7 @@ ${describeOptions(OPTIONS)}
 Examples:
   npm run bench:console
   npm run bench:console -- --devices 100000 --json console.json
+  npm run bench:console -- --registry /root/empty.url
 `;
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -61,6 +64,27 @@ function scatter(data: string): void {
   db.close();
 }
 
+async function measure(
+  { data, gid }: Generated,
+  { devices, requests }: { devices: number; requests: number },
+): Promise<Row[]> {
+  const fabric = await serve(data);
+  try {
+    const console = await serveConsole(data);
+    try {
+      say(`${requests} requests for each page`);
+      const pages = await measurePages(console, { gid, requests });
+      say('all devices as CSV');
+      // The memory is looked at last: of what a list needs as a whole.
+      return [...pages, await console.exported('/devices?format=csv', devices), console.memory()];
+    } finally {
+      await console.stop();
+    }
+  } finally {
+    await fabric.stop();
+  }
+}
+
 async function main(argv: readonly string[]): Promise<number> {
   try {
     const given = readArguments(OPTIONS, argv);
@@ -70,7 +94,7 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     const devices = given.whole('devices', 1_000, 10_000_000, DEVICES);
     const requests = given.whole('requests', 10, 100_000, REQUESTS);
-    const file = given.value('json');
+    const [registry, file] = [given.value('registry'), given.value('json')];
     ensureWritable(file);
     if (!existsSync(PROGRAM)) {
       throw new Failure('bench.not-built', 'operator', `${PROGRAM} is missing`, {
@@ -82,15 +106,9 @@ async function main(argv: readonly string[]): Promise<number> {
       say(`registering ${devices} devices`);
       const { data, gid } = await generate(join(folder, 'fabric'), devices);
       scatter(data);
-      const fabric = await serve(data);
-      const console = await serveConsole(data);
-      say(`${requests} requests for each page`);
-      const pages = await measurePages(console, { gid, requests });
-      say('all devices as CSV');
-      // The memory is looked at last: of what a list needs as a whole.
-      const rows = [...pages, await console.exported('/devices?format=csv', devices), console.memory()];
-      await console.stop();
-      await fabric.stop();
+      if (registry !== undefined) say('moving its registry to the server');
+      const moved = registry === undefined ? [] : await moveToServer(data, registry, devices);
+      const rows = [...moved, ...(await measure({ data, gid }, { devices, requests }))];
       process.stdout.write(`${report(rows)}\n`);
       if (file !== undefined)
         writeFileSync(file, `${JSON.stringify({ devices, requests, rows }, null, 2)}\n`);

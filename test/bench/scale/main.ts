@@ -6,7 +6,8 @@ import { Failure } from '../../../protocol/failure.ts';
 import { describeOptions, ensureWritable, type Option, readArguments } from '../arguments.ts';
 import { PROGRAM } from './command.ts';
 import { generate } from './generate.ts';
-import { measureAlone, measureServing } from './measure.ts';
+import { measureAlone, measureServing, onDisk } from './measure.ts';
+import { moveToServer, REGISTRY_OPTION } from './moved.ts';
 import { holds, report } from './report.ts';
 
 /** `npm run bench:scale`: what an owner asks of a fabric with very many devices, and what that costs the fabric. */
@@ -15,6 +16,7 @@ const DEVICES = 1_000_000;
 
 const OPTIONS: readonly Option[] = [
   { name: 'devices', value: 'N', help: `how many devices the registry has (default ${DEVICES})` },
+  REGISTRY_OPTION,
   { name: 'json', value: 'FILE', help: 'write the figures to a file' },
   { name: 'help', help: 'this' },
 ];
@@ -29,6 +31,7 @@ ${describeOptions(OPTIONS)}
 Examples:
   npm run bench:scale
   npm run bench:scale -- --devices 100000 --json scale.json
+  npm run bench:scale -- --registry /root/empty.url
 `;
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -41,7 +44,7 @@ async function main(argv: readonly string[]): Promise<number> {
       return 0;
     }
     const devices = given.whole('devices', 1, 10_000_000, DEVICES);
-    const file = given.value('json');
+    const [registry, file] = [given.value('registry'), given.value('json')];
     ensureWritable(file);
     if (!existsSync(PROGRAM)) {
       throw new Failure('bench.not-built', 'operator', `${PROGRAM} is missing`, {
@@ -52,10 +55,15 @@ async function main(argv: readonly string[]): Promise<number> {
     try {
       say(`registering ${devices} devices`);
       const generated = await generate(join(folder, 'fabric'), devices);
+      if (registry !== undefined) say('moving its registry to the server');
+      const registered =
+        registry === undefined
+          ? onDisk(generated, devices)
+          : await moveToServer(generated.data, registry, devices);
       say('without a fabric that serves');
       const alone = await measureAlone(generated, devices);
       say('beside a fabric that serves');
-      const rows = [...alone, ...(await measureServing(generated))];
+      const rows = [...registered, ...alone, ...(await measureServing(generated))];
       process.stdout.write(`${report(rows)}\n`);
       if (file !== undefined) writeFileSync(file, `${JSON.stringify({ devices, rows }, null, 2)}\n`);
       return rows.every(holds) ? 0 : 1;

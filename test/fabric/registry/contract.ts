@@ -21,6 +21,7 @@ import { ratesContract } from './contract/rates.ts';
 import { rostersContract } from './contract/rosters.ts';
 import { routerContract } from './contract/router.ts';
 import { rulesContract } from './contract/rules.ts';
+import { searchesContract } from './contract/searches.ts';
 import { tokensContract } from './contract/tokens.ts';
 
 /** What every engine of the registry has to do (fabric/registry/registry.ts). */
@@ -35,6 +36,7 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     ratesContract(openEmpty);
     delegationsContract(openEmpty);
     pagesContract(openEmpty);
+    searchesContract(openEmpty);
     admissionContract(openEmpty);
     limitsContract(openEmpty);
     rostersContract(openEmpty);

@@ -17,52 +17,53 @@ const WINDOW = 5_000;
 export const all = (conditions: readonly Condition[]): string =>
   conditions.map(({ sql }) => `(${sql})`).join(' AND ');
 
-/** The ids of the rows that are looked at; `order` is that of the list. */
-export const windowSql = (
-  table: string,
-  indexed: Condition,
-  cursor: string,
-  order: string,
-  { key = 'id', size = WINDOW }: { readonly key?: string; readonly size?: number } = {},
-): string =>
-  `SELECT ${key} AS id FROM ${table} WHERE ${all([indexed, { sql: cursor, values: [] }])} ORDER BY ${order} LIMIT ${size}`;
-
-/** The last row that was looked at; undefined if there are no more behind it. */
-export function lastOfWindow(
-  db: Database,
-  window: string,
-  values: readonly unknown[],
-  size = WINDOW,
-): number | undefined {
-  const row = prepare(db, `${window} OFFSET ${size - 1}`.replace(`LIMIT ${size}`, 'LIMIT 1')).get(
-    ...values,
-  ) as { id: number } | undefined;
-  return row?.id;
-}
-
-/** A list whose newest rows come first: `key` ascends with time, `indexed` is what one index answers. */
-interface Narrowed {
+/** A table, and how a list of its rows goes on behind a cursor: `key` is in the order of the list. */
+export interface Listed {
   readonly table: string;
   readonly key: string;
+  readonly descends?: boolean;
+  /** What one index answers. */
   readonly indexed: Condition;
-  readonly others: readonly Condition[];
+  /** Rows that are looked at, if those are not as many as elsewhere. */
+  readonly size?: number;
 }
 
-/** Up to `limit + 1` rows behind `before`, newest first. `seen`: how far was looked, if that was not to the end. */
+const orderOf = ({ key, descends = false }: Listed): string => `ORDER BY ${key}${descends ? ' DESC' : ''}`;
+
+/** The rows behind the cursor, which is the last parameter. */
+const behind = ({ table, key, descends = false, indexed }: Listed, columns: string): string =>
+  `SELECT ${columns} FROM ${table} WHERE ${all([indexed, { sql: `${key} ${descends ? '<' : '>'} ?`, values: [] }])}`;
+
+/**
+ * Up to so many rows (the last parameter) behind the cursor (before the parameters of `others`) that fulfil the other conditions, too. Those that are looked
+ * at are a table of their own: they are read one after the other until there are enough, and no planner finds another way, as through all rows that
+ * fulfil the other conditions.
+ */
+export function listSql(listed: Listed, columns: string, others: readonly Condition[]): string {
+  const order = orderOf(listed);
+  if (others.length === 0) return `${behind(listed, columns)} ${order} LIMIT ?`;
+  const looked = `${behind(listed, '*')} ${order} LIMIT ${listed.size ?? WINDOW}`;
+  return `SELECT ${columns} FROM (${looked}) AS ${listed.table} WHERE ${all(others)} ${order} LIMIT ?`;
+}
+
+/** The last row that was looked at; undefined if there are no more behind it. `values` are those of `indexed`, and the cursor. */
+export function lastLookedAt(db: Database, listed: Listed, values: readonly unknown[]): number | undefined {
+  const offset = (listed.size ?? WINDOW) - 1;
+  return prepare(db, `${behind(listed, listed.key)} ${orderOf(listed)} LIMIT 1 OFFSET ${offset}`)
+    .pluck()
+    .get(...values) as number | undefined;
+}
+
+/** Up to `limit + 1` rows behind `before`, newest first: `key` ascends with time. `seen`: how far was looked, if that was not to the end. */
 export function newestFirst<Row>(
   db: Database,
-  { table, key, indexed, others }: Narrowed,
+  { others, ...wanted }: Omit<Listed, 'descends'> & { readonly others: readonly Condition[] },
   { before, limit }: { readonly before: number; readonly limit: number },
 ): { readonly rows: Row[]; readonly seen: number | undefined } {
-  const cursor = `${key} < ?`;
-  const order = `${key} DESC`;
-  const window = windowSql(table, indexed, cursor, order, { key });
-  const rows = prepare(
-    db,
-    others.length === 0
-      ? `SELECT * FROM ${table} WHERE ${all([indexed, { sql: cursor, values: [] }])} ORDER BY ${order} LIMIT ?`
-      : `SELECT * FROM ${table} NOT INDEXED WHERE ${key} IN (${window}) AND ${all(others)} ORDER BY ${order} LIMIT ?`,
-  ).all(...indexed.values, before, ...others.flatMap(({ values }) => values), limit + 1) as Row[];
+  const listed: Listed = { ...wanted, descends: true };
+  const place = [...listed.indexed.values, before];
+  const looked = others.flatMap(({ values }) => values);
+  const rows = prepare(db, listSql(listed, '*', others)).all(...place, ...looked, limit + 1) as Row[];
   const narrowed = others.length > 0 && rows.length <= limit;
-  return { rows, seen: narrowed ? lastOfWindow(db, window, [...indexed.values, before]) : undefined };
+  return { rows, seen: narrowed ? lastLookedAt(db, listed, place) : undefined };
 }

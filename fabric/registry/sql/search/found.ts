@@ -2,8 +2,9 @@ import type { Scope } from '../../../access/scope.ts';
 import { type DeviceSearch, textKey } from '../../records.ts';
 import { ownTurn } from '../../turns.ts';
 import { inScope } from '../base/owned.ts';
-import { type Database, type Engine, prepare } from '../base/statements.ts';
+import { type Database, prepare } from '../base/statements.ts';
 import type { Tails } from './tails.ts';
+import { textSearch } from './texts.ts';
 
 /** Groups by whose names devices are found. */
 const MOST_GROUPS = 10;
@@ -49,7 +50,7 @@ export async function findDevices(
 
 /** Of names that begin so, a thousand: sorted by id, all of them would have to be read. */
 const byName = (own: string): string =>
-  `id IN (SELECT id FROM device INDEXED BY device_name WHERE name >= ? AND name < ? AND ${own} LIMIT 1000)`;
+  `(SELECT id FROM device INDEXED BY device_name WHERE name >= ? AND name < ? AND ${own} LIMIT 1000) AS named`;
 
 /** What may stand in four groups of an address. */
 const PART = /^(?!.*::)[0-9a-f:]{1,20}$/;
@@ -61,46 +62,27 @@ function indexed(
   { after, most, scope }: Sought,
 ): number[][] {
   const own = inScope(scope);
+  // Looked at in the rows of the index that is meant, and never looked up in the owner's.
+  const looked = inScope(scope, '+owner');
+  /** The cursor is the last parameter. */
   const idsOf = (sql: string, ...values: readonly unknown[]): number[] =>
-    prepare(db, `${sql} ORDER BY id LIMIT ?`)
+    prepare(db, `${sql} > ? ORDER BY id LIMIT ?`)
       .pluck()
-      .all(...values, most) as number[];
-  const device = (condition: string, ...values: readonly unknown[]): number[] =>
-    idsOf(
-      `SELECT id FROM device WHERE ${condition} AND +${own.sql} AND id > ?`,
-      ...values,
-      ...own.values,
-      after,
-    );
+      .all(...values, after, most) as number[];
+  const ofGroup = `SELECT id FROM device WHERE gid = ? AND ${looked.sql} AND id`;
+  // The few rows of the range are looked at, not all behind the cursor.
+  const inRange = `SELECT id FROM device WHERE address BETWEEN ? AND ? AND ${looked.sql} AND +id`;
   return [
     // Three characters are found wherever they stand.
     ...(name === undefined || text !== undefined
       ? []
-      : [device(byName(own.sql), name, `${name}\u{10ffff}`, ...own.values)]),
-    ...(from === undefined || to === undefined ? [] : [device('address BETWEEN ? AND ?', from, to)]),
-    ...(text === undefined ? [] : groupsNamed(db, scope, text).map((gid) => device('gid = ?', gid))),
+      : [idsOf(`SELECT id FROM ${byName(own.sql)} WHERE id`, name, `${name}\u{10ffff}`, ...own.values)]),
+    ...(from === undefined || to === undefined ? [] : [idsOf(inRange, from, to, ...looked.values)]),
+    ...(text === undefined
+      ? []
+      : groupsNamed(db, scope, text).map((gid) => idsOf(ofGroup, gid, ...looked.values))),
   ];
 }
-
-/** Matches whose owner is looked at in one turn of the event loop; and in the first one, since most are one's own. */
-const MATCHES = 2_000;
-const FIRST_MATCHES = 128;
-
-/** Three letters or more of a name or a note are found by each engine's own index. */
-const TEXT_IN: Readonly<
-  Record<Engine, { readonly sql: string; readonly pattern: (text: string) => string }>
-> = {
-  sqlite: {
-    sql: `SELECT device_text.rowid AS id, owner FROM device_text CROSS JOIN device ON device.id = device_text.rowid
-      WHERE device_text MATCH ? AND device_text.rowid > ? ORDER BY device_text.rowid LIMIT ?`,
-    pattern: (text) => `"${text.replaceAll('"', '""')}"`,
-  },
-  postgres: {
-    sql: `SELECT id, owner FROM device WHERE (name IS NOT NULL OR note IS NOT NULL) AND described(name, note) LIKE ? AND id > ?
-      ORDER BY id LIMIT ?`,
-    pattern: (text) => `%${text.replace(/[\\%_]/g, '\\$&')}%`,
-  },
-};
 
 /**
  * Devices whose name or note has the text in it. Those of other owners are passed over here, however many there are: a page that ends at them would
@@ -111,19 +93,18 @@ async function named(
   text: string,
   { after, most, scope }: Sought,
 ): Promise<number[]> {
-  const { sql, pattern } = TEXT_IN[db.engine];
-  const matches = prepare(db, sql);
+  const search = textSearch(db, text, most);
   const found: number[] = [];
-  let rows: { id: number; owner: number }[];
-  let last = after;
-  let size = 0;
-  do {
-    if (size > 0) await ownTurn();
-    size = size === 0 ? FIRST_MATCHES : MATCHES;
-    rows = read(() => matches.all(pattern(text), last, size)) as typeof rows;
-    found.push(...rows.filter(({ owner }) => scope.everything || owner === scope.owner).map(({ id }) => id));
-    last = rows.at(-1)?.id ?? last;
-  } while (rows.length === size && found.length < most);
+  let last: number | undefined = after;
+  while (last !== undefined && found.length < most) {
+    const from: number = last;
+    if (from !== after) await ownTurn();
+    const { matches, upTo } = read(() => search(from));
+    found.push(
+      ...matches.filter(({ owner }) => scope.everything || owner === scope.owner).map(({ id }) => id),
+    );
+    last = upTo;
+  }
   return found.slice(0, most);
 }
 

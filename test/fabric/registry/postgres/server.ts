@@ -18,6 +18,12 @@ export interface Server {
 
 /** Who PostgreSQL runs as, since it refuses root. */
 const NOBODY = 65534;
+
+/** Gives a folder to whom PostgreSQL runs as. */
+export function giveToServer(folder: string): void {
+  if (process.geteuid?.() === 0) chownSync(folder, NOBODY, NOBODY);
+}
+
 const VERSIONS = '/usr/lib/postgresql';
 
 function program(name: string): string {
@@ -30,8 +36,12 @@ const asOwner = (): readonly string[] =>
     ? ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', '--']
     : [];
 
-function run(name: string, ...argv: string[]): string {
-  const [command, ...before] = [...asOwner(), program(name)];
+/** The command line of one of PostgreSQL's programs, as who may run it. */
+export const commandOf = (name: string): readonly string[] => [...asOwner(), program(name)];
+
+/** Runs one of PostgreSQL's programs to its end, and returns what it prints. @throws Error if it fails */
+export function run(name: string, ...argv: string[]): string {
+  const [command, ...before] = commandOf(name);
   return execFileSync(command!, [...before, ...argv], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -48,7 +58,7 @@ export async function startServer(
   primary?: Server,
 ): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), 'enf-pg-'));
-  if (process.geteuid?.() === 0) chownSync(folder, NOBODY, NOBODY);
+  giveToServer(folder);
   const data = join(folder, 'data');
   if (primary === undefined)
     run('initdb', '-D', data, '-U', 'enf', '-A', 'trust', '--no-sync', '-E', 'UTF8', '--locale=C');
@@ -72,7 +82,7 @@ export async function startServer(
     run('psql', '-h', folder, '-U', 'enf', '-d', database, '-v', 'ON_ERROR_STOP=1', '-qAtc', text).trim();
 
   async function start(): Promise<void> {
-    const [command, ...before] = [...asOwner(), program('postgres')];
+    const [command, ...before] = commandOf('postgres');
     const given = Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     running = spawn(command!, [...before, '-D', data, ...given], { stdio: 'ignore', cwd: '/' });
     for (let left = 100; ; left--) {

@@ -1,0 +1,75 @@
+import { type Database, type Engine, prepare } from '../base/statements.ts';
+
+/** Devices with a text in their name or note, in the order of their ids; `upTo`: there may be more behind that id. */
+export interface Matches {
+  readonly matches: readonly { readonly id: number; readonly owner: number }[];
+  readonly upTo?: number;
+}
+
+/** Some of the matches behind an id: what one turn of the event loop has time for. */
+export type TextSearch = (after: number) => Matches;
+
+/** Matches of one call; and of the first one, since most are one's own. */
+const MATCHES = 2_000;
+const FIRST_MATCHES = 128;
+
+/** Three letters or more, in lower case, are found by each engine's own index. `most`: so many are wanted in the end. */
+export function textSearch(db: Database, text: string, most: number): TextSearch {
+  return SEARCHES[db.engine](db, text, most);
+}
+
+const SEARCHES: Readonly<Record<Engine, typeof textSearch>> = { sqlite: byTrigrams, postgres: byLooking };
+
+const INDEXED: Readonly<Record<Engine, string>> = {
+  sqlite: `SELECT device_text.rowid AS id, owner FROM device_text CROSS JOIN device ON device.id = device_text.rowid
+    WHERE device_text MATCH ? AND device_text.rowid > ? ORDER BY device_text.rowid LIMIT ?`,
+  postgres: `SELECT id, owner FROM device WHERE (name IS NOT NULL OR note IS NOT NULL) AND described(name, note) LIKE ? AND id > ?
+    ORDER BY id LIMIT ?`,
+};
+
+const PATTERN: Readonly<Record<Engine, (text: string) => string>> = {
+  sqlite: (text) => `"${text.replaceAll('"', '""')}"`,
+  postgres: (text) => `%${text.replace(/[\\%_]/g, '\\$&')}%`,
+};
+
+/** SQLite's index of trigrams has its rows in order. */
+function byTrigrams(db: Database, text: string): TextSearch {
+  const statement = prepare(db, INDEXED[db.engine]);
+  const pattern = PATTERN[db.engine](text);
+  let size = FIRST_MATCHES;
+  return (after) => {
+    const matches = statement.all(pattern, after, size) as Matches['matches'];
+    const isFull = matches.length === size;
+    size = MATCHES;
+    return { matches, ...(isFull && { upTo: matches.at(-1)!.id }) };
+  };
+}
+
+const LOOKED_AT = `SELECT id, owner, described(name, note) LIKE ? AS matches FROM device WHERE (name IS NOT NULL OR note IS NOT NULL) AND id > ?
+  ORDER BY id LIMIT ?`;
+/** More devices with names are not looked at for a page. */
+const MOST_LOOKED_AT = 10_000;
+
+/**
+ * PostgreSQL's index has none: all rows of a match would be read to sort them. So names are looked at one after the other as long as that promises to
+ * find enough of them soon. Of a text that few have the index reads few rows.
+ */
+function byLooking(db: Database, text: string, most: number): TextSearch {
+  const pattern = PATTERN[db.engine](text);
+  const indexed = byTrigrams(db, text);
+  let [looked, found, size] = [0, 0, FIRST_MATCHES];
+  return (after) => {
+    if (looked > 0 && found * MOST_LOOKED_AT < most * looked) return indexed(after);
+    const rows = prepare(db, LOOKED_AT).all(pattern, after, size) as {
+      id: number;
+      owner: number;
+      matches: number;
+    }[];
+    const matches = rows.filter((row) => row.matches === 1);
+    const isFull = rows.length === size;
+    looked += rows.length;
+    found += matches.length;
+    size = MATCHES;
+    return { matches, ...(isFull && { upTo: rows.at(-1)!.id }) };
+  };
+}
