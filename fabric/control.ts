@@ -18,6 +18,7 @@ import { CONSOLE_PATH, NEWS_PATH, parsePosition, waitForNews } from './operation
 import { perform } from './operations/perform.ts';
 import { type Call, CHANGED_PATH, OPERATION_PATH, type Reply, SESSIONS_PATH } from './operations/running.ts';
 import type { AuthorityKeeper } from './pki/keeper.ts';
+import { DUTIES, type Duty } from './registry/nodes.ts';
 import type { Registry } from './registry/registry.ts';
 import { ownTurn } from './registry/turns.ts';
 import type { Router } from './router/router.ts';
@@ -58,6 +59,8 @@ export interface Parts {
   /** Once this is the only fabric on the folder; without it jobs are in memory alone. */
   jobs?: Promise<JobKeeper>;
   readonly log: Log;
+  /** What this fabric serves: all, unless given. */
+  readonly serves?: readonly Duty[];
   router?: Router;
   routes?: HostRoutes;
   /** In Prometheus' text format, once it is started. */
@@ -112,15 +115,8 @@ export async function startControl(path: string, parts: Parts): Promise<Control>
       if (request === `GET ${SESSIONS_PATH}`) return sessionList(router ?? NO_SESSIONS, question.query);
       if (request === `POST ${SESSIONS_PATH}`) return contactsOf(await question.json(), parts);
       if (request === `GET ${SERVING_PATH}`) return (await parts.serving?.()) ?? null;
-      if (request === `GET ${DRAIN_PATH}` && router !== undefined) return drainView(router);
-      if (request === `POST ${DRAIN_PATH}` && router !== undefined) {
-        await router.drain(checkDrain(await question.json()));
-        return drainView(router);
-      }
-      if (request === `POST ${RESUME_PATH}` && router !== undefined) {
-        await router.resume();
-        return drainView(router);
-      }
+      const drained = await drainOf(question, parts);
+      if (drained !== undefined) return drained;
       if (request === 'GET /metrics' && parts.metrics !== undefined) {
         return new TextAnswer(METRICS_TYPE, await parts.metrics());
       }
@@ -150,6 +146,21 @@ export async function startControl(path: string, parts: Parts): Promise<Control>
       await opened?.close();
     },
   };
+}
+
+/** Undefined: it is about something else, or there is no router yet. */
+async function drainOf(
+  question: Received,
+  { serves = DUTIES, router }: Parts,
+): Promise<DrainView | undefined> {
+  const request = `${question.method} ${question.path}`;
+  const [drain, resume] = [`POST ${DRAIN_PATH}`, `POST ${RESUME_PATH}`];
+  if (![`GET ${DRAIN_PATH}`, drain, resume].includes(request)) return undefined;
+  const wish = request === drain ? checkDrain(await question.json()) : undefined;
+  if (!serves.includes('tunnels')) return { draining: null, tunnels: null };
+  if (wish !== undefined) await router?.drain(wish);
+  else if (request === resume) await router?.resume();
+  return router && drainView(router);
 }
 
 function drainView({ draining, sizes: tunnels }: Router): DrainView {

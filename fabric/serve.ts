@@ -10,57 +10,48 @@ import { watchdogPeriodMs } from '../os/service/process.ts';
 import { repeatedLine } from '../os/service/repeats.ts';
 import { isFailure } from '../protocol/failure.ts';
 import { formatPrefix } from '../protocol/ipv6.ts';
-import { openTunDevice } from '../tunnel/client.ts';
 import { readMail } from './alarms/mail.ts';
 import { watchAlarms } from './alarms/watch.ts';
 import { type Parts, startControl } from './control.ts';
 import { keepLists } from './crl/keep.ts';
-import { startNames } from './dns/start.ts';
 import { estAuthority } from './est/authority.ts';
 import { startEst } from './est/start.ts';
 import { openLocator, type PlaceFiles } from './geo/locator.ts';
-import { type Host, openHost } from './host/host.ts';
-import { type HostServices, NO_SERVICES } from './host/services.ts';
-import { openTunnelRoutes, type RoutesSettings, type TunnelRoutes } from './host/tunnel-routes.ts';
 import type { ServerKey } from './identity/credentials.ts';
-import { startIdentity } from './identity/start.ts';
+import { type PausableIdentity, startPausable } from './identity/pausable.ts';
 // Needed when a group is added, perhaps after an upgrade has replaced the program's files: so it is loaded at the start.
 import './labels/label.ts';
 import { EVERYTHING } from './access/scope.ts';
 import { type JobKeeper, openJobKeeper } from './jobs/kept.ts';
 import { countHandshakes } from './metrics/handshakes.ts';
 import { metricsOf, openMetrics } from './metrics/serve.ts';
+import { type HandshakeKeeper, keepHandshakes } from './nodes/handshakes.ts';
 import { keepNode, type NodeIdentity, type NodeKeeper } from './nodes/keep.ts';
 import { openRegistry } from './open-registry.ts';
 import { type Authority, certificateIn, loadAuthority, oldestRoot } from './pki/authority.ts';
 import { FILES, JOBS, pathOf } from './pki/files.ts';
 import { type AuthorityKeeper, openAuthority } from './pki/keeper.ts';
+import { DUTIES, type Duty } from './registry/nodes.ts';
 import { eachRow } from './registry/pages.ts';
 import type { Registry } from './registry/registry.ts';
 import { keepSwept } from './registry/sweeping.ts';
-import { type Router, startRouter } from './router/router.ts';
+import type { Router } from './router/router.ts';
+import { startTunnels, type TunnelOptions } from './tunnels.ts';
 
 /** How soon a change by another process is noticed if its notification was lost. */
 const POLL_MS = 250;
 /** How long handshakes and operations in progress may take when the fabric is told to stop. */
 const GRACE_MS = 5_000;
 
-export interface ServeOptions {
+export interface ServeOptions extends TunnelOptions {
   readonly data: string;
   /** Which of the fabrics on one registry this is; the only one unless given. */
   readonly node?: NodeIdentity;
+  /** What it serves: all, unless given; what is not is not opened, wherever it would be. */
+  readonly serves?: readonly Duty[];
   readonly identity: ListenAddress;
-  readonly tunnel: ListenAddress;
   /** Where certificates are issued (EST); nowhere unless given. */
   readonly est?: ListenAddress;
-  /** Name of the TUN device through which this host reaches the devices; undefined: it does not. */
-  readonly tun: string | undefined;
-  /** Which services of this host devices may use through it; none unless given. */
-  readonly hostServices?: HostServices;
-  /** Devices find each other by name, see `startNames`. */
-  readonly names?: boolean;
-  /** Where the routes of tunnels go for the other nodes of the fabric; nowhere unless given. Takes a TUN device. */
-  readonly routes?: RoutesSettings;
   readonly log: Log;
   /** Databases of places (.mmdb) for the handshakes that are written; countries that come with the program unless given. */
   readonly places?: PlaceFiles;
@@ -76,21 +67,16 @@ export interface ServeOptions {
   readonly privateHooks?: boolean;
   /** Connections that devices may have open for provisioning; as many as the system allows, up to 16,384, by default. */
   readonly maxConnections?: number;
-  /** Devices may retire themselves over their tunnels; unless this is false. */
-  readonly decommission?: boolean;
-  /** How many tunnels may begin in a second, with all routers of the fabric: devices are told how long they may wait. They are not, unless given. */
-  readonly connectsPerSecond?: number;
-  /** How many threads carry packets, 1 to 16; `defaultThreads()` unless given. */
-  readonly routerThreads?: number;
   /** How many processes serve handshakes; 1: this one does. */
   readonly processes?: number;
 }
 
 export interface Fabric {
-  readonly identityPort: number;
-  /** Which implementations compute: it explains a slow fabric. */
-  readonly arithmetic: Arithmetic;
-  readonly tunnelPort: number;
+  /** Absent where it is not served, as the port of the router. */
+  readonly identityPort?: number;
+  /** Which implementations compute handshakes: it explains a slow fabric. */
+  readonly arithmetic?: Arithmetic;
+  readonly tunnelPort?: number;
   readonly estPort?: number;
   readonly networks: readonly string[];
   /** Reads again what may change while it serves: the database of places. */
@@ -105,12 +91,12 @@ export interface Arithmetic {
 }
 
 /**
- * Runs a fabric: identity server, tunnel router, this host's routes to the devices, and the control socket on which
+ * Runs a fabric, or a part of one: identity server, tunnel router, this host's routes to the devices, and the control socket on which
  * commands run their operations.
  * @throws Failure of any part; what was started is stopped again
  */
 export async function serve(options: ServeOptions): Promise<Fabric> {
-  const { data, log } = options;
+  const { data, log, serves = DUTIES } = options;
   const started: (() => unknown)[] = [];
   const stop = async (): Promise<void> => {
     notify('STOPPING=1');
@@ -125,12 +111,13 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     started.push(logFailure.close);
     const places = await openLocator(options.places ?? {}, (message) => log('warning', message));
     const { locate, cityOf } = places;
-    const registry = await openRegistry(pathOf(data, 'registry'), { onError, locate, cityOf });
+    const path = pathOf(data, 'registry');
+    const registry = await openRegistry(path, { onError, locate, cityOf, serves });
     started.push(() => registry.close());
     const lost = registry.missing();
     if (lost !== undefined) log('error', `${lost.code}: ${lost.message}. ${lost.action}`);
 
-    const parts: Parts = { registry, log };
+    const parts: Parts = { registry, log, serves };
     // Operations on keys wait until all that serve them take what they change.
     let keysFollowed: (keys: AuthorityKeeper) => void = () => {};
     parts.keys = new Promise((resolve) => {
@@ -150,116 +137,73 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       options.node === undefined ? undefined : await keepNode(registry, options.node, { data, log });
     started.push(() => node?.close());
     started.push(await registry.follow(POLL_MS));
-    started.push(keepSwept(registry, onError));
+    started.push(keepSwept(registry, onError, serves.includes('console')));
 
-    const tun = options.tun === undefined ? undefined : openTunDevice(options.tun, 2, true);
-    let host: Host | undefined;
-    let tunnelRoutes: TunnelRoutes | undefined;
-    if (tun !== undefined) {
-      // A router that has started closes the device itself.
-      started.push(() => (parts.router === undefined ? tun.close() : undefined));
-      const { names = false } = options;
-      const services = { ...(options.hostServices ?? NO_SERVICES), names };
-      host = await openHost(tun.name, services, registry, log, options.routes !== undefined);
-      started.push(host.close);
-      parts.routes = host.routes;
-      if (options.routes !== undefined) {
-        tunnelRoutes = await openTunnelRoutes(tun.name, options.routes, log);
-        started.push(tunnelRoutes.close);
-      }
-      if (names) started.push((await startNames(registry, pathOf(data, 'registry'), log)).close);
-    }
-
-    const router = await startRouter({
-      listen: options.tunnel,
-      ...authority.router,
-      roots: authority,
-      admission: registry,
-      networks: {
-        ...registry,
-        networks: registry.of(EVERYTHING).networks,
-        pool: registry.of(EVERYTHING).pool,
-      },
-      rules: { ...registry, rules: registry.of(EVERYTHING).rules },
-      rates: { ...registry, rateLimits: registry.of(EVERYTHING).rateLimits },
-      ...(options.connectsPerSecond !== undefined && {
-        pace: {
-          connectsPerSecond: options.connectsPerSecond,
-          devices: async () => (await registry.of(EVERYTHING).census()).devices,
-        },
-      }),
-      ...(tun === undefined ? {} : { tun }),
-      ...(options.routerThreads === undefined ? {} : { threads: options.routerThreads }),
-      ...(options.decommission === undefined ? {} : { decommission: options.decommission }),
-      several: node !== undefined,
-      ...(tunnelRoutes !== undefined && { routes: tunnelRoutes }),
-      log,
-    });
-    parts.router = router;
-    started.push(() => router.close());
-    if (node !== undefined) await carry(node, router, log);
+    const tunnels = serves.includes('tunnels')
+      ? await startTunnels(
+          options,
+          { ...{ registry, path, authority, log }, several: node !== undefined },
+          started,
+        )
+      : undefined;
+    if (tunnels !== undefined) Object.assign(parts, { router: tunnels.router, routes: tunnels.routes });
 
     const counted = countHandshakes(registry);
-    const identity = await startIdentity({
-      listen: options.identity,
-      keys: serverKeys(authority),
-      registry: counted.registry,
-      log,
-      processes: options.processes ?? 1,
-      maxConnections: options.maxConnections,
-    });
-    started.push(() => identity.close(GRACE_MS));
-
-    const est =
-      options.est === undefined
-        ? undefined
-        : await startEst({
-            ...{ listen: options.est, tls: authority.router, log },
-            authority: estAuthority(registry, data),
-          });
-    started.push(() => est?.close());
+    const handshakes = serves.includes('identity')
+      ? await startHandshakes(options, { registry: counted.registry, authority, node: options.node }, started)
+      : undefined;
+    if (node !== undefined)
+      await followNode(node, { router: tunnels?.router, handshakes: handshakes?.keeper, log });
 
     keys.follow(async (next) => {
-      identity.replaceKeys(serverKeys(next));
-      await router.replaceIdentity(next.router, next);
-      est?.replaceTls(next.router);
+      handshakes?.identity.replaceKeys(serverKeys(next));
+      await tunnels?.router.replaceIdentity(next.router, next);
+      handshakes?.est?.replaceTls(next.router);
     });
     keysFollowed(keys);
     const certificates = () => certificatesOf(keys.authority, options.consoleCertificate);
-    parts.metrics = metricsOf({ data, registry, router, certificates, handshakes: counted.numbers });
+    parts.metrics = metricsOf({
+      ...{ data, registry, serves, certificates },
+      ...(tunnels !== undefined && { router: tunnels.router }),
+      ...(handshakes !== undefined && { handshakes: counted.numbers }),
+    });
     if (options.metrics !== undefined) started.push(await openMetrics(options.metrics, parts.metrics, log));
-
-    started.push(
-      watchAlarms({
-        ...{ registry, data, log, certificates, places: places.used },
-        placesOldDays: options.placesOldDays ?? 0,
-        sending: { allowPrivate: options.privateHooks ?? false, ...(mail !== undefined && { mail }) },
-      }),
-    );
-
-    started.push(keepLists(registry, { allowPrivate: options.privateHooks ?? false }, log));
+    if (serves.includes('console')) {
+      const allowPrivate = options.privateHooks ?? false;
+      started.push(
+        watchAlarms({
+          ...{ registry, data, log, certificates, places: places.used },
+          placesOldDays: options.placesOldDays ?? 0,
+          sending: { allowPrivate, ...(mail !== undefined && { mail }) },
+        }),
+        keepLists(registry, { allowPrivate }, log),
+      );
+    }
 
     const periodMs = watchdogPeriodMs();
     if (periodMs !== undefined) {
       const timer = setInterval(() => notify('WATCHDOG=1'), periodMs / 2);
       started.push(() => clearInterval(timer));
     }
-    const identityAt = formatListen({ ...options.identity, port: identity.port });
-    const tunnelAt = formatListen({ ...options.tunnel, port: router.port });
+    const at = (listen: ListenAddress, port: number | undefined): string | null =>
+      port === undefined ? null : formatListen({ ...listen, port });
+    const where = {
+      identity: at(options.identity, handshakes?.identity.port),
+      tunnel: at(options.tunnel, tunnels?.router.port),
+    };
     parts.serving = async () => ({
-      identity: identityAt,
-      tunnel: tunnelAt,
-      host:
-        (host && { ...(await host.serving()), ...(tunnelRoutes && { routes: tunnelRoutes.serving() }) }) ??
-        null,
-      learned: router.learned,
+      ...{ serves, ...where },
+      host: (await tunnels?.host()) ?? null,
+      ...(tunnels !== undefined && { learned: tunnels.router.learned }),
     });
     notify('READY=1');
     return {
-      identityPort: identity.port,
-      arithmetic: { ecdaa: ecdaaCore().name, curves: identity.native ? 'native' : 'portable' },
-      tunnelPort: router.port,
-      ...(est !== undefined && { estPort: est.port }),
+      ...(handshakes !== undefined && {
+        identityPort: handshakes.identity.port,
+        arithmetic: { ecdaa: ecdaaCore().name, curves: handshakes.identity.native ? 'native' : 'portable' },
+      }),
+      ...(tunnels !== undefined && { tunnelPort: tunnels.router.port }),
+      ...(handshakes?.est !== undefined && { estPort: handshakes.est.port }),
       networks: await networksOf(registry),
       async reload() {
         log('notice', `places of handshakes: ${(await places.reload()) ?? 'none are known'}`);
@@ -275,13 +219,62 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
 /** Seconds: agents move to another node within so many, and those that know none come back after so many. */
 const WHEN_NODE_DRAINS = { within: 30, retryAfter: 10 };
 
-/** The node says how many tunnels its router has, and its agents leave while it is to drain. */
-async function carry(node: NodeKeeper, router: Router, log: Log): Promise<void> {
-  node.carries({ tunnels: () => router.sizes.agent + router.sizes.c, recall: router.recall });
+/** The identity server, and EST. */
+async function startHandshakes(
+  options: ServeOptions,
+  {
+    registry,
+    authority,
+    node,
+  }: { readonly registry: Registry; readonly authority: Authority; readonly node: NodeIdentity | undefined },
+  started: (() => unknown)[],
+) {
+  const { data, log } = options;
+  const identity: PausableIdentity = await startPausable(
+    {
+      ...{ listen: options.identity, keys: serverKeys(authority), registry, log },
+      processes: options.processes ?? 1,
+      maxConnections: options.maxConnections,
+    },
+    GRACE_MS,
+  );
+  started.push(identity.close);
+  const keeper =
+    node === undefined
+      ? undefined
+      : keepHandshakes({ server: identity, nodes: registry, own: node.name, log });
+  started.push(() => keeper?.close());
+  const est =
+    options.est === undefined
+      ? undefined
+      : await startEst({
+          ...{ listen: options.est, tls: authority.router, log },
+          authority: estAuthority(registry, data),
+        });
+  started.push(() => est?.close());
+  return { identity, keeper, est };
+}
+
+/** The node says how many tunnels its router has; while it is to drain its agents leave, and devices provision elsewhere. */
+async function followNode(
+  node: NodeKeeper,
+  {
+    router,
+    handshakes,
+    log,
+  }: {
+    readonly router: Router | undefined;
+    readonly handshakes: HandshakeKeeper | undefined;
+    readonly log: Log;
+  },
+): Promise<void> {
+  if (router !== undefined)
+    node.carries({ tunnels: () => router.sizes.agent + router.sizes.c, recall: router.recall });
   let known = false;
   await node.followDraining(async (draining) => {
-    if (draining) await router.drain(WHEN_NODE_DRAINS);
-    else if (known) await router.resume();
+    handshakes?.drain(draining);
+    if (draining) await router?.drain(WHEN_NODE_DRAINS);
+    else if (known) await router?.resume();
     if (draining || known) log('notice', draining ? 'this node drains' : 'this node does not drain any more');
     known = true;
   });

@@ -63,6 +63,12 @@ export function Nodes({ route }: { readonly route: Route }) {
   );
 }
 
+const DUTY_WORDS: Readonly<Record<NodeView['serves'][number], string>> = {
+  identity: 'handshakes',
+  tunnels: 'tunnels',
+  console: 'console',
+};
+
 const COLUMNS: readonly Column<NodeView>[] = [
   {
     name: 'Node',
@@ -88,12 +94,16 @@ const COLUMNS: readonly Column<NodeView>[] = [
     ),
   },
   { name: 'Version', cell: ({ version }) => version },
+  { name: 'Serves', cell: ({ serves }) => serves.map((duty) => DUTY_WORDS[duty]).join(', ') },
   {
     name: 'Tunnels',
     kind: 'number',
-    cell: ({ name, tunnels }) => (
-      <a href={hrefOf(['devices'], { node: name })}>{tunnels.toLocaleString('en')}</a>
-    ),
+    cell: ({ name, tunnels }) =>
+      tunnels === null ? (
+        '–'
+      ) : (
+        <a href={hrefOf(['devices'], { node: name })}>{tunnels.toLocaleString('en')}</a>
+      ),
   },
   { name: 'Load', kind: 'number', cell: ({ load }) => load.toFixed(2) },
   { name: 'Seen', cell: ({ seen }) => <When at={seen} /> },
@@ -125,7 +135,7 @@ function NodeSheet({
   close,
   done,
 }: Asked & { readonly close: () => void; readonly done: (text: string) => void }) {
-  const { name, tunnels } = node;
+  const { name, serves, tunnels } = node;
   if (what === 'drain')
     return (
       <Sheet
@@ -138,7 +148,12 @@ function NodeSheet({
         }}
         close={close}
       >
-        <p>{count(tunnels, 'device')} had a tunnel there a moment ago. They are to go to other nodes.</p>
+        {tunnels !== null && (
+          <p>{count(tunnels, 'device')} had a tunnel there a moment ago. They are to go to other nodes.</p>
+        )}
+        {serves.includes('identity') && (
+          <p>Other nodes serve handshakes meanwhile, if there are any that do.</p>
+        )}
         <p>It stays so until you resume it, also when its host was started again.</p>
       </Sheet>
     );

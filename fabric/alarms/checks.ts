@@ -185,10 +185,13 @@ export function alarmChecks({
 /** A node is lost, or devices do not leave one that they are to leave. */
 export function nodeAmiss({ name, state, seen, draining, tunnels }: Node, now: number): readonly Finding[] {
   const about = { owner: HOST, subject: name };
+  const carried = tunnels === undefined ? {} : { tunnels };
   if (state === 'lost')
-    return [{ kind: 'node.lost', ...about, detail: { seen: new Date(seen).toISOString(), tunnels } }];
+    return [{ kind: 'node.lost', ...about, detail: { seen: new Date(seen).toISOString(), ...carried } }];
   if (state !== 'draining' || draining === undefined || now - draining < DRAINING_LONG_MS) return [];
-  return [{ kind: 'node.draining', ...about, detail: { since: new Date(draining).toISOString(), tunnels } }];
+  return [
+    { kind: 'node.draining', ...about, detail: { since: new Date(draining).toISOString(), ...carried } },
+  ];
 }
 
 /** The newest backup is older than a week, or none was made in the first days of the oldest network. */

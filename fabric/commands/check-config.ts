@@ -2,7 +2,8 @@ import { createSecureContext } from 'node:tls';
 import type { Command } from '../../cli/program.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { readMail } from '../alarms/mail.ts';
-import { type Config, checkConsole, checkRoutes, renderConfig } from '../config/config.ts';
+import { checkConsole, checkRoutes, checkServes } from '../config/checks.ts';
+import { type Config, renderConfig } from '../config/config.ts';
 import { readOpenId } from '../config/openid.ts';
 import { readCities, readPlaces } from '../geo/places.ts';
 import { readTls } from './common/console-tls.ts';
@@ -22,11 +23,12 @@ export const checkConfig: Command = {
   },
 };
 
-/** @throws Failure `config.bad-console`, `config.bad-routes`, `config.bad-openid`, `geo.bad-database`, `fabric.bad-mail`, `os.…` */
+/** @throws Failure `config.bad-console`, `config.bad-routes`, `config.bad-serves`, `config.bad-openid`, `geo.bad-database`, `fabric.bad-mail`, `os.…` */
 async function checkFiles(config: Config): Promise<void> {
   const { console, places, geo, hooks } = config;
   checkConsole(console);
   checkRoutes(config);
+  checkServes(config);
   const tls = await readTls(console);
   if (tls !== undefined) checkPair(tls);
   await readOpenId(config);

@@ -5,7 +5,7 @@ import { stderrLog } from '../../os/service/log.ts';
 import { notify } from '../../os/service/notify.ts';
 import { askedToStop, VERSION } from '../../os/service/process.ts';
 import type { ApiOptions } from '../api/options.ts';
-import { checkConsole } from '../config/config.ts';
+import { checkConsole, requireServed } from '../config/checks.ts';
 import { readOpenId } from '../config/openid.ts';
 import { originOf } from '../config/origin.ts';
 import { askNews } from '../operations/news.ts';
@@ -34,6 +34,7 @@ export const consoleServe: Command = {
   async run(invocation) {
     const config = await readConfig(invocation, OVERRIDES);
     const settings = config.console;
+    requireServed(config.node, 'console');
     checkConsole(settings);
     const openid = await readOpenId(config);
     const { listen } = settings;

@@ -1,13 +1,17 @@
 import type { Command } from '../../cli/program.ts';
-import { formatListen } from '../../os/net/listen.ts';
+import { formatListen, type ListenAddress } from '../../os/net/listen.ts';
 import { stderrLog } from '../../os/service/log.ts';
 import { askedToStop } from '../../os/service/process.ts';
-import { checkRoutes } from '../config/config.ts';
+import { checkRoutes, checkServes } from '../config/checks.ts';
 import { formatServices } from '../host/services.ts';
+import { servedText } from '../operations/contract/serving.ts';
+import type { Duty } from '../registry/nodes.ts';
+import type { Arithmetic } from '../serve.ts';
 import { DATA } from './common/context.ts';
 import { CONFIG, override, readConfig } from './common/settings.ts';
 
 const OVERRIDES = [
+  override('serves', 'LIST', 'node', 'serves'),
   override('identity-listen', 'ADDRESS', 'identity', 'listen'),
   override('tunnel-listen', 'ADDRESS', 'tunnel', 'listen'),
   override('est-listen', 'ADDRESS', 'est', 'listen'),
@@ -25,16 +29,19 @@ const OVERRIDES = [
 
 export const serveCommand: Command = {
   name: 'serve',
-  summary: 'Runs the fabric: gives devices their identity and carries their packets.',
+  summary:
+    'Runs the fabric: gives devices their identity and carries their packets; or a part of that (--serves).',
   options: [CONFIG, ...OVERRIDES.map(({ option }) => option), DATA],
   examples: [
     'enf-fabric serve',
     'enf-fabric serve --host-services tcp/22,udp/53',
+    'enf-fabric serve --serves identity',
     'enf-fabric serve --identity-listen 127.0.0.1:4440 --tunnel-listen 127.0.0.1:4430 --tun none',
   ],
   async run(invocation) {
     const config = await readConfig(invocation, OVERRIDES);
     checkRoutes(config);
+    checkServes(config);
     const { identity, node, tunnel, est, host, routes, dns, places, geo, hooks, metrics } = config;
     const { console: ofConsole } = config;
     const { serve } = await import('../serve.ts');
@@ -44,6 +51,7 @@ export const serveCommand: Command = {
     const stopped = askedToStop(() => void reload());
     const fabric = await serve({
       data: invocation.required('data'),
+      serves: node.serves,
       identity: identity.listen,
       tunnel: tunnel.listen,
       ...(node.name !== '' && {
@@ -68,32 +76,55 @@ export const serveCommand: Command = {
       ...(identity.maxConnections !== 0 && { maxConnections: identity.maxConnections }),
     });
     reload = fabric.reload;
-    const { ecdaa, curves } = fabric.arithmetic;
-    if (ecdaa === 'noble' || curves === 'portable') {
+    const { arithmetic } = fabric;
+    if (arithmetic?.ecdaa === 'noble' || arithmetic?.curves === 'portable') {
       log(
         'warning',
-        `without the addon's arithmetic handshakes are slow: group signatures ${ecdaa}, curves ${curves}`,
+        `without the addon's arithmetic handshakes are slow: group signatures ${arithmetic.ecdaa}, curves ${arithmetic.curves}`,
       );
     }
-    const ready = {
-      identity: formatListen({ ...identity.listen, port: fabric.identityPort }),
-      tunnel: formatListen({ ...tunnel.listen, port: fabric.tunnelPort }),
-      est: est.listen === undefined ? null : formatListen({ ...est.listen, port: fabric.estPort! }),
-      arithmetic: fabric.arithmetic,
-      tun: tun ?? null,
-      hostServices: tun === undefined ? null : formatServices(host.services),
+    const at = (listen: ListenAddress | undefined, port: number | undefined): string | null =>
+      listen === undefined || port === undefined ? null : formatListen({ ...listen, port });
+    const hasTun = tun !== undefined && fabric.tunnelPort !== undefined;
+    const ready: Ready = {
+      serves: node.serves,
+      identity: at(identity.listen, fabric.identityPort),
+      tunnel: at(tunnel.listen, fabric.tunnelPort),
+      est: at(est.listen, fabric.estPort),
+      arithmetic: arithmetic ?? null,
+      tun: hasTun ? tun : null,
+      hostServices: hasTun ? formatServices(host.services) : null,
       networks: fabric.networks,
     };
     // One line in either form: the program that started this one waits for it.
-    process.stdout.write(
-      invocation.flag('json')
-        ? `${JSON.stringify({ ready })}\n`
-        : `enf-fabric ready: identity ${ready.identity}, tunnel ${ready.tunnel}, ${ready.est === null ? '' : `EST ${ready.est}, `}tun ${host.tun}, group signatures ${ecdaa}, ` +
-            `networks ${ready.networks.join(' ') || 'none'}\n`,
-    );
+    process.stdout.write(`${invocation.flag('json') ? JSON.stringify({ ready }) : readyText(ready)}\n`);
     await stopped;
     log('notice', 'stopping');
     await fabric.stop();
     return undefined;
   },
 };
+
+/** What a fabric says once it serves; null: not here. */
+interface Ready {
+  readonly serves: readonly Duty[];
+  readonly identity: string | null;
+  readonly tunnel: string | null;
+  readonly est: string | null;
+  readonly arithmetic: Arithmetic | null;
+  readonly tun: string | null;
+  readonly hostServices: string | null;
+  readonly networks: readonly string[];
+}
+
+function readyText(ready: Ready): string {
+  const { tunnel, est, arithmetic, tun, networks } = ready;
+  const parts = [
+    servedText(ready),
+    ...(est === null ? [] : [`EST ${est}`]),
+    ...(tunnel === null ? [] : [`tun ${tun ?? 'none'}`]),
+    ...(arithmetic === null ? [] : [`group signatures ${arithmetic.ecdaa}`]),
+    `networks ${networks.join(' ') || 'none'}`,
+  ];
+  return `enf-fabric ready: ${parts.join(', ')}`;
+}

@@ -3,7 +3,7 @@ import { VERSION } from '../../os/service/process.ts';
 import { counted } from '../../protocol/words.ts';
 import { machineProbes } from '../doctor/probes.ts';
 import { listHandshakes } from '../operations/audit.ts';
-import { askServing, type Serving } from '../operations/contract/serving.ts';
+import { askServing, type Serving, servedText } from '../operations/contract/serving.ts';
 import { listNetworks } from '../operations/networks.ts';
 import { overview } from '../operations/overview.ts';
 import type { HandshakeView } from '../operations/views/handshakes.ts';
@@ -137,6 +137,7 @@ function standingsText(devices: OverviewView['devices']): string {
 function servingText(serving: HostStatus['serving']): string {
   if (serving === undefined) return 'no fabric is serving; start it with "enf-fabric serve"';
   if (serving === null) return 'starting';
-  const { identity, tunnel, host } = serving;
-  return `identity ${identity}, tunnel ${tunnel}, ${host === null ? 'without a TUN device' : `TUN ${host.tun}`}`;
+  const { tunnel, host } = serving;
+  if (tunnel === null) return servedText(serving);
+  return `${servedText(serving)}, ${host === null ? 'without a TUN device' : `TUN ${host.tun}`}`;
 }

@@ -4,11 +4,11 @@ import { loopback } from '../../cli/config/loopback.ts';
 import { isRefusal, type Refusal, refuse } from '../../cli/config/refusal.ts';
 import { readSettings, type Settings, writeSettings } from '../../cli/config/settings.ts';
 import { formatListen, type ListenAddress, parseListen } from '../../os/net/listen.ts';
-import { Failure, isFailure } from '../../protocol/failure.ts';
+import { isFailure } from '../../protocol/failure.ts';
 import { OWNER_ROLES } from '../access/roles.ts';
 import { formatServices, type HostServices, NO_SERVICES, parseServices } from '../host/services.ts';
-import { isNodeName } from '../registry/nodes.ts';
-import { isLoopback, issuerOf, originOf } from './origin.ts';
+import { DUTIES, type Duty, isNodeName } from '../registry/nodes.ts';
+import { issuerOf, originOf } from './origin.ts';
 
 /** The configuration of a fabric and of its console: one table from which the checks, `check-config`, the man page and docs/fabric-config.md follow. */
 
@@ -102,6 +102,26 @@ const services: Key<HostServices> = {
   },
 };
 
+const SERVED = list(
+  'duties',
+  1,
+  (word) => DUTIES.find((duty) => duty === word) ?? refuse(DUTIES.map((duty) => `"${duty}"`).join(' or ')),
+  String,
+  {
+    default: '["identity", "tunnels", "console"]',
+    doc: 'What this host serves: `"identity"` (handshakes, EST), `"tunnels"` (the router and its TUN device), `"console"` (console, API, alarms); less than all takes a `node.name` (nodes.md).',
+  },
+);
+
+/** Each once, in the order of `DUTIES`. */
+const duties: Key<readonly Duty[]> = {
+  ...SERVED,
+  read(value) {
+    const words = SERVED.read(value);
+    return isRefusal(words) ? words : DUTIES.filter((duty) => words.includes(duty));
+  },
+};
+
 const absolute = (value: string): string | undefined =>
   value === '' || value.startsWith('/') ? undefined : 'an absolute path, or empty text';
 
@@ -149,6 +169,7 @@ export const SCHEMA = {
       },
       (value) => (value === '' || isIP(value) !== 0 ? undefined : 'an IPv6 or IPv4 address, or empty text'),
     ),
+    serves: duties,
   },
   tunnel: {
     listen: listening({ default: '"[::]:443"', doc: 'Where tunnels end (TLS).' }),
@@ -331,37 +352,3 @@ export const parseConfig = (source: string, path: string): Config =>
 
 /** The effective configuration as TOML: what `check-config` prints. */
 export const renderConfig = (config: Config): string => writeSettings(SCHEMA, config);
-
-/** Without TLS the console is on loopback, and TLS takes a certificate and its key. @throws Failure `config.bad-console` */
-export function checkConsole({ listen, certificate, key }: Config['console']): void {
-  if ((certificate === '') !== (key === '')) {
-    throw badConsole('the certificate of the console and its key are given together', 'Give both.');
-  }
-  if (certificate === '' && !isLoopback(listen.host)) {
-    throw badConsole(
-      `the console cannot listen on ${formatListen(listen)}: without TLS it is served on loopback only`,
-      'Give it a certificate and its key, or put a proxy with TLS in front of [::1].',
-    );
-  }
-}
-
-/** Tunnels lead through a TUN device, and nodes have names. @throws Failure `config.bad-routes` */
-export function checkRoutes({ routes, host, node }: Pick<Config, 'routes' | 'host' | 'node'>): void {
-  if (!routes.install) return;
-  if (host.tun === 'none')
-    throw badRoutes(
-      'host.tun is "none": the routes of tunnels lead through a TUN device',
-      'Give host.tun a name, such as "enf-fabric0", or switch routes.install off.',
-    );
-  if (node.name === '')
-    throw badRoutes(
-      'node.name is empty: the routes are for other nodes, and each has a name',
-      'Give this host a name that no other node has, or switch routes.install off.',
-    );
-}
-
-const badRoutes = (message: string, action: string): Failure =>
-  new Failure('config.bad-routes', 'operator', `routes.install is on, and ${message}`, { action });
-
-const badConsole = (message: string, action: string): Failure =>
-  new Failure('config.bad-console', 'operator', message, { action });

@@ -20,6 +20,7 @@ export const onItsHost = (
   probes: Probes,
   find: (host: HostServing) => Promise<Finding> | Finding,
 ): Promise<Finding> =>
-  whileServing(probes, ({ host }) =>
-    host === null ? skipped('this host has no part in the networks (--tun none)') : find(host),
-  );
+  whileServing(probes, ({ tunnel, host }) => {
+    if (tunnel === null) return skipped('this host serves no tunnels (node.serves)');
+    return host === null ? skipped('this host has no part in the networks (--tun none)') : find(host);
+  });

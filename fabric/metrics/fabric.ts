@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { DUTIES, type Duty } from '../registry/nodes.ts';
 import type { Census } from '../registry/records.ts';
 import { exposition } from './exposition.ts';
 import type { HandshakeNumbers } from './handshakes.ts';
@@ -6,21 +7,29 @@ import type { HandshakeNumbers } from './handshakes.ts';
 /** What the metrics of a fabric are made of, beside those of its router. */
 export interface FabricFacts {
   readonly version: string;
+  readonly serves: readonly Duty[];
   readonly census: Census;
-  readonly handshakes: HandshakeNumbers;
+  /** Absent: none are served here. */
+  readonly handshakes?: HandshakeNumbers;
   /** PEM by name of the file. */
   readonly certificates: Readonly<Record<string, string>>;
   /** When the newest backup was made, milliseconds since 1970; undefined if none is known. */
   readonly backupAt: number | undefined;
-  /** Alarms that are open and nobody has acknowledged. */
-  readonly alarms: number;
+  /** Alarms that are open and nobody has acknowledged; absent where none are looked for. */
+  readonly alarms?: number;
 }
 
 /** Prometheus' text format; docs/fabric.md has a line for each metric. */
 export function fabricMetrics(facts: FabricFacts): string {
-  const { version, census, handshakes, certificates, backupAt, alarms } = facts;
+  const { version, serves, census, handshakes, certificates, backupAt, alarms } = facts;
   const { put, putHistogram, text } = exposition('enf_fabric_');
   put('info', 'gauge', 'Always 1; the version as a label.', [`{version="${version}"}`, 1]);
+  put(
+    'serves',
+    'gauge',
+    'What this host serves: 1, or 0.',
+    ...DUTIES.map((duty) => [`{duty="${duty}"}`, serves.includes(duty) ? 1 : 0] as const),
+  );
   put('networks', 'gauge', 'Networks.', ['', census.networks]);
   put('groups', 'gauge', 'Admitted groups, suspended ones too.', ['', census.groups]);
   put('devices', 'gauge', 'Devices, whatever their standing.', ['', census.devices]);
@@ -34,6 +43,29 @@ export function fabricMetrics(facts: FabricFacts): string {
     ['{standing="suspended"}', census.suspended],
   );
   put('devices_connected', 'gauge', 'Devices with a tunnel.', ['', census.connected]);
+  if (handshakes !== undefined) putHandshakes({ put, putHistogram }, handshakes);
+  put(
+    'certificate_end_timestamp_seconds',
+    'gauge',
+    'When a certificate ends, seconds since 1970.',
+    ...Object.entries(certificates).map(
+      ([file, pem]) => [`{file="${file}"}`, Date.parse(new X509Certificate(pem).validTo) / 1_000] as const,
+    ),
+  );
+  if (backupAt !== undefined)
+    put('backup_timestamp_seconds', 'gauge', 'When the newest backup was made, seconds since 1970.', [
+      '',
+      backupAt / 1_000,
+    ]);
+  if (alarms !== undefined)
+    put('alarms_open', 'gauge', 'Alarms that are open and not acknowledged.', ['', alarms]);
+  return text();
+}
+
+function putHandshakes(
+  { put, putHistogram }: Pick<ReturnType<typeof exposition>, 'put' | 'putHistogram'>,
+  handshakes: HandshakeNumbers,
+): void {
   put(
     'handshakes_total',
     'counter',
@@ -50,19 +82,4 @@ export function fabricMetrics(facts: FabricFacts): string {
     'How much of that the registry took, the flush to the disk included.',
     handshakes.admissionSeconds,
   );
-  put(
-    'certificate_end_timestamp_seconds',
-    'gauge',
-    'When a certificate ends, seconds since 1970.',
-    ...Object.entries(certificates).map(
-      ([file, pem]) => [`{file="${file}"}`, Date.parse(new X509Certificate(pem).validTo) / 1_000] as const,
-    ),
-  );
-  if (backupAt !== undefined)
-    put('backup_timestamp_seconds', 'gauge', 'When the newest backup was made, seconds since 1970.', [
-      '',
-      backupAt / 1_000,
-    ]);
-  put('alarms_open', 'gauge', 'Alarms that are open and not acknowledged.', ['', alarms]);
-  return text();
 }

@@ -5,6 +5,7 @@ import { VERSION } from '../../os/service/process.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { EVERYTHING } from '../access/scope.ts';
 import { lastBackup } from '../backup/last.ts';
+import type { Duty } from '../registry/nodes.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Router } from '../router/router.ts';
 import { METRICS_TYPE } from './exposition.ts';
@@ -18,24 +19,27 @@ const KEPT_MS = 1_000;
 export interface MetricSources {
   readonly data: string;
   readonly registry: Pick<Registry, 'of'>;
-  readonly router: Router;
+  readonly serves: readonly Duty[];
+  /** Absent: it is not served here. */
+  readonly router?: Router;
   readonly certificates: () => Promise<FabricFacts['certificates']>;
-  readonly handshakes: () => HandshakeNumbers;
+  /** Absent: none are served here. */
+  readonly handshakes?: () => HandshakeNumbers;
 }
 
 /** All metrics of a fabric as text, at most a second old. */
 export function metricsOf(sources: MetricSources): () => Promise<string> {
   const registry = sources.registry.of(EVERYTHING);
-  const { data, router, certificates, handshakes } = sources;
+  const { data, serves, router, certificates, handshakes } = sources;
   const read = async (): Promise<string> =>
     fabricMetrics({
-      version: VERSION,
+      ...{ version: VERSION, serves },
       census: await registry.census(),
-      handshakes: handshakes(),
+      ...(handshakes !== undefined && { handshakes: handshakes() }),
       certificates: await certificates(),
       backupAt: await lastBackup(data),
-      alarms: await registry.newAlarms(),
-    }) + routerMetrics(router, await router.trafficInTurns());
+      ...(serves.includes('console') && { alarms: await registry.newAlarms() }),
+    }) + (router === undefined ? '' : routerMetrics(router, await router.trafficInTurns()));
   let kept: { readonly at: number; readonly text: Promise<string> } | undefined;
   return () => {
     const at = performance.now();

@@ -8,6 +8,7 @@ export function alarmText({ kind, subject, detail }: Finding): {
 } {
   const of = (name: string): string => String(detail[name] ?? '?');
   const number = (name: string): number => Number(detail[name] ?? 0);
+  const carried = detail.tunnels !== undefined;
   const times = number('times') === 1 ? 'Once' : `${number('times').toLocaleString('en')} times`;
   const TEXTS: Readonly<Record<AlarmKind, readonly [what: string, action: string]>> = {
     'group.over-announced': [
@@ -85,12 +86,12 @@ export function alarmText({ kind, subject, detail }: Finding): {
       'Put a newer one in its place, then systemctl reload enf-fabric; the one of the program comes with newer versions. Addresses change hands, and places are wrong by and by.',
     ],
     'node.lost': [
-      `The node ${subject} was last heard ${of('seen')}, with ${counted(number('tunnels'), 'tunnel')}.`,
-      `Look at its host, and whether it reaches the registry. Its devices come back at other nodes by themselves. If it is gone for good: enf-fabric node remove ${subject}.`,
+      `The node ${subject} was last heard ${of('seen')}${carried ? `, with ${counted(number('tunnels'), 'tunnel')}` : ''}.`,
+      `Look at its host, and whether it reaches the registry.${carried ? ' Its devices come back at other nodes by themselves.' : ''} If it is gone for good: enf-fabric node remove ${subject}.`,
     ],
     'node.draining': [
-      `The node ${subject} drains since ${of('since')}, and ${counted(number('tunnels'), 'device is', 'devices are')} still there.`,
-      `Upgrade or stop its host, or let devices stay: enf-fabric node resume ${subject}.`,
+      `The node ${subject} drains since ${of('since')}${carried ? `, and ${counted(number('tunnels'), 'device is', 'devices are')} still there` : ''}.`,
+      `Upgrade or stop its host, or end that: enf-fabric node resume ${subject}.`,
     ],
     'audit.broken': [
       `The audit trail does not verify: ${of('message')}.`,

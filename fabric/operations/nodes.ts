@@ -68,9 +68,10 @@ export const removeNode = operation<NodeInput, RemovedNodeView>(
   },
 );
 
-const nodeView = ({ address, started, seen, draining, ...node }: Node): NodeView => ({
+const nodeView = ({ address, started, seen, draining, tunnels, ...node }: Node): NodeView => ({
   ...node,
   address: address ?? null,
+  tunnels: tunnels ?? null,
   started: isoTime(started),
   seen: isoTime(seen),
   draining: draining === undefined ? null : isoTime(draining),

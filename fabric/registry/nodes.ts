@@ -6,6 +6,13 @@ import type { Page, PageRequest } from './pages.ts';
 export const NODE_STATES = ['serving', 'draining', 'lost', 'stopped'] as const;
 export type NodeState = (typeof NODE_STATES)[number];
 
+/**
+ * What a fabric may serve. `identity`: handshakes, and certificates by EST; `tunnels`: the router, and this host's part in the networks; `console`: the
+ * console and the API, and what one of all nodes does for the registry.
+ */
+export const DUTIES = ['identity', 'tunnels', 'console'] as const;
+export type Duty = (typeof DUTIES)[number];
+
 /** One of the fabrics that serve one registry together. */
 export interface Node {
   /** A DNS label; each has its own. */
@@ -15,14 +22,16 @@ export interface Node {
   /** Of its program. */
   readonly version: string;
   readonly state: NodeState;
+  /** In the order of `DUTIES`; at least one. */
+  readonly serves: readonly Duty[];
   /** Milliseconds since 1970, as all times here. */
   readonly started: number;
   /** When it last said that it serves. */
   readonly seen: number;
   /** Since when devices are to leave it; it stays so until it is resumed, also while it is lost or stopped. */
   readonly draining?: number;
-  /** Devices whose tunnels ended there when it was last seen. */
-  readonly tunnels: number;
+  /** Devices whose tunnels ended there when it was last seen; absent: it serves no tunnels. */
+  readonly tunnels?: number;
   /** Its load average over a minute then. */
   readonly load: number;
 }
@@ -80,7 +89,7 @@ export interface Nodes extends NodesReader {
   beat(load: NodeLoad): Promise<Beat>;
   /** Says that this node stops; its tunnels have ended. */
   leave(): Promise<void>;
-  /** Whether this process does what one of all nodes has to do for the registry: that of the oldest node that serves, or the only process. */
+  /** Whether this process does what one of all nodes has to do for the registry: that of the oldest node that serves the console, or the only process. */
   leads(): boolean;
   /** Ends a part of what is recorded as tunnels of lost nodes, if this node is the one that does so; true if there are more. */
   sweepLost(): Promise<boolean>;

@@ -8,7 +8,7 @@ import type { Credentials } from './credentials.ts';
 import type { DelegationReader, OwnDelegations } from './delegations.ts';
 import type { Issuing, IssuingReader, OwnIssuing } from './issuing.ts';
 import type { News } from './news.ts';
-import type { Nodes, NodesReader } from './nodes.ts';
+import type { Duty, Nodes, NodesReader } from './nodes.ts';
 import type { Lent, Owners, OwnersReader } from './owners.ts';
 import type { Page, PageRequest } from './pages.ts';
 import type { OwnPeople, People, PeopleReader } from './people.ts';
@@ -317,6 +317,8 @@ export interface RegistryOptions {
   readonly identifier?: Identifier;
   /** How many of the newest handshakes are kept even if they were refused and prove nothing. */
   readonly refusalsKept?: number;
+  /** What this process serves: all, unless given. What is done for all of the registry by itself is done by those that serve the console. */
+  readonly serves?: readonly Duty[];
   /** Receives errors that have no caller. */
   readonly onError?: (error: unknown) => void;
 }

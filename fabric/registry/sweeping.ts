@@ -9,10 +9,14 @@ const AGAIN_MS = 6 * 3_600_000;
 const PAUSE_MS = 10;
 
 /**
- * Brings all that is kept of addresses in line with what owners have chosen: when that changes, when it begins, and every six hours, step by
- * step. Returns a function that ends that.
+ * Has what owners have chosen count here, and unless `sweeps` is false brings all that is kept of addresses in line with it: when that changes, when it
+ * begins, and every six hours, step by step. Returns a function that ends that.
  */
-export function keepSwept(registry: PrivacyKeeper, onError: (error: unknown) => void): () => Promise<void> {
+export function keepSwept(
+  registry: PrivacyKeeper,
+  onError: (error: unknown) => void,
+  sweeps = true,
+): () => Promise<void> {
   const stopping = new AbortController();
   const { signal } = stopping;
   let swept: { readonly choices: PrivacyChoices; readonly ms: number } | undefined;
@@ -32,7 +36,7 @@ export function keepSwept(registry: PrivacyKeeper, onError: (error: unknown) => 
       try {
         const choices = registry.privacyChoices();
         const due = choices !== swept?.choices || performance.now() - swept.ms >= AGAIN_MS;
-        if (due && choices.forget) await sweep(choices);
+        if (sweeps && due && choices.forget) await sweep(choices);
       } catch (error) {
         onError(error);
       }

@@ -86,7 +86,12 @@ async function ask(socket: string, wish: DrainWish | 'resume' | 'nothing'): Prom
 async function gone(socket: string, within: number, first: DrainView): Promise<DrainView> {
   const deadline = performance.now() + within * 1_000;
   let view = first;
-  while (view.draining !== null && view.tunnels.agent > 0 && performance.now() < deadline) {
+  while (
+    view.draining !== null &&
+    view.tunnels !== null &&
+    view.tunnels.agent > 0 &&
+    performance.now() < deadline
+  ) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     view = await ask(socket, 'nothing');
   }
@@ -94,6 +99,7 @@ async function gone(socket: string, within: number, first: DrainView): Promise<D
 }
 
 function describe({ draining, tunnels }: DrainView): string {
+  if (tunnels === null) return 'this host serves no tunnels: nobody has to leave it (node.serves)';
   const left = `${counted(tunnels.agent, 'agent')} and ${counted(tunnels.c, 'C peer')} have their tunnels here`;
   if (draining === null) return `in service: ${left}`;
   const { since, retryAfter } = draining;

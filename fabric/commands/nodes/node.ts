@@ -15,9 +15,10 @@ const nodeList: Command = {
   async run(invocation) {
     await withFabric(invocation, (fabric) =>
       printList(invocation, fabric, listNodes, {
-        header: ['NODE', 'STATE', 'VERSION', 'TUNNELS', 'LOAD', 'SEEN', 'ADDRESS'],
-        cells: ({ name, state, version, tunnels, load, seen, address }) => [
-          ...[name, state, version, String(tunnels), load.toFixed(2), when(seen), address ?? '-'],
+        header: ['NODE', 'STATE', 'VERSION', 'SERVES', 'TUNNELS', 'LOAD', 'SEEN', 'ADDRESS'],
+        cells: ({ name, state, version, serves, tunnels, load, seen, address }) => [
+          ...[name, state, version, serves.join(','), tunnels === null ? '-' : String(tunnels)],
+          ...[load.toFixed(2), when(seen), address ?? '-'],
         ],
         things: ['node', 'nodes'],
         none: 'No nodes: this fabric serves alone. A host gets a name with "[node] name" in fabric.toml.',
@@ -29,7 +30,7 @@ const nodeList: Command = {
 
 const nodeShow: Command = {
   name: 'node show',
-  summary: 'Shows a node: its state, version, tunnels and load.',
+  summary: 'Shows a node: its state, version, what it serves, tunnels and load.',
   arguments: '<node>',
   options: [...FABRIC],
   examples: ['enf-fabric node show a'],
@@ -49,6 +50,7 @@ const nodeText = ({
   started,
   seen,
   draining,
+  serves,
   tunnels,
   load,
 }: NodeView): string =>
@@ -59,7 +61,8 @@ const nodeText = ({
     `Version   ${version}`,
     `Started   ${when(started)}`,
     `Seen      ${when(seen)}`,
-    `Tunnels   ${tunnels.toLocaleString('en')}`,
+    `Serves    ${serves.join(', ')}`,
+    ...(tunnels === null ? [] : [`Tunnels   ${tunnels.toLocaleString('en')}`]),
     `Load      ${load.toFixed(2)}`,
   ].join('\n');
 
@@ -73,12 +76,20 @@ const nodeDrain: Command = {
     const node = invocation.positionals[0]!;
     const { view, effect } = await withFabric(invocation, (fabric) => fabric.run(drainNode, { node }));
     printDraining(invocation, view, effect, {
-      now: `Node ${node} drains: devices are to leave it. ${view.tunnels.toLocaleString('en')} were there a moment ago, see "enf-fabric node show ${node}".`,
+      now: `Node ${node} drains: ${leaving(view)}.`,
       before: `Node ${node} drains already.`,
     });
     return undefined;
   },
 };
+
+function leaving({ name, tunnels, serves }: DrainingView): string {
+  if (tunnels !== null)
+    return `devices are to leave it. ${tunnels.toLocaleString('en')} were there a moment ago, see "enf-fabric node show ${name}"`;
+  return serves.includes('identity')
+    ? 'others serve handshakes from now on, if there are any that do'
+    : 'devices do not come to it anyway';
+}
 
 const nodeResume: Command = {
   name: 'node resume',

@@ -1,4 +1,5 @@
 import { failed, failing, ok } from '../../../cli/check.ts';
+import { servedText } from '../../operations/contract/serving.ts';
 import type { Check } from '../check.ts';
 
 export const control: Check = {
@@ -10,7 +11,7 @@ export const control: Check = {
       if (serving === undefined)
         return failed('no fabric serves this data folder', 'Start it: enf-fabric serve');
       if (serving === null) return failed('the fabric has not started yet', 'Look at what it logs.');
-      return ok(`the fabric answers: identity ${serving.identity}, tunnel ${serving.tunnel}`);
+      return ok(`the fabric answers: ${servedText(serving)}`);
     } catch (error) {
       return failing(error);
     }

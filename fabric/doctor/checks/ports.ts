@@ -1,4 +1,4 @@
-import { failed, ok } from '../../../cli/check.ts';
+import { failed, ok, skipped } from '../../../cli/check.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 import { type Check, whileServing } from '../check.ts';
 
@@ -7,10 +7,12 @@ export const ports: Check = {
   about: 'identity server and tunnel router accept connections',
   run: (probes) =>
     whileServing(probes, async ({ identity, tunnel }) => {
-      for (const [what, listen] of [
-        ['identity server', identity],
-        ['tunnel router', tunnel],
-      ] as const) {
+      const all = [
+        ...(identity === null ? [] : [{ what: 'identity server', listen: identity }]),
+        ...(tunnel === null ? [] : [{ what: 'tunnel router', listen: tunnel }]),
+      ];
+      if (all.length === 0) return skipped('devices do not come to this host (node.serves)');
+      for (const { what, listen } of all) {
         try {
           await probes.connect(listen);
         } catch (error) {
@@ -21,6 +23,8 @@ export const ports: Check = {
           );
         }
       }
-      return ok(`${identity} and ${tunnel} accept connections`);
+      return ok(
+        `${all.map(({ listen }) => listen).join(' and ')} ${all.length === 1 ? 'accepts' : 'accept'} connections`,
+      );
     }),
 };

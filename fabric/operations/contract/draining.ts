@@ -21,8 +21,8 @@ export interface DrainWish {
 export interface DrainView {
   /** Since when it leaves service (ISO 8601), and how; null: it does not. */
   readonly draining: (DrainWish & { readonly since: string }) | null;
-  /** Tunnels of agents, which are told, and of C peers, which stay until it stops. */
-  readonly tunnels: { readonly agent: number; readonly c: number };
+  /** Tunnels of agents, which are told, and of C peers, which stay until it stops; null: the fabric serves none, and there is nothing to leave. */
+  readonly tunnels: { readonly agent: number; readonly c: number } | null;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { askControl } from '../../../os/net/control-socket.ts';
 import { isFailure } from '../../../protocol/failure.ts';
+import { DUTIES, type Duty } from '../../registry/nodes.ts';
 import type { Learned } from '../../registry/records.ts';
 
 /** The path at which a fabric tells how it serves. */
@@ -7,13 +8,28 @@ export const SERVING_PATH = '/serving';
 
 /** How a fabric serves, as its control socket tells. */
 export interface Serving {
-  /** Where devices provision, and where tunnels end: address and port. */
-  readonly identity: string;
-  readonly tunnel: string;
+  /** Absent in a fabric of a version that serves all. */
+  readonly serves?: readonly Duty[];
+  /** Where devices provision, and where tunnels end: address and port; null: not here. */
+  readonly identity: string | null;
+  readonly tunnel: string | null;
   /** How this host takes part; null: it does not. */
   readonly host: HostServing | null;
   /** How many devices with a tunnel know of the newest roots; absent in a fabric of a version without. */
   readonly learned?: Learned;
+}
+
+/** What a fabric serves, and where, for a person. */
+export function servedText({
+  serves = DUTIES,
+  identity,
+  tunnel,
+}: Pick<Serving, 'serves' | 'identity' | 'tunnel'>): string {
+  return [
+    ...(identity === null ? [] : [`identity ${identity}`]),
+    ...(tunnel === null ? [] : [`tunnel ${tunnel}`]),
+    ...(serves.length < DUTIES.length && serves.includes('console') ? ['console'] : []),
+  ].join(', ');
 }
 
 export interface HostServing {

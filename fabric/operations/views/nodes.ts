@@ -1,5 +1,16 @@
-import { NODE_STATES } from '../../registry/nodes.ts';
-import { CHANGED, count, load, named, orNull, type Shown, time, wordOf, words } from '../contract/output.ts';
+import { DUTIES, NODE_STATES } from '../../registry/nodes.ts';
+import {
+  CHANGED,
+  count,
+  listOf,
+  load,
+  named,
+  orNull,
+  type Shown,
+  time,
+  wordOf,
+  words,
+} from '../contract/output.ts';
 
 /** A node; times are ISO 8601 in UTC. */
 export const NodeView = named('Node', 'One of the hosts that serve this registry together.', {
@@ -15,7 +26,10 @@ export const NodeView = named('Node', 'One of the hosts that serve this registry
   draining: orNull(
     time('Since when devices are to leave it, also while it does not serve; null: they are not.'),
   ),
-  tunnels: count('Devices whose tunnels ended there when it was last seen.'),
+  serves: listOf(wordOf(DUTIES, 'What it serves.')),
+  tunnels: orNull(
+    count('Devices whose tunnels ended there when it was last seen; null: it serves no tunnels.'),
+  ),
   load: load('Its load average over a minute then.'),
 });
 export type NodeView = Shown<typeof NodeView>;

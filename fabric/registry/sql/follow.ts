@@ -17,17 +17,19 @@ export interface Following {
   readonly isConnected: (address: Uint8Array) => boolean;
   /** The number of this node; undefined: there is no other one. */
   readonly node: number | undefined;
+  /** It serves tunnels. */
+  readonly carries: boolean;
   /** Looks for changes of other processes. */
   readonly look: () => void;
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * What the one process that serves does beside what it is asked: ends the tunnels that a crash has left recorded as up, looks for
+ * What a process that serves does beside what it is asked: if tunnels end there, ends those that a crash has left recorded as up, looks for
  * changes, and removes those that were read. Everything is done in parts. The first tunnels have ended when it resolves.
  */
 export async function follow(
-  { db, queue, feed, now, isConnected, node, look, onError }: Following,
+  { db, queue, feed, now, isConnected, node, carries, look, onError }: Following,
   periodMs: number,
 ): Promise<() => void> {
   let following = true;
@@ -56,8 +58,10 @@ export async function follow(
     look();
     if (looks++ % LOOKS_PER_REMOVAL === 0) removeRead().catch(onError);
   }, periodMs);
-  endOthers(await endOwn(0), endOwn).catch(onError);
-  endOthers(await endTunnels(0), endTunnels).catch(onError);
+  if (carries) {
+    endOthers(await endOwn(0), endOwn).catch(onError);
+    endOthers(await endTunnels(0), endTunnels).catch(onError);
+  }
   return () => {
     following = false;
     clearInterval(timer);

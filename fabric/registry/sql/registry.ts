@@ -4,6 +4,7 @@ import { EVERYTHING, HOST, type Scope } from '../../access/scope.ts';
 import { deriveIdentifier } from '../address.ts';
 import type { Endpoint } from '../admission.ts';
 import { changeFeed } from '../change-feed.ts';
+import { DUTIES } from '../nodes.ts';
 import { openGroups } from '../open-groups.ts';
 import { type Act, type Applicant, type Device, standingOf } from '../records.ts';
 import { FABRIC, type OwnedRegistry, type Registry, type RegistryOptions } from '../registry.ts';
@@ -86,7 +87,9 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
     onError = () => {},
     locate = () => undefined,
     cityOf = () => undefined,
+    serves = DUTIES,
   } = options;
+  const forAll = serves.includes('console');
   const act = (actor: string): Act => ({ at: now(), actor });
   let restoredAt = read(() => lastRestore(db));
 
@@ -125,11 +128,11 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
   });
   feed.subscribe((change) => {
     // It may be gone, or have no roster any more.
-    if (change.kind === 'group') rosters.sweep();
+    if (forAll && change.kind === 'group') rosters.sweep();
   });
   const admissions = admissionNews(onError);
   const vouched = { locate, keep: keep.address, admitted: admissions.tell };
-  const nodes = nodesPart(db, parts, { feed, actor: FABRIC });
+  const nodes = nodesPart(db, parts, { feed, actor: FABRIC, serves });
   const ownNode = (): number => {
     const own = nodes.own();
     if (own === undefined) throw new Error('this process has not joined as a node');
@@ -198,8 +201,10 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
     subscribe: feed.subscribe,
     catchUp,
     follow(periodMs) {
-      tails.fill(() => wait(FILL_PAUSE_MS, undefined, { ref: false })).catch(onError);
-      rosters.sweep();
+      if (forAll) {
+        tails.fill(() => wait(FILL_PAUSE_MS, undefined, { ref: false })).catch(onError);
+        rosters.sweep();
+      }
       store.listen?.((anew) => {
         if (anew) feed.renew();
         tryToCatchUp();
@@ -207,7 +212,7 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
       return follow(
         {
           ...{ db, queue, feed, now, isConnected: tunnels.part.isConnected },
-          ...{ node: nodes.own(), look: tryToCatchUp, onError },
+          ...{ node: nodes.own(), carries: serves.includes('tunnels'), look: tryToCatchUp, onError },
         },
         periodMs,
       );

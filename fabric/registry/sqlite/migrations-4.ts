@@ -230,4 +230,13 @@ export const MIGRATIONS_4: readonly Migration[] = [
   },
   // Its index of texts has its rows in that order.
   { name: 'names and notes in the order of their devices', sql: '' },
+  },
+  {
+  {
+    name: 'what a node serves',
+    sql: `
+      -- words of DUTIES (registry/nodes.ts), with commas; those of earlier versions serve all
+      ALTER TABLE node ADD COLUMN serves TEXT NOT NULL DEFAULT 'identity,tunnels,console';
+    `,
+  },
 ];

@@ -13,7 +13,7 @@ import {
 import { alarmText } from '../../../fabric/operations/alarm-text.ts';
 import { rootCertificate } from '../../../fabric/pki/x509.ts';
 import { ALARM_KINDS } from '../../../fabric/registry/alarms.ts';
-import type { Node } from '../../../fabric/registry/nodes.ts';
+import { DUTIES, type Node } from '../../../fabric/registry/nodes.ts';
 import type { Handshake } from '../../../fabric/registry/records.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { sized } from './sized.ts';
@@ -27,7 +27,7 @@ const refusal = (group: number, at = 1): Handshake => ({
   result: 'fabric.group-not-admitted',
 });
 const node = (state: Node['state']): Node => ({
-  ...{ name: 'a', version: '1.0', state, started: 1, seen: 9, tunnels: 3, load: 0 },
+  ...{ name: 'a', version: '1.0', state, serves: DUTIES, started: 1, seen: 9, tunnels: 3, load: 0 },
 });
 const times = (n: number, make: () => Handshake): Handshake[] => Array.from({ length: n }, make);
 
@@ -118,6 +118,9 @@ describe('what is found', () => {
     expect(nodeAmiss(node('lost'), now)).toEqual([
       { kind: 'node.lost', owner: 0, subject: 'a', detail: { ...detail, seen: '1970-01-01T00:00:00.009Z' } },
     ]);
+    // One that serves no tunnels has no number of them.
+    const { tunnels: _, ...ofIdentity } = node('lost');
+    expect(nodeAmiss(ofIdentity, now)[0]?.detail).toEqual({ seen: '1970-01-01T00:00:00.009Z' });
     const drains = { ...node('draining'), draining: now - 3_600_000 };
     expect(nodeAmiss(drains, now - 1)).toEqual([]);
     expect(nodeAmiss(drains, now)).toEqual([

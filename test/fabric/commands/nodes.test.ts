@@ -21,7 +21,7 @@ test('a fabric with a name is listed, drains, comes back after a crash, and is r
   const said = async (...words: string[]): Promise<string> => (await fabric.run(...words, ...at)).out;
   const serving = await fabric.serve(data, ...config);
   expect(await said('node', 'list')).toMatch(
-    /^NODE +STATE +VERSION +TUNNELS +LOAD +SEEN +ADDRESS\na +serving +development +0 +\d+\.\d\d +.*Z +2001:db8::a *\n$/,
+    /^NODE +STATE +VERSION +SERVES +TUNNELS +LOAD +SEEN +ADDRESS\na +serving +development +identity,tunnels,console +0 +\d+\.\d\d +.*Z +2001:db8::a *\n$/,
   );
   expect(await fabric.json('node', 'show', 'a', ...at)).toMatchObject({
     ...{ name: 'a', address: '2001:db8::a', state: 'serving', draining: null, tunnels: 0 },

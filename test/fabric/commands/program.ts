@@ -23,6 +23,7 @@ export interface Running {
   stop(signal?: NodeJS.Signals): Promise<number>;
 }
 
+/** A port is 0 of what is not served. */
 export interface Serving extends Running {
   readonly identityPort: number;
   readonly tunnelPort: number;
@@ -93,10 +94,10 @@ export function fabricProgram(prefix: readonly string[] = []): FabricProgram {
     async serve(data, ...args) {
       const listen = ['--identity-listen', '127.0.0.1:0', '--tunnel-listen', '127.0.0.1:0'];
       const tun = args.includes('--tun') ? [] : ['--tun', 'none'];
-      const { ready, ...rest } = await start<{ identity: string; tunnel: string }>(
+      const { ready, ...rest } = await start<{ identity: string | null; tunnel: string | null }>(
         ...['serve', '--data', data, ...listen, ...tun, ...args],
       );
-      const port = (address: string): number => Number(address.split(':').at(-1));
+      const port = (address: string | null): number => Number(address?.split(':').at(-1) ?? 0);
       return { identityPort: port(ready.identity), tunnelPort: port(ready.tunnel), ...rest };
     },
     async console(data, ...args) {

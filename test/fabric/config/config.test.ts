@@ -3,13 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Key } from '../../../cli/config/key-types.ts';
-import {
-  checkConsole,
-  checkRoutes,
-  parseConfig,
-  renderConfig,
-  SCHEMA,
-} from '../../../fabric/config/config.ts';
+import { checkConsole, checkRoutes, checkServes, requireServed } from '../../../fabric/config/checks.ts';
+import { parseConfig, renderConfig, SCHEMA } from '../../../fabric/config/config.ts';
 import { readOpenId } from '../../../fabric/config/openid.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 
@@ -35,7 +30,7 @@ test('an empty file is a whole configuration, and what is printed reads as the s
 test('every key can be given', () => {
   const config = parse(`
     identity = { listen = "192.0.2.1:4440", processes = 4, max-connections = 100 }
-    node = { name = "a-1", address = "2001:db8::a" }
+    node = { name = "a-1", address = "2001:db8::a", serves = ["identity"] }
     tunnel = { listen = "[2001:db8::1]:4430", threads = 16, decommission = false, connects-per-second = 10 }
     host = { tun = "none", services = ["tcp/22", "udp/8000-8010", "icmp"] }
     est = { listen = "[::]:9443" }
@@ -65,7 +60,7 @@ test('every key can be given', () => {
   `);
   expect(config).toEqual({
     identity: { listen: { host: '192.0.2.1', port: 4_440 }, processes: 4, maxConnections: 100 },
-    node: { name: 'a-1', address: '2001:db8::a' },
+    node: { name: 'a-1', address: '2001:db8::a', serves: ['identity'] },
     tunnel: {
       ...{ listen: { host: '2001:db8::1', port: 4_430 }, threads: 16, decommission: false },
       connectsPerSecond: 10,
@@ -212,6 +207,44 @@ test('docs/fabric-config.md says about every key what the table says, and nothin
     ]),
   );
   expect(documented).toEqual(known);
+});
+
+test('less than all is served by a node with a name, and what is switched on is served', () => {
+  const check = (text: string): void => checkServes(parse(text));
+  const served = (duty: 'console' | 'tunnels', text: string): void => requireServed(parse(text).node, duty);
+  check('');
+  check('routes = { install = true }\nhost = { services = ["tcp/22"] }');
+  check('node = { name = "a", serves = ["identity"] }\nest = { listen = "[::]:9443" }');
+  check('node = { serves = ["console", "identity", "tunnels"] }');
+  const cases: [string, RegExp][] = [
+    [
+      'node = { serves = ["identity", "tunnels"] }',
+      /^node\.serves is identity, tunnels, and node\.name is empty/,
+    ],
+    [
+      'node = { name = "a", serves = ["console"] }\nroutes = { install = true }',
+      /routes\.install .* serves tunnels/,
+    ],
+    [
+      'node = { name = "a", serves = ["identity"] }\nhost = { services = ["icmp"] }',
+      /host\.services .* tunnels/,
+    ],
+    ['node = { name = "a", serves = ["identity"] }\ndns = { serve = true }', /dns\.serve .* tunnels/],
+    ['node = { name = "a", serves = ["tunnels"] }\nest = { listen = "[::]:1" }', /est\.listen .* identity/],
+  ];
+  for (const [text, message] of cases)
+    expect(refusal(() => check(text))).toMatchObject({ code: 'config.bad-serves', message });
+  served('console', '');
+  expect(refusal(() => served('console', 'node = { name = "a", serves = ["tunnels"] }'))).toMatchObject({
+    code: 'config.bad-serves',
+    message: /serve the console/,
+  });
+  expect(parse('node = { serves = ["console", "identity", "console"] }').node.serves).toEqual([
+    'identity',
+    'console',
+  ]);
+  for (const bad of ['[]', '["router"]', '"identity"'])
+    expect(refusal(() => parse(`[node]\nserves = ${bad}`)).code).toBe('config.bad-value');
 });
 
 test('routes of tunnels are for a node with a name and a TUN device, in a table and under a number that nothing else uses', () => {

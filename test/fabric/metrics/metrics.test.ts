@@ -5,6 +5,7 @@ import type { HandshakeRegistry } from '../../../fabric/identity/handshake.ts';
 import { fabricMetrics } from '../../../fabric/metrics/fabric.ts';
 import { countHandshakes } from '../../../fabric/metrics/handshakes.ts';
 import { routerCertificate } from '../../../fabric/pki/x509.ts';
+import { DUTIES } from '../../../fabric/registry/nodes.ts';
 import { Failure } from '../../../protocol/failure.ts';
 
 const root = {
@@ -13,6 +14,7 @@ const root = {
 };
 const FACTS = {
   version: '1.2.3',
+  serves: DUTIES,
   census: {
     networks: 1,
     groups: 2,
@@ -60,10 +62,15 @@ test('every line is of Prometheus’ text format, and has the value that it shou
     'enf_fabric_admission_seconds_count 10',
     'enf_fabric_backup_timestamp_seconds 1700000000',
     'enf_fabric_alarms_open 3',
+    'enf_fabric_serves{duty="tunnels"} 1',
   ])
     expect(text).toContain(`${line}\n`);
   expect(text).toMatch(/certificate_end_timestamp_seconds\{file="router\.pem"\} 2534\d{8}\n/);
   expect(fabricMetrics({ ...FACTS, backupAt: undefined })).not.toContain('backup_timestamp');
+  const { handshakes: _, alarms: __, ...others } = FACTS;
+  const ofRouter = fabricMetrics({ ...others, serves: ['tunnels'] });
+  expect(ofRouter).toContain('enf_fabric_serves{duty="identity"} 0\n');
+  expect(ofRouter).not.toMatch(/handshake|alarms/);
 });
 
 test('docs/fabric.md has a line for each metric, and no other', () => {

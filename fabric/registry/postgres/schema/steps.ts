@@ -28,4 +28,10 @@ export const STEPS: readonly { readonly name: string; readonly sql: string }[] =
     name: 'names and notes in the order of their devices',
     sql: 'CREATE INDEX device_text_order ON device (id) WHERE name IS NOT NULL OR note IS NOT NULL',
   },
+  {
+    name: 'what a node serves',
+    sql: `
+      ALTER TABLE node ADD COLUMN serves text COLLATE "C" NOT NULL DEFAULT 'identity,tunnels,console';
+    `,
+  },
 ];

@@ -3,6 +3,8 @@ import { Failure } from '../../../../protocol/failure.ts';
 import { HOST } from '../../../access/scope.ts';
 import {
   type Beat,
+  DUTIES,
+  type Duty,
   LOST_MS,
   MOST_NODES,
   type NewNode,
@@ -21,6 +23,8 @@ interface Row {
   name: string;
   address: string | null;
   version: string;
+  /** Words of `DUTIES`, with commas. */
+  serves: string;
   installation: Uint8Array;
   started: number;
   seen: number;
@@ -38,6 +42,11 @@ export interface Joined {
 
 type Alive = Pick<Row, 'seen' | 'stopped'>;
 
+const servedBy = ({ serves }: Pick<Row, 'serves'>): readonly Duty[] => {
+  const words = serves.split(',');
+  return DUTIES.filter((duty) => words.includes(duty));
+};
+
 /** It serves, as far as can be known. A clock that was wrong may have seen it in the future. */
 const isUp = ({ seen, stopped }: Alive, at: number): boolean =>
   stopped === null && Math.abs(at - seen) < LOST_MS;
@@ -45,8 +54,10 @@ const isUp = ({ seen, stopped }: Alive, at: number): boolean =>
 function node(row: Row, at: number): Node {
   const { name, address, version, started, seen, stopped, draining, tunnels, load } = row;
   const up = draining === null ? 'serving' : 'draining';
+  const serves = servedBy(row);
   return {
-    ...{ name, version, started, seen, tunnels, load },
+    ...{ name, version, serves, started, seen, load },
+    ...(serves.includes('tunnels') && { tunnels }),
     ...(address !== null && { address }),
     state: isUp(row, at) ? up : stopped === null ? 'lost' : 'stopped',
     ...(draining !== null && { draining }),
@@ -89,7 +100,7 @@ export function joinNode(
   db: Database,
   { at, actor }: Act,
   joining: NewNode,
-  { run, before }: { run: Uint8Array; before: Joined | undefined },
+  { serves, run, before }: { serves: readonly Duty[]; run: Uint8Array; before: Joined | undefined },
 ): Joined {
   const { name, version, installation } = joining;
   const address = joining.address ?? null;
@@ -103,11 +114,11 @@ export function joinNode(
   }
   const { id } = prepare(
     db,
-    `INSERT INTO node (name, address, version, installation, run, started, seen) VALUES (?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (name) DO UPDATE SET address = excluded.address, version = excluded.version, installation = excluded.installation,
-       run = excluded.run, started = excluded.started, seen = excluded.seen, stopped = NULL, tunnels = 0, load = 0
+    `INSERT INTO node (name, address, version, serves, installation, run, started, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (name) DO UPDATE SET address = excluded.address, version = excluded.version, serves = excluded.serves,
+       installation = excluded.installation, run = excluded.run, started = excluded.started, seen = excluded.seen, stopped = NULL, tunnels = 0, load = 0
      RETURNING id`,
-  ).get(name, address, version, installation, run, at, at) as { id: number };
+  ).get(name, address, version, serves.join(','), installation, run, at, at) as { id: number };
   changed(db, name);
   return { id, run };
 }
@@ -188,21 +199,20 @@ export function removeNode(db: Database, act: Act, name: string): boolean {
   return true;
 }
 
-/** Whether this node is the oldest of those that serve. */
+/** Whether this node is the oldest of those that serve the console. */
 export const isLeader = (db: Database, at: number, own: number): boolean =>
   serving(db, at, own).leader === own;
 
 function serving(db: Database, at: number, own: number) {
   const rows = prepare(
     db,
-    `SELECT id, seen, stopped FROM node ORDER BY id LIMIT ${MOST_NODES}`,
-  ).all() as (Alive & {
-    id: number;
-  })[];
-  return { rows, leader: rows.find((row) => row.id === own || isUp(row, at))?.id };
+    `SELECT id, serves, seen, stopped FROM node ORDER BY id LIMIT ${MOST_NODES}`,
+  ).all() as (Alive & Pick<Row, 'id' | 'serves'>)[];
+  const leader = rows.find((row) => servedBy(row).includes('console') && (row.id === own || isUp(row, at)));
+  return { rows, leader: leader?.id };
 }
 
-/** The nodes that do not serve, if this one is the oldest of those that do: so one of them ends what others have left. */
+/** The nodes that do not serve, if this one is the oldest of those that serve the console: so one of them ends what others have left. */
 export function leftToSweep(db: Database, at: number, own: number): readonly number[] {
   const { rows, leader } = serving(db, at, own);
   return leader === own ? rows.filter((row) => row.id !== own && !isUp(row, at)).map(({ id }) => id) : [];

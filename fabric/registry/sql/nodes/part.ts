@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { ChangeFeed } from '../../change-feed.ts';
-import type { Nodes, NodesReader } from '../../nodes.ts';
+import type { Duty, Nodes, NodesReader } from '../../nodes.ts';
 import type { Act } from '../../records.ts';
 import type { CommitQueue } from '../base/commit-queue.ts';
 import type { Database } from '../base/statements.ts';
@@ -43,11 +43,15 @@ export interface NodesPart {
   own(): number | undefined;
 }
 
-/** `actor`: who is said to have let a node join. */
+/** `actor`: who is said to have let a node join; `serves`: what this one serves. */
 export function nodesPart(
   db: Database,
   { read, queue, act, now }: Parts,
-  { feed, actor }: { readonly feed: ChangeFeed; readonly actor: string },
+  {
+    feed,
+    actor,
+    serves,
+  }: { readonly feed: ChangeFeed; readonly actor: string; readonly serves: readonly Duty[] },
 ): NodesPart {
   let joined: Joined | undefined;
 
@@ -60,7 +64,7 @@ export function nodesPart(
     ...nodesReader(db, { read, now }),
     async join(node) {
       const run = new Uint8Array(randomBytes(16));
-      joined = await queue.submit(() => joinNode(db, act(actor), node, { run, before: joined }));
+      joined = await queue.submit(() => joinNode(db, act(actor), node, { serves, run, before: joined }));
     },
     async beat(load) {
       const own = requireJoined();

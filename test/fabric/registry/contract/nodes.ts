@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LOST_MS, MOST_NODES, type NewNode } from '../../../../fabric/registry/nodes.ts';
+import { DUTIES, type Duty, LOST_MS, MOST_NODES, type NewNode } from '../../../../fabric/registry/nodes.ts';
 import type { Change } from '../../../../fabric/registry/records.ts';
 import { allOf, anyGroup, NETWORK, random, type WholeRegistry } from '../../place.ts';
 import { applicant, type OpenEmpty, ZERO } from './place.ts';
@@ -34,10 +34,13 @@ export function nodesContract(openEmpty: OpenEmpty): void {
       const { a, b, clock } = await twoNodes(openEmpty);
       expect(await allOf(a.nodes)).toEqual([
         {
-          ...{ name: 'a', address: '2001:db8::a', version: '1.0', state: 'serving' },
+          ...{ name: 'a', address: '2001:db8::a', version: '1.0', state: 'serving', serves: DUTIES },
           ...{ started: 100_000, seen: 100_000, tunnels: 0, load: 0 },
         },
-        { name: 'b', version: '1.0', state: 'serving', started: 100_000, seen: 100_000, tunnels: 0, load: 0 },
+        {
+          ...{ name: 'b', version: '1.0', state: 'serving', serves: DUTIES },
+          ...{ started: 100_000, seen: 100_000, tunnels: 0, load: 0 },
+        },
       ]);
       clock.now += LOST_MS - 1;
       expect(await a.beat({ tunnels: 7, load: 0.25 })).toEqual({ replaced: false, wasLost: false });
@@ -286,6 +289,27 @@ export function nodesContract(openEmpty: OpenEmpty): void {
       expect(leading()).toEqual([true, false]);
       await a.leave();
       expect(b.leads()).toBe(true);
+    });
+
+    test('a node says what it serves; only one that serves the console leads', async () => {
+      const openOne = await openEmpty();
+      const open = (...serves: Duty[]) => openOne({ now: () => 100_000, serves });
+      const [a, b, c] = [await open('identity'), await open('tunnels'), await open('console')];
+      const all = [a, b, c];
+      for (const [at, each] of all.entries()) await each.join(node('abc'[at]!));
+      expect((await allOf(c.nodes)).map(({ serves, tunnels }) => [serves, tunnels])).toEqual([
+        [['identity'], undefined],
+        [['tunnels'], 0],
+        [['console'], undefined],
+      ]);
+      expect(all.map((each) => each.leads())).toEqual([false, false, true]);
+      await c.leave();
+      expect([a, b].map((each) => each.leads())).toEqual([false, false]);
+      // The name may serve something else after a restart.
+      const again = await open('tunnels', 'console');
+      await again.join(node('c'));
+      expect((await a.node('c')).serves).toEqual(['tunnels', 'console']);
+      expect(again.leads()).toBe(true);
     });
 
     test('without a name nothing of this is written', async () => {
