@@ -37,7 +37,7 @@ async function wasKilled(path: string, name: string): Promise<void> {
   await registry.beat({ tunnels: 50_102, load: 3.5 });
 }
 
-/** Two nodes, one that is lost, and a device that is at the first one, besides one that is at none. */
+/** Two nodes, one that is lost, one that serves handshakes alone, and a device that is at the first one, besides one that is at none. */
 async function place() {
   const path = registryFile();
   const registry = opened(path);
@@ -47,6 +47,7 @@ async function place() {
   await serves(registry, 'a', 48_211);
   await serves(opened(path), 'b', 7);
   await wasKilled(path, 'c');
+  await serves(opened(path, { serves: ['identity'] }), 'd', 0);
   await registry.attach(addresses[0]!);
   return { registry, addresses: addresses.map(formatIpv6) };
 }
@@ -64,6 +65,9 @@ test('whoever runs the fabric sees the nodes, drains, resumes and removes them',
   await row('a').getByText('48,211').waitFor(IN_TIME);
   await row('c').getByText('lost').waitFor(IN_TIME);
   expect(await row('a').getByRole('button', { name: 'Remove' }).count()).toBe(0);
+  await row('a').getByText('handshakes, tunnels, console').waitFor(IN_TIME);
+  await row('d').getByText('handshakes', { exact: true }).waitFor(IN_TIME);
+  expect(await row('d').getByRole('link').count()).toBe(0);
 
   await row('b').getByRole('button', { name: 'Drain' }).click();
   await dialog.getByText('7 devices had a tunnel there').waitFor(IN_TIME);

@@ -37,8 +37,8 @@ interface Status {
 
 const checksOf = async (at: readonly string[]): Promise<Record<string, string>> => {
   const { out } = await fabric.run('doctor', '--json', ...at);
-  const { checks } = JSON.parse(out) as { checks: { id: string; status: string; message: string }[] };
-  return Object.fromEntries(checks.map(({ id, status, message }) => [id, `${status}: ${message}`]));
+  const { findings } = JSON.parse(out) as { findings: { id: string; outcome: string; message: string }[] };
+  return Object.fromEntries(findings.map(({ id, outcome, message }) => [id, `${outcome}: ${message}`]));
 };
 
 test('an identity server alone: handshakes and the control socket, and nothing else', async () => {
