@@ -2,8 +2,14 @@ import { existsSync } from 'node:fs';
 import { readFile, rename, stat } from 'node:fs/promises';
 import { writeDurable } from '../os/files/durable.ts';
 import { Failure } from '../protocol/failure.ts';
+import type { Migrated } from './registry/postgres/migrate.ts';
 import { type CopyProgress, copyFromServers, type Moved, moveToServers } from './registry/postgres/move.ts';
-import { openServerReader, openServerRegistry, serverFiles } from './registry/postgres/registry.ts';
+import {
+  migrateServers,
+  openServerReader,
+  openServerRegistry,
+  serverFiles,
+} from './registry/postgres/registry.ts';
 import { askServer, type DatabaseServer } from './registry/postgres/server.ts';
 import { readServers, serversFile } from './registry/postgres/servers.ts';
 import type { RegistrySummary } from './registry/records.ts';
@@ -12,7 +18,7 @@ import { checkDatabase, copyDatabase, registryFiles } from './registry/sqlite/co
 import { type Held, lockKeyFile } from './registry/sqlite/lock.ts';
 import { emptySqliteRegistry, openSqliteReader, openSqliteRegistry } from './registry/sqlite/open.ts';
 
-export type { CopyProgress, DatabaseServer };
+export type { CopyProgress, DatabaseServer, Migrated };
 
 /**
  * Which engine keeps the registry is decided here and nowhere else: PostgreSQL, if a file "registry.url" is in the data folder (postgres/servers.ts), else
@@ -96,6 +102,13 @@ const MOVED = '-moved';
 
 function ignoreAbsent(error: unknown): void {
   if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+}
+
+/** Brings the registry on the servers that `file` names up to date, as its owner. @throws Failure see `migrateServers`, `readServers` */
+export async function migrateRegistry(file: string): Promise<Migrated> {
+  const servers = readServers(file);
+  if (servers === undefined) throw noServers(file);
+  return migrateServers(servers, Date.now());
 }
 
 const noServers = (file: string): Failure =>

@@ -203,6 +203,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
       'operations/contract',
       'operations/views',
       'pki',
+      'registry/postgres/schema',
     ],
     'commands/traffic': ['commands/common', 'operations/traffic', 'operations/views'],
     'commands/pki': [

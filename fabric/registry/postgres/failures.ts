@@ -31,7 +31,9 @@ const SQLSTATE = /^(?!EPIPE|EPERM)[0-9A-Z]{5}$/;
 /** Lock or statement timeout, deadlock, serialization. */
 const BUSY = /^(55P03|57014|40)/;
 /** Who may connect, and what for. */
-const FORBIDDEN = /^(28|42501|3D000|3F000)/;
+const FORBIDDEN = /^(28|3D000|3F000)/;
+/** Insufficient privilege. */
+const NOT_PERMITTED = '42501';
 
 /** What a statement's error means for whoever asked. */
 export function postgresFailure(error: ServerError): Error {
@@ -50,6 +52,18 @@ export function postgresFailure(error: ServerError): Error {
       `the registry's database server has no space left (${code})`,
       {
         action: "Free space on the file system of PostgreSQL's data.",
+        cause,
+      },
+    );
+  }
+  if (code === NOT_PERMITTED) {
+    return new Failure(
+      'registry.not-permitted',
+      'operator',
+      `this node's user of the registry's database may not do that: ${message}`,
+      {
+        action:
+          'Do it at a node whose duty it is, as changes of an owner at one that serves the console; or correct what the user may do: "enf-fabric registry grants" (docs/scale.md).',
         cause,
       },
     );

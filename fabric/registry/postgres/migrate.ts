@@ -5,6 +5,7 @@ import { ADMISSION_FUNCTION } from './schema/admission.ts';
 import { COUNTS } from './schema/counts.ts';
 import { DEVICES } from './schema/devices.ts';
 import { FUNCTIONS } from './schema/functions.ts';
+import { grantsSql, isRoleName, type Role, type RoleNames, STORED_ROLES } from './schema/grants.ts';
 import { PEOPLE } from './schema/people.ts';
 import { STEPS } from './schema/steps.ts';
 
@@ -84,12 +85,63 @@ function noteBaseline(link: Asked, now: number): void {
   for (const [at, { name }] of STEPS.entries()) noteVersion(link, { version: BASELINE + at + 1, name }, now);
 }
 
-/** Brings the schema up to date. @throws Failure `registry.absent`, `registry.newer-schema` */
+/** Brings the schema up to date, if that is this user's. @throws Failure `registry.absent`, `registry.newer-schema`, `registry.older-schema` */
 export function migrateServer(link: Link, now: number): void {
   const version = requireKnown(serverVersion(link));
   if (version === SERVER_VERSION) return;
-  inTransaction(link, (link) => applySteps(link, requireKnown(serverVersion(link, 'write')), now));
+  if (!isOwner(link)) throw olderSchema(version);
+  migrateAsOwner(link, now);
 }
+
+/** What a migration has done. */
+export interface Migrated {
+  readonly before: number;
+  readonly version: number;
+  /** Whose rights were given anew. */
+  readonly roles: RoleNames;
+}
+
+/** The same, and gives the roles of nodes what they may do (schema/grants.ts). @throws Failure `registry.absent`, `registry.newer-schema`, `registry.not-permitted` */
+export function migrateAsOwner(link: Link, now: number): Migrated {
+  requireKnown(serverVersion(link));
+  if (!isOwner(link)) throw notOwner();
+  let migrated: Migrated | undefined;
+  inTransaction(link, (link) => {
+    const before = requireKnown(serverVersion(link, 'write'));
+    applySteps(link, before, now);
+    migrated = { before, version: SERVER_VERSION, roles: grantAnew(link) };
+  });
+  return migrated!;
+}
+
+function grantAnew(link: Asked): RoleNames {
+  const { rows } = link.ask('write', { sql: STORED_ROLES });
+  const roles = Object.fromEntries(
+    (rows as [Role, string][]).filter(([, name]) => isRoleName(name)),
+  ) as RoleNames;
+  if (Object.keys(roles).length > 0) link.ask('write', { sql: grantsSql(roles) });
+  return roles;
+}
+
+const isOwner = (link: Asked): boolean =>
+  link.ask('read', {
+    sql: "SELECT pg_has_role(nspowner, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = 'enf'",
+  }).rows[0]?.[0] === 't';
+
+const MIGRATE = 'Run "enf-fabric registry migrate FILE" with the address of its owner (docs/scale.md).';
+
+const olderSchema = (version: number): Failure =>
+  new Failure(
+    'registry.older-schema',
+    'retry',
+    `the registry has schema ${version}, this version needs ${SERVER_VERSION}, and this user of the database may not change it`,
+    { action: `${MIGRATE} This node then starts by itself.` },
+  );
+
+const notOwner = (): Failure =>
+  new Failure('registry.not-permitted', 'operator', "this user of the database is not the registry's owner", {
+    action: 'Give a file with the address of the user to whom the schema "enf" belongs.',
+  });
 
 function requireKnown(version: number | undefined): number {
   if (version === undefined || version === UNFINISHED) {

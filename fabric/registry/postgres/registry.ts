@@ -8,11 +8,18 @@ import { admitOnServer } from './admit.ts';
 import { serverQueue } from './commit-queue.ts';
 import { serverDatabase } from './connection.ts';
 import { openLink } from './link.ts';
-import { makeSchema, migrateServer, SERVER_VERSION, serverVersion } from './migrate.ts';
+import {
+  type Migrated,
+  makeSchema,
+  migrateAsOwner,
+  migrateServer,
+  SERVER_VERSION,
+  serverVersion,
+} from './migrate.ts';
 
 /**
  * Opens the registry on the servers of `urls` (link.ts); `path` is the file of the data folder that names them, beside which the newest audit entry is
- * kept. @throws Failure `registry.absent`, `registry.newer-schema`, `registry.unreachable`, `registry.not-writable`
+ * kept. @throws Failure `registry.absent`, `registry.newer-schema`, `registry.older-schema`, `registry.unreachable`, `registry.not-writable`
  */
 export function openServerRegistry(
   urls: readonly string[],
@@ -47,6 +54,16 @@ export function openServerRegistry(
   } catch (error) {
     link.close();
     throw error;
+  }
+}
+
+/** Brings the schema of the registry on the servers of `urls` up to date, as its owner. @throws Failure see `migrateAsOwner` */
+export function migrateServers(urls: readonly string[], now: number): Migrated {
+  const link = openLink(urls);
+  try {
+    return migrateAsOwner(link, now);
+  } finally {
+    link.close();
   }
 }
 

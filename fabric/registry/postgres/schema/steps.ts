@@ -1,3 +1,5 @@
+import { GUARD } from './guard.ts';
+
 /** What comes after the schema that a registry begins with, in order: each step does what SQLite's migration of the same number does (sqlite/file/). */
 export const STEPS: readonly { readonly name: string; readonly sql: string }[] = [
   {
@@ -32,6 +34,7 @@ export const STEPS: readonly { readonly name: string; readonly sql: string }[] =
     name: 'what a node serves',
     sql: `
       ALTER TABLE node ADD COLUMN serves text COLLATE "C" NOT NULL DEFAULT 'identity,tunnels,console';
+      ${GUARD}
     `,
   },
 ];
