@@ -9,6 +9,7 @@ import type { Context } from '../../../fabric/operations/contract/operation.ts';
 import { addCodes, createCa } from '../../../fabric/operations/pki/issuing.ts';
 import { foundAuthority } from '../../../fabric/pki/found.ts';
 import { openAuthority } from '../../../fabric/pki/keeper.ts';
+import type { RegistryOptions } from '../../../fabric/registry/registry.ts';
 import { formatPrefix, type Prefix, parsePrefix } from '../../../protocol/ipv6.ts';
 import { scratch, type WholeRegistry, wholeOf } from '../place.ts';
 import { requestOf, type WantedRequest } from '../requests.ts';
@@ -41,13 +42,15 @@ export interface Place {
   again(): Promise<void>;
 }
 
-export async function place(): Promise<Place> {
+/** `opened`: opens another registry than the one in the data folder. */
+export async function place(opened?: (options: RegistryOptions) => WholeRegistry): Promise<Place> {
   const data = join(scratch(), 'fabric');
   await foundAuthority(data, 'test');
   let clock = Date.now();
   const now = (): number => clock;
+  const options = { now, locate: () => 'CH' };
   const open = async (): Promise<WholeRegistry> =>
-    wholeOf(await openRegistry(join(data, 'registry.db'), { now, locate: () => 'CH' }));
+    opened?.(options) ?? wholeOf(await openRegistry(join(data, 'registry.db'), options));
   const keeper = await openAuthority(data);
   let registry = await open();
   onTestFinished(() => registry.close());

@@ -1,0 +1,243 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { NewNode } from '../../../../fabric/registry/nodes.ts';
+import { SERVER_VERSION } from '../../../../fabric/registry/postgres/migrate.ts';
+import {
+  makeServerRegistry,
+  migrateServers,
+  openServerRegistry,
+} from '../../../../fabric/registry/postgres/registry.ts';
+import { GRANTS, ROLES, type Role } from '../../../../fabric/registry/postgres/schema/grants.ts';
+import { anyGroup, NETWORK, random, scratch } from '../../place.ts';
+import { applicant } from '../contract/place.ts';
+import { byDuty, grant, makeRoles, NAMES, openAs, urlOf } from './by-duty.ts';
+import { type Server, startServer, stopServer } from './server.ts';
+
+let server: Server;
+let made = 0;
+
+beforeAll(async () => {
+  server = await startServer();
+  server.sql('postgres', 'CREATE DATABASE empty');
+  await makeServerRegistry([server.url('empty')], 'test', 1_000);
+  makeRoles(server);
+  grant(server, 'empty');
+}, 60_000);
+afterAll(() => stopServer(server));
+
+function database(): string {
+  const name = `registry${++made}`;
+  server.sql('postgres', `CREATE DATABASE ${name} TEMPLATE empty`);
+  return name;
+}
+
+const node = (name: string): NewNode => ({ name, version: '1.0', installation: random(32) });
+
+/** Runs SQL as a role; what the server refuses, or `'done'`. */
+function as(role: Role, name: string, sql: string): string {
+  try {
+    server.sql(name, `SET ROLE ${NAMES[role]}; SET search_path = enf; BEGIN; ${sql}; ROLLBACK`);
+    return 'done';
+  } catch (error) {
+    return /ERROR: {2}(.*)/.exec(String((error as { stderr?: string }).stderr))?.[1] ?? String(error);
+  }
+}
+
+test('every table is decided about, and no other', () => {
+  const tables = server.sql('empty', "SELECT tablename FROM pg_tables WHERE schemaname = 'enf'").split('\n');
+  expect(Object.keys(GRANTS).sort()).toEqual(tables.sort());
+});
+
+test('what each role may not do is refused, though it may do what is beside it', async () => {
+  const name = database();
+  const registry = byDuty(server, name);
+  await registry.addNetwork('owner', NETWORK, 'plant');
+  const group = await registry.addGroup('owner', anyGroup());
+  const [banned, retired] = [await registry.admit(applicant(group)), await registry.admit(applicant(group))];
+  await registry.setStanding('owner', banned, 'ban');
+  await registry.retireDevice('owner', retired);
+  await registry.addOwner('test', 'other');
+  const key = "decode(repeat('00', 65), 'hex')";
+  const newDevice = (longterm: string): string =>
+    `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from)
+     SELECT gid, decode(repeat('01', 65), 'hex'), decode(repeat('02', 16), 'hex'), ${longterm}, 1, 1, '' FROM grp`;
+  const refused: Readonly<Record<Role | 'all', readonly string[]>> = {
+    all: [
+      "UPDATE audit SET actor = 'x'",
+      'DELETE FROM audit',
+      'TRUNCATE audit',
+      'DROP TABLE audit',
+      'ALTER TABLE audit DISABLE TRIGGER USER',
+      'CREATE TABLE mine (x int)',
+      'DELETE FROM device',
+      "INSERT INTO migration VALUES (99, 'x', 1)",
+      'SELECT * FROM grantee',
+      'DELETE FROM counter',
+    ],
+    identity: [
+      'UPDATE device SET banned = 0',
+      'UPDATE device SET retired = NULL',
+      'UPDATE device SET tunnel_at = 1',
+      "UPDATE grp SET status = 'active'",
+      "UPDATE network SET name = 'x'",
+      ...[
+        'DELETE FROM rule',
+        'DELETE FROM rate_limit',
+        'DELETE FROM anchor',
+        'DELETE FROM revoked_certificate',
+      ],
+      "UPDATE anchor SET admits = 'anybody'",
+      "INSERT INTO owner (name, status, created) VALUES ('x', 'active', 1)",
+      ...['SELECT * FROM person', 'SELECT * FROM token', 'SELECT * FROM hook', 'SELECT * FROM passkey'],
+      "INSERT INTO membership VALUES (1, 1, 'owner', 'x', 1)",
+      'INSERT INTO enrolment_code SELECT * FROM enrolment_code',
+      'UPDATE node SET draining = 1',
+      'DELETE FROM node',
+      'DELETE FROM alarm',
+      'DELETE FROM setting',
+    ],
+    router: [
+      'UPDATE device SET longterm_key = longterm_key',
+      newDevice("decode(repeat('03', 65), 'hex')"),
+      newDevice(key),
+      'UPDATE device SET banned = 0',
+      'UPDATE device SET evicted = 1',
+      'UPDATE device SET retired = NULL WHERE retired IS NOT NULL',
+      `UPDATE device SET gid = (SELECT gid FROM grp LIMIT 1), evicted = 1`,
+      "INSERT INTO handshake (at, source, proven, result) VALUES (1, 'x', 1, 'ok')",
+      "UPDATE grp SET status = 'active'",
+      'INSERT INTO grp SELECT * FROM grp',
+      "UPDATE network SET name = 'x'",
+      ...['DELETE FROM rule', 'DELETE FROM rate_limit', 'UPDATE anchor SET revoked = 0'],
+      'DELETE FROM revoked_certificate',
+      ...[
+        'SELECT * FROM person',
+        'SELECT * FROM token',
+        'SELECT * FROM hook',
+        'SELECT * FROM enrolment_code',
+      ],
+      'INSERT INTO issued SELECT * FROM issued',
+      'UPDATE node SET draining = 1',
+      'DELETE FROM alarm',
+    ],
+    console: [
+      "INSERT INTO handshake (at, source, proven, result) VALUES (1, 'x', 1, 'ok')",
+      "UPDATE handshake SET result = 'ok'",
+      'INSERT INTO issued SELECT * FROM issued',
+      'UPDATE enf.handshake_hour SET times = 0',
+    ],
+  };
+  for (const role of ROLES)
+    for (const sql of [...refused.all, ...refused[role]])
+      expect(`${role}: ${sql}: ${as(role, name, sql)}`).toMatch(/: (permission denied|must be owner)[^:]*$/);
+  const done: Readonly<Record<Role, readonly string[]>> = {
+    identity: ['UPDATE device SET evicted = 0, longterm_key = longterm_key', 'SELECT * FROM rule'],
+    router: [
+      'UPDATE device SET tunnel_at = 1, generation = generation + 1',
+      'UPDATE device SET retired = 1, banned = 0, evicted = 0, name = NULL WHERE retired IS NULL',
+      'SELECT * FROM grp',
+    ],
+    console: ['UPDATE device SET banned = 0', "UPDATE grp SET status = 'suspended'", 'DELETE FROM invite'],
+  };
+  for (const role of ROLES)
+    for (const sql of done[role]) expect(`${sql}: ${as(role, name, sql)}`).toBe(`${sql}: done`);
+});
+
+test('a router takes in who has a certificate of an owner’s CA, and nobody else', async () => {
+  const name = database();
+  const registry = byDuty(server, name);
+  await registry.addNetwork('owner', NETWORK, 'plant');
+  await registry.addGroup('owner', anyGroup());
+  const insert = (where: string): string =>
+    `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from)
+     SELECT gid, decode(repeat('01', 65), 'hex'), decode(repeat('02', 16), 'hex'), decode(repeat('00', 65), 'hex'), 1, 1, '' FROM grp WHERE ${where}`;
+  expect(as('router', name, insert('true'))).toBe('permission denied to admit a device');
+  server.sql(name, 'UPDATE enf.grp SET anchor = 1');
+  expect(as('router', name, insert('true'))).toBe('done');
+});
+
+test('a node that is asked for what is not its duty says so, and does the rest', async () => {
+  const name = database();
+  const console = openAs(server, name, 'console');
+  const [identity, router] = [openAs(server, name, 'identity'), openAs(server, name, 'router')];
+  for (const [at, each] of [identity, router, console].entries()) await each.join(node('abc'[at]!));
+  const refusal = { code: 'registry.not-permitted', remedy: 'operator' };
+  for (const each of [identity, router]) {
+    await expect(each.addNetwork('owner', NETWORK, 'plant')).rejects.toMatchObject(refusal);
+    await expect(each.drainNode('owner', 'a')).rejects.toMatchObject(refusal);
+    await expect(each.addOwner('test', 'x')).rejects.toMatchObject(refusal);
+    await expect(each.tokens({ limit: 1 })).rejects.toMatchObject(refusal);
+  }
+  await console.addNetwork('owner', NETWORK, 'plant');
+  const group = await console.addGroup('owner', anyGroup());
+  await expect(router.admit(applicant(group))).rejects.toMatchObject(refusal);
+  await expect(console.admit(applicant(group))).rejects.toMatchObject(refusal);
+  const address = await identity.admit(applicant(group));
+  await expect(identity.setStanding('owner', address, 'ban')).rejects.toMatchObject(refusal);
+  await expect(router.setStanding('owner', address, 'ban')).rejects.toMatchObject(refusal);
+  await expect(identity.attach(address)).rejects.toMatchObject(refusal);
+  expect(await router.attach(address)).toBe(1);
+  await console.setStanding('owner', address, 'ban');
+  expect(router.lookup(address)?.standing).toBe('banned');
+
+  // What a node does by itself, and what commands at it read.
+  for (const each of [identity, router, console]) {
+    const stop = await each.follow(60_000);
+    expect(await each.beat({ tunnels: 1, load: 1 })).toEqual({ replaced: false, wasLost: false });
+    expect(await each.sweepLost()).toBe(false);
+    expect((await each.census()).devices).toBe(1);
+    expect((await each.devices({ limit: 5 })).rows).toHaveLength(1);
+    expect((await each.handshakes({ limit: 5 })).rows).toHaveLength(1);
+    expect(await each.newAlarms()).toBe(0);
+    expect((await each.groups({ limit: 5 })).rows).toHaveLength(1);
+    expect((await each.nodes({ limit: 5 })).rows).toHaveLength(3);
+    await each.verifyAudit();
+    stop();
+  }
+  await router.leave();
+  await identity.leave();
+  await console.removeNode('owner', 'a');
+});
+
+test('a node waits for the owner to change the schema, who gives the rights of new tables, too', async () => {
+  const name = database();
+  const url = [server.url(name)];
+  // As it was before the last step.
+  server.sql(
+    name,
+    `DROP TRIGGER device_is_guarded ON enf.device; DROP FUNCTION enf.device_is_guarded; ALTER TABLE enf.node DROP COLUMN serves;
+     DELETE FROM enf.migration WHERE version = ${SERVER_VERSION}; CREATE TABLE kept AS SELECT * FROM enf.grantee; DROP TABLE enf.grantee`,
+  );
+  const open = (): unknown => openAs(server, name, 'identity');
+  expect(open).toThrow(expect.objectContaining({ code: 'registry.older-schema', remedy: 'retry' }));
+  expect(() => migrateServers([urlOf(server, name, 'console')], 1)).toThrow(
+    expect.objectContaining({ code: 'registry.not-permitted' }),
+  );
+  // Nobody has told this registry of roles.
+  expect(migrateServers(url, 1)).toEqual({ before: SERVER_VERSION - 1, version: SERVER_VERSION, roles: {} });
+  server.sql(name, 'INSERT INTO enf.grantee SELECT * FROM kept; REVOKE SELECT ON enf.node FROM enf_identity');
+  expect(migrateServers(url, 1)).toEqual({ before: SERVER_VERSION, version: SERVER_VERSION, roles: NAMES });
+  await openAs(server, name, 'identity').join(node('a'));
+  // A user whose role was dropped does not stop the others.
+  server.sql(name, "UPDATE enf.grantee SET name = 'gone' WHERE duty = 'router'");
+  const { router: _, ...left } = NAMES;
+  expect(migrateServers(url, 1).roles).toEqual(left);
+});
+
+test('a user without any rights, and one of two duties', async () => {
+  const name = database();
+  server.sql(
+    'postgres',
+    'CREATE ROLE enf_nobody LOGIN; CREATE ROLE enf_both LOGIN IN ROLE enf_identity, enf_router',
+  );
+  const open = (user: string) =>
+    openServerRegistry([server.url(name).replace('enf@', `${user}@`)], join(scratch(), 'registry.url'));
+  expect(() => open('enf_nobody')).toThrow(expect.objectContaining({ code: 'registry.not-permitted' }));
+  const console = openAs(server, name, 'console');
+  await console.addNetwork('owner', NETWORK, 'plant');
+  const group = await console.addGroup('owner', anyGroup());
+  const both = open('enf_both');
+  await both.join(node('a'));
+  expect(await both.attach(await both.admit(applicant(group)))).toBe(1);
+  await both.close();
+});
