@@ -183,7 +183,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
     ],
     host: ['access', 'operations/contract', 'registry'],
     doctor: ['backup', 'bgp', 'host', 'operations/contract', 'operations/views', 'pki'],
-    'doctor/checks': ['doctor', 'operations/views'],
+    'doctor/checks': ['doctor', 'operations/contract', 'operations/views'],
     'commands/common': [
       'api',
       'backup',

@@ -230,8 +230,6 @@ export const MIGRATIONS_4: readonly Migration[] = [
   },
   // Its index of texts has its rows in that order.
   { name: 'names and notes in the order of their devices', sql: '' },
-  },
-  {
   {
     name: 'what a node serves',
     sql: `

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import type { Duty } from '../../../../fabric/registry/nodes.ts';
 import { openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
 import {
@@ -46,10 +46,10 @@ export function openAs(
 }
 
 /** What an identity server asks of the registry, and what a router does; everything else is the console's. */
-const IDENTITY = ['admit', 'refused', 'openGroup', 'entitled', 'issue', 'issuers', 'enrolling'] as const;
+const IDENTITY = ['admit', 'onAdmitted', 'refused', 'entitled', 'issue', 'issuers', 'enrolling'] as const;
 const ROUTER = [
   ...['attach', 'connected', 'disconnected', 'detached', 'carried', 'reported', 'isConnected'],
-  ...['clones', 'decommission', 'delegate', 'lookup', 'hasNetwork', 'excluded', 'onChange'],
+  ...['clones', 'decommission', 'delegate', 'hasNetwork', 'excluded', 'onChange'],
   ...['hasAnchors', 'listedAddress', 'vouchers', 'vouches', 'admitVouched'],
   ...['join', 'beat', 'leave', 'newsSince', 'onNews'],
 ] as const;
@@ -61,10 +61,13 @@ const picked = (registry: WholeRegistry, names: readonly string[]): Partial<Whol
 
 /** One registry of which each part is that of a node of its duty. */
 export function byDuty(server: Server, database: string, options: RegistryOptions = {}): WholeRegistry {
+  const errors: unknown[] = [];
+  const noting = { ...options, onError: (error: unknown) => void errors.push(error) };
+  onTestFinished(() => expect(errors).toEqual([]));
   const [identity, router, console] = [
-    openAs(server, database, 'identity', options),
-    openAs(server, database, 'router', options),
-    openAs(server, database, 'console', options),
+    openAs(server, database, 'identity', noting),
+    openAs(server, database, 'router', noting),
+    openAs(server, database, 'console', noting),
   ];
   const all = { ...console, ...picked(identity, IDENTITY), ...picked(router, ROUTER) };
   /** What somebody has chosen counts at each node within a second (registry/sweeping.ts); here at once. */
@@ -78,6 +81,20 @@ export function byDuty(server: Server, database: string, options: RegistryOption
   return {
     ...choosing(all),
     of: (scope) => choosing(console.of(scope)),
+    privacyChoices() {
+      for (const each of [identity, router]) each.privacyChoices();
+      return console.privacyChoices();
+    },
+    async openGroup(gid) {
+      await identity.catchUp();
+      return identity.openGroup(gid);
+    },
+    async follow(periodMs) {
+      const stops = [await router.follow(periodMs), await console.follow(periodMs)];
+      return () => {
+        for (const stop of stops) stop();
+      };
+    },
     // Waits for what each of them writes by and by.
     async refused(handshake, unlisted) {
       await router.delegate(new Uint8Array(16));
