@@ -10,6 +10,7 @@ import { watchdogPeriodMs } from '../os/service/process.ts';
 import { repeatedLine } from '../os/service/repeats.ts';
 import { isFailure } from '../protocol/failure.ts';
 import { formatPrefix } from '../protocol/ipv6.ts';
+import type { Beats } from '../protocol/tunnel/beats.ts';
 import { openTunDevice } from '../tunnel/client.ts';
 import { readMail } from './alarms/mail.ts';
 import { watchAlarms } from './alarms/watch.ts';
@@ -80,6 +81,8 @@ export interface ServeOptions {
   readonly decommission?: boolean;
   /** How many tunnels may begin in a second, with all routers of the fabric: devices are told how long they may wait. They are not, unless given. */
   readonly connectsPerSecond?: number;
+  /** Devices are told to send heartbeats so soon; nothing is said of them unless given. */
+  readonly beats?: Beats;
   /** How many threads carry packets, 1 to 16; `defaultThreads()` unless given. */
   readonly routerThreads?: number;
   /** How many processes serve handshakes; 1: this one does. */
@@ -188,6 +191,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
           devices: async () => (await registry.of(EVERYTHING).census()).devices,
         },
       }),
+      ...(options.beats !== undefined && { beats: options.beats }),
       ...(tun === undefined ? {} : { tun }),
       ...(options.routerThreads === undefined ? {} : { threads: options.routerThreads }),
       ...(options.decommission === undefined ? {} : { decommission: options.decommission }),

@@ -1,4 +1,4 @@
-import { choice, list, span, spanOrOff, text, whole, yesNo } from '../../cli/config/key-types.ts';
+import { choice, list, span, spanOr, spanOrOff, text, whole, yesNo } from '../../cli/config/key-types.ts';
 import { loopback } from '../../cli/config/loopback.ts';
 import { isRefusal, type Refusal, refuse } from '../../cli/config/refusal.ts';
 import { missingKey, readSettings, type Settings, writeSettings } from '../../cli/config/settings.ts';
@@ -184,13 +184,13 @@ export const SCHEMA = {
       default: '"auto"',
       doc: "`auto`: super-frames with a router that knows them, else enftun's frames; `legacy`: enftun's frames in any case.",
     }),
-    'heartbeat-period': span(1_000, 3_600_000, {
-      default: '"25s"',
-      doc: 'How long the tunnel may be silent before a heartbeat is sent; `"300s"` against an original ENF.',
+    'heartbeat-period': spanOr(['auto'], 1_000, 3_600_000, {
+      default: '"auto"',
+      doc: 'How long the tunnel may be silent before a heartbeat is sent; `"auto"`: 25 s, or less if the fabric asks for it, as one of several hosts does (scale.md); `"300s"` against an original ENF. Whoever sets this or the next key keeps both.',
     }),
-    'heartbeat-timeout': span(500, 300_000, {
-      default: '"10s"',
-      doc: 'How long to wait for an answer to a heartbeat before the connection counts as dead.',
+    'heartbeat-timeout': spanOr(['auto'], 500, 300_000, {
+      default: '"auto"',
+      doc: 'How long to wait for an answer to a heartbeat before the connection counts as dead; `"auto"`: 10 s, or less if the fabric asks for it.',
     }),
     fwmark: whole(0, 4_294_967_295, {
       default: '0',

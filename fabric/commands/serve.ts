@@ -2,7 +2,7 @@ import type { Command } from '../../cli/program.ts';
 import { formatListen } from '../../os/net/listen.ts';
 import { stderrLog } from '../../os/service/log.ts';
 import { askedToStop } from '../../os/service/process.ts';
-import { checkRoutes } from '../config/config.ts';
+import { checkRoutes, heartbeats } from '../config/config.ts';
 import { formatServices } from '../host/services.ts';
 import { DATA } from './common/context.ts';
 import { CONFIG, override, readConfig } from './common/settings.ts';
@@ -37,6 +37,7 @@ export const serveCommand: Command = {
     checkRoutes(config);
     const { identity, node, tunnel, est, host, routes, dns, places, geo, hooks, metrics } = config;
     const { console: ofConsole } = config;
+    const beats = heartbeats(config);
     const { serve } = await import('../serve.ts');
     const tun = host.tun === 'none' ? undefined : host.tun;
     const log = stderrLog();
@@ -65,6 +66,7 @@ export const serveCommand: Command = {
       ...(tunnel.threads !== 0 && { routerThreads: tunnel.threads }),
       decommission: tunnel.decommission,
       connectsPerSecond: tunnel.connectsPerSecond,
+      ...(beats !== undefined && { beats }),
       ...(identity.maxConnections !== 0 && { maxConnections: identity.maxConnections }),
     });
     reload = fabric.reload;
