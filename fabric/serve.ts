@@ -14,6 +14,7 @@ import type { Beats } from '../protocol/tunnel/beats.ts';
 import { openTunDevice } from '../tunnel/client.ts';
 import { readMail } from './alarms/mail.ts';
 import { watchAlarms } from './alarms/watch.ts';
+import { type BirdWatch, watchBird } from './bgp/watch.ts';
 import { type Parts, startControl } from './control.ts';
 import { keepLists } from './crl/keep.ts';
 import { startNames } from './dns/start.ts';
@@ -31,7 +32,7 @@ import { EVERYTHING } from './access/scope.ts';
 import { type JobKeeper, openJobKeeper } from './jobs/kept.ts';
 import { countHandshakes } from './metrics/handshakes.ts';
 import { metricsOf, openMetrics } from './metrics/serve.ts';
-import { keepNode, type NodeIdentity, type NodeKeeper } from './nodes/keep.ts';
+import { keepNode, type Leaving, type NodeIdentity, type NodeKeeper } from './nodes/keep.ts';
 import { openRegistry } from './open-registry.ts';
 import { type Authority, certificateIn, loadAuthority, oldestRoot } from './pki/authority.ts';
 import { FILES, JOBS, pathOf } from './pki/files.ts';
@@ -61,7 +62,10 @@ export interface ServeOptions {
   /** Devices find each other by name, see `startNames`. */
   readonly names?: boolean;
   /** Where the routes of tunnels go for the other nodes of the fabric; nowhere unless given. Takes a TUN device. */
-  readonly routes?: RoutesSettings;
+  readonly routes?: RoutesSettings & {
+    /** The control socket of BIRD, which is asked whether it tells them; nobody asks unless given, or if it is empty. */
+    readonly birdSocket?: string;
+  };
   readonly log: Log;
   /** Databases of places (.mmdb) for the handshakes that are written; countries that come with the program unless given. */
   readonly places?: PlaceFiles;
@@ -202,6 +206,8 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     parts.router = router;
     started.push(() => router.close());
     if (node !== undefined) await carry(node, router, log);
+    const bird = options.routes?.birdSocket ? watchBird(options.routes.birdSocket) : undefined;
+    if (bird !== undefined) node?.watchRoutes(bird.lost);
 
     const counted = countHandshakes(registry);
     const identity = await startIdentity({
@@ -254,7 +260,12 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       identity: identityAt,
       tunnel: tunnelAt,
       host:
-        (host && { ...(await host.serving()), ...(tunnelRoutes && { routes: tunnelRoutes.serving() }) }) ??
+        (host && {
+          ...(await host.serving()),
+          ...(tunnelRoutes && {
+            routes: { ...tunnelRoutes.serving(), ...(bird && { bird: birdView(bird) }) },
+          }),
+        }) ??
         null,
       learned: router.learned,
     });
@@ -276,20 +287,36 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
   }
 }
 
-/** Seconds: agents move to another node within so many, and those that know none come back after so many. */
-const WHEN_NODE_DRAINS = { within: 30, retryAfter: 10 };
+/** Seconds: agents move to another node within so many, and those that know none come back after so many. Sooner from where nobody reaches them. */
+const WHEN_LEAVING = {
+  drain: { within: 30, retryAfter: 10 },
+  'routes-lost': { within: 10, retryAfter: 10 },
+};
+const WHY = {
+  drain: 'this node drains',
+  'routes-lost': 'devices are to go to other nodes, which are reached',
+};
 
-/** The node says how many tunnels its router has, and its agents leave while it is to drain. */
+/** The node says how many tunnels its router has, and its agents leave while it is to drain, or its routes reach nobody. */
 async function carry(node: NodeKeeper, router: Router, log: Log): Promise<void> {
   node.carries({ tunnels: () => router.sizes.agent + router.sizes.c, recall: router.recall });
-  let known = false;
-  await node.followDraining(async (draining) => {
-    if (draining) await router.drain(WHEN_NODE_DRAINS);
-    else if (known) await router.resume();
-    if (draining || known) log('notice', draining ? 'this node drains' : 'this node does not drain any more');
-    known = true;
+  let before: Leaving | undefined;
+  let ours: Router['draining'];
+  await node.followLeaving(async (why) => {
+    if (why !== undefined) {
+      await router.drain(WHEN_LEAVING[why]);
+      ours = router.draining;
+      log('notice', WHY[why]);
+      // What "enf-fabric drain" has begun meanwhile goes on when the routes are back.
+    } else if (before === 'drain' || (before !== undefined && router.draining === ours)) {
+      await router.resume();
+      log('notice', 'devices may stay at this node');
+    }
+    before = why;
   });
 }
+
+const birdView = ({ socket, failing }: BirdWatch) => ({ socket, failing });
 
 /** Devices that do not say which root they trust get a certificate of the oldest one that is in force. */
 function serverKeys(authority: Authority): readonly ServerKey[] {

@@ -207,6 +207,13 @@ export const SCHEMA = {
       default: '77',
       doc: "The protocol number of these routes (`rtm_protocol`): what has it in that table is the fabric's.",
     }),
+    'bird-socket': text(
+      {
+        default: '"/run/bird/bird.ctl"',
+        doc: 'Where BIRD is asked whether other nodes learn of these routes; devices leave a node where they do not (nodes.md). Empty: nobody asks.',
+      },
+      absolute,
+    ),
   },
   dns: {
     serve: yesNo({

@@ -68,10 +68,11 @@ export const removeNode = operation<NodeInput, RemovedNodeView>(
   },
 );
 
-const nodeView = ({ address, started, seen, draining, ...node }: Node): NodeView => ({
+const nodeView = ({ address, started, seen, draining, routesLost, ...node }: Node): NodeView => ({
   ...node,
   address: address ?? null,
   started: isoTime(started),
   seen: isoTime(seen),
   draining: draining === undefined ? null : isoTime(draining),
+  routesLost: routesLost === undefined ? null : isoTime(routesLost),
 });

@@ -230,4 +230,9 @@ export const MIGRATIONS_4: readonly Migration[] = [
   },
   // Its index of texts has its rows in that order.
   { name: 'names and notes in the order of their devices', sql: '' },
+  {
+    name: 'nodes whose routes reach no other node',
+    // Since when that is so; NULL: it is not.
+    sql: 'ALTER TABLE node ADD COLUMN routes_lost INTEGER;',
+  },
 ];

@@ -1,12 +1,13 @@
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ownName } from '../../namespaces.ts';
 import { must, NETWORK, personalised } from '../batch.ts';
-import { eventually, runIn } from '../process.ts';
+import { eventually, runIn, startIn } from '../process.ts';
 import type { Device } from '../world.ts';
 import { type Cluster, createCluster, LINK } from './cluster.ts';
 
-/** Three nodes; the cable of one is pulled. Its host goes on, and nothing says so to anybody. The tests are one story. */
+/** Three nodes; the cable of one is pulled, and BIRD of it is killed. Its host goes on, and nothing says so to anybody. The tests are one story. */
 
 let cluster: Cluster;
 let told: Device;
@@ -62,4 +63,34 @@ test('one whose operator has set its heartbeats has not moved by then, and goes 
     expect(seen.find(({ name }) => name === 'b')).toMatchObject({ state: 'serving', tunnels: 1 });
     return true;
   });
+});
+
+test('devices leave a node whose BIRD is dead, which takes them again when it is back', async () => {
+  const stateOf = async (name: string): Promise<string | undefined> =>
+    (await cluster.states('a')).find((each) => each.name === name)?.state;
+  const until = (state: string): Promise<true> =>
+    eventually(`node b to be ${state}`, async () => (await stateOf('b')) === state || undefined, 60_000);
+  const { bird, namespace } = cluster.node('b');
+  const pid = Number(readFileSync(join(dirname(bird), 'pid'), 'utf8'));
+  process.kill(pid, 'SIGKILL');
+  await until('routes-lost');
+  const address = addresses.get(own)!;
+  expect(await cluster.moved(address, 'b', 'a')).toMatch(/^[ac]$/);
+  await cluster.node('a').reaches(address);
+  expect(await stateOf('b')).toBe('routes-lost');
+  expect(await stateOf('a')).toBe('serving');
+  const command = ['bird', '-f', '-c', join(dirname(bird), 'bird.conf'), '-s', bird];
+  const again = startIn(namespace, command, join(cluster.world.folder, 'bird-again.log'));
+  try {
+    await until('serving');
+    for (const other of ['a', 'c']) await must(cluster.node('a').fabric.run('node', 'drain', other));
+    await eventually(
+      'the device to be back at node b',
+      async () => (await carrierOf(own)) === 'b' || undefined,
+      90_000,
+    );
+    await cluster.node('a').reaches(address);
+  } finally {
+    await again.stop('SIGKILL');
+  }
 });

@@ -40,7 +40,7 @@ test('every key can be given', () => {
     tunnel = { listen = "[2001:db8::1]:4430", threads = 16, decommission = false, connects-per-second = 10, heartbeat-period = "off", heartbeat-timeout = "1s" }
     host = { tun = "none", services = ["tcp/22", "udp/8000-8010", "icmp"] }
     est = { listen = "[::]:9443" }
-    routes = { install = true, table = 200, protocol = 78 }
+    routes = { install = true, table = 200, protocol = 78, bird-socket = "" }
     dns = { serve = true }
     places = { database = "none" }
     hooks = { mail-file = "/etc/enf/mail", private = true }
@@ -81,7 +81,7 @@ test('every key can be given', () => {
         udp: [{ first: 8_000, last: 8_010 }],
       },
     },
-    routes: { install: true, table: 200, protocol: 78 },
+    routes: { install: true, table: 200, protocol: 78, birdSocket: '' },
     dns: { serve: true },
     places: { database: 'none' },
     geo: { cityFile: '/var/lib/places/city.mmdb', oldDays: 40 },
@@ -147,6 +147,8 @@ test.each([
   ['host', 'services = ["tcp/0"]'],
   ['host', 'services = "tcp/22"'],
   ['host', 'services = ["all", "tcp/22"]'],
+  ['routes', 'bird-socket = "bird.ctl"'],
+  ['routes', 'bird-socket = false'],
   ['places', 'database = "places.mmdb"'],
   ['hooks', 'mail-file = "mail"'],
   ['hooks', 'private = "yes"'],

@@ -28,4 +28,8 @@ export const STEPS: readonly { readonly name: string; readonly sql: string }[] =
     name: 'names and notes in the order of their devices',
     sql: 'CREATE INDEX device_text_order ON device (id) WHERE name IS NOT NULL OR note IS NOT NULL',
   },
+  {
+    name: 'nodes whose routes reach no other node',
+    sql: 'ALTER TABLE node ADD COLUMN routes_lost bigint;',
+  },
 ];
