@@ -2,6 +2,7 @@ import { choice, list, span, spanOr, spanOrOff, text, whole, yesNo } from '../..
 import { loopback } from '../../cli/config/loopback.ts';
 import { isRefusal, type Refusal, refuse } from '../../cli/config/refusal.ts';
 import { missingKey, readSettings, type Settings, writeSettings } from '../../cli/config/settings.ts';
+import { HOST_ORDERS } from '../../os/net/choice.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../protocol/ipv6.ts';
 import { WIRE_CHOICES } from '../../protocol/tunnel/wire.ts';
@@ -69,7 +70,11 @@ const SUITES = [1, 2, 3, 4] as const;
 export const SCHEMA = {
   remote: {
     hosts: list('host names or addresses', 1, readRemote, String, {
-      doc: 'Where the fabric is: names or literal addresses, tried in this order with all addresses of each, those that failed in the last ten minutes last. `"_enf._tcp.example.org"`: the hosts and ports of its SRV records.',
+      doc: 'Where the fabric is: names or literal addresses, tried one after the other with all addresses of each, those that failed in the last ten minutes last. `"_enf._tcp.example.org"`: the hosts and ports of its SRV records.',
+    }),
+    order: choice(HOST_ORDERS, {
+      default: '"spread"',
+      doc: 'With which of several hosts this device begins. `spread`: one of its own, by chance: neighbours in the list change places if both are names, or both addresses. `listed`: with the first, and all devices do.',
     }),
     'tunnel-port': whole(1, 65_535, { default: '443', doc: 'TCP port of the tunnel router.' }),
     'identity-port': whole(1, 65_535, { default: '444', doc: 'TCP port of the identity server (XTT).' }),

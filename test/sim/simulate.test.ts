@@ -153,13 +153,18 @@ describe('a node of four', () => {
 
   test('has all agents if it is the first of a list that is the same for all', () => {
     const all = { agents: 500, acceptMs: 10 };
-    expect(run('hosts', all).fullest).toBe(1);
+    expect(run('hosts', all, 'listed').fullest).toBe(1);
+    expect(run('hosts', all).fullest).toBeLessThan(0.4);
     expect(run('outage', all).fullest).toBeLessThan(0.4);
   });
 
   test('gives those for whom it has no time to the next of the list, unless all begin with the first', () => {
     const crowd = { agents: 10_000, acceptMs: 40, untilMs: CALM_MS + 30 * 60_000 };
-    const [next, first] = [run('hosts', crowd), run('hosts', crowd, 'from the first')];
+    const [own, next, first] = ['', 'listed', 'from the first'].map((each) => run('hosts', crowd, each)) as [
+      ...[ReturnType<typeof run>, ReturnType<typeof run>, ReturnType<typeof run>],
+    ];
+    expect(own.fullest).toBeLessThan(0.4);
+    expect(own.back['99']).toBeLessThan(next.back['99']!);
     expect(next.fullest).toBeLessThan(0.75);
     expect(first.fullest).toBeGreaterThan(0.9);
     expect(next.back['50']).toBeLessThan(first.back['50']!);
