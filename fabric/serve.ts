@@ -26,7 +26,7 @@ import { type JobKeeper, openJobKeeper } from './jobs/kept.ts';
 import { countHandshakes } from './metrics/handshakes.ts';
 import { metricsOf, openMetrics } from './metrics/serve.ts';
 import { type HandshakeKeeper, keepHandshakes } from './nodes/handshakes.ts';
-import { keepNode, type NodeIdentity, type NodeKeeper } from './nodes/keep.ts';
+import { keepNode, type Leaving, type NodeIdentity, type NodeKeeper } from './nodes/keep.ts';
 import { openRegistry } from './open-registry.ts';
 import { type Authority, certificateIn, loadAuthority, oldestRoot } from './pki/authority.ts';
 import { FILES, JOBS, pathOf } from './pki/files.ts';
@@ -36,7 +36,7 @@ import { eachRow } from './registry/pages.ts';
 import type { Registry } from './registry/registry.ts';
 import { keepSwept } from './registry/sweeping.ts';
 import type { Router } from './router/router.ts';
-import { startTunnels, type TunnelOptions } from './tunnels.ts';
+import { startTunnels, type TunnelOptions, type Tunnels } from './tunnels.ts';
 
 /** How soon a change by another process is noticed if its notification was lost. */
 const POLL_MS = 250;
@@ -152,8 +152,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     const handshakes = serves.includes('identity')
       ? await startHandshakes(options, { registry: counted.registry, authority, node: options.node }, started)
       : undefined;
-    if (node !== undefined)
-      await followNode(node, { router: tunnels?.router, handshakes: handshakes?.keeper, log });
+    if (node !== undefined) await followNode(node, { tunnels, handshakes: handshakes?.keeper, log });
 
     keys.follow(async (next) => {
       handshakes?.identity.replaceKeys(serverKeys(next));
@@ -216,8 +215,15 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
   }
 }
 
-/** Seconds: agents move to another node within so many, and those that know none come back after so many. */
-const WHEN_NODE_DRAINS = { within: 30, retryAfter: 10 };
+/** Seconds: agents move to another node within so many, and those that know none come back after so many. Sooner from where nobody reaches them. */
+const WHEN_LEAVING = {
+  drain: { within: 30, retryAfter: 10 },
+  'routes-lost': { within: 10, retryAfter: 10 },
+};
+const WHY = {
+  drain: 'this node drains',
+  'routes-lost': 'devices are to go to other nodes, which are reached',
+};
 
 /** The identity server, and EST. */
 async function startHandshakes(
@@ -255,29 +261,41 @@ async function startHandshakes(
   return { identity, keeper, est };
 }
 
-/** The node says how many tunnels its router has; while it is to drain its agents leave, and devices provision elsewhere. */
+/**
+ * The node says how many tunnels its router has. Its agents leave while it is to drain, or its routes reach nobody; while it is to drain devices provision
+ * elsewhere, too.
+ */
 async function followNode(
   node: NodeKeeper,
   {
-    router,
+    tunnels,
     handshakes,
     log,
   }: {
-    readonly router: Router | undefined;
+    readonly tunnels: Tunnels | undefined;
     readonly handshakes: HandshakeKeeper | undefined;
     readonly log: Log;
   },
 ): Promise<void> {
+  const router = tunnels?.router;
   if (router !== undefined)
     node.carries({ tunnels: () => router.sizes.agent + router.sizes.c, recall: router.recall });
-  let known = false;
-  await node.followDraining(async (draining) => {
-    handshakes?.drain(draining);
-    if (draining) await router?.drain(WHEN_NODE_DRAINS);
-    else if (known) await router?.resume();
-    if (draining || known) log('notice', draining ? 'this node drains' : 'this node does not drain any more');
-    known = true;
+  let before: Leaving | undefined;
+  let ours: Router['draining'];
+  await node.followLeaving(async (why) => {
+    handshakes?.drain(why === 'drain');
+    if (why !== undefined) {
+      await router?.drain(WHEN_LEAVING[why]);
+      ours = router?.draining;
+      log('notice', WHY[why]);
+      // What "enf-fabric drain" has begun meanwhile goes on when the routes are back.
+    } else if (before === 'drain' || (before !== undefined && router?.draining === ours)) {
+      await router?.resume();
+      log('notice', 'devices may stay at this node');
+    }
+    before = why;
   });
+  if (tunnels?.bird !== undefined) node.watchRoutes(tunnels.bird.lost);
 }
 
 /** Devices that do not say which root they trust get a certificate of the oldest one that is in force. */

@@ -1,7 +1,9 @@
 import type { ListenAddress } from '../os/net/listen.ts';
 import type { Log } from '../os/service/log.ts';
+import type { Beats } from '../protocol/tunnel/beats.ts';
 import { openTunDevice } from '../tunnel/client.ts';
 import { EVERYTHING } from './access/scope.ts';
+import { type BirdWatch, watchBird } from './bgp/watch.ts';
 import { startNames } from './dns/start.ts';
 import { openHost } from './host/host.ts';
 import type { HostRoutes } from './host/routes.ts';
@@ -23,11 +25,16 @@ export interface TunnelOptions {
   /** Devices find each other by name, see `startNames`. */
   readonly names?: boolean;
   /** Where the routes of tunnels go for the other nodes of the fabric; nowhere unless given. Takes a TUN device. */
-  readonly routes?: RoutesSettings;
+  readonly routes?: RoutesSettings & {
+    /** The control socket of BIRD, which is asked whether it tells them; nobody asks unless given, or if it is empty. */
+    readonly birdSocket?: string;
+  };
   /** Devices may retire themselves over their tunnels; unless this is false. */
   readonly decommission?: boolean;
   /** How many tunnels may begin in a second, with all routers of the fabric: devices are told how long they may wait. They are not, unless given. */
   readonly connectsPerSecond?: number;
+  /** Devices are told to send heartbeats so soon; nothing is said of them unless given. */
+  readonly beats?: Beats;
   /** How many threads carry packets, 1 to 16; `defaultThreads()` unless given. */
   readonly routerThreads?: number;
 }
@@ -46,6 +53,8 @@ export interface Tunnels {
   readonly router: Router;
   /** Undefined: this host has no part in the networks. */
   readonly routes?: HostRoutes;
+  /** Whether other nodes learn of the routes here; undefined: nobody asks. */
+  readonly bird?: BirdWatch;
   host(): Promise<HostServing | null>;
 }
 
@@ -85,6 +94,7 @@ export async function startTunnels(
         devices: async () => (await all.census()).devices,
       },
     }),
+    ...(options.beats !== undefined && { beats: options.beats }),
     ...(tun !== undefined && { tun }),
     ...(options.routerThreads !== undefined && { threads: options.routerThreads }),
     ...(options.decommission !== undefined && { decommission: options.decommission }),
@@ -96,6 +106,7 @@ export async function startTunnels(
   return {
     router,
     ...(host !== undefined && { routes: host.routes }),
+    ...(host?.bird !== undefined && { bird: host.bird }),
     host: async () => (await host?.serving()) ?? null,
   };
 }
@@ -104,7 +115,7 @@ type HostPart = Awaited<ReturnType<typeof openHostPart>>;
 
 async function openHostPart(
   tun: string,
-  { services, routes }: { readonly services: HostServices; readonly routes: RoutesSettings | undefined },
+  { services, routes }: { readonly services: HostServices; readonly routes: TunnelOptions['routes'] },
   { registry, log }: Pick<TunnelParts, 'registry' | 'log'>,
   started: (() => unknown)[],
 ) {
@@ -112,11 +123,16 @@ async function openHostPart(
   started.push(host.close);
   const tunnelRoutes = routes === undefined ? undefined : await openTunnelRoutes(tun, routes, log);
   if (tunnelRoutes !== undefined) started.push(tunnelRoutes.close);
+  const bird = routes?.birdSocket ? watchBird(routes.birdSocket) : undefined;
   return {
-    ...{ routes: host.routes, tunnelRoutes },
+    ...{ routes: host.routes, tunnelRoutes, bird },
     serving: async (): Promise<HostServing> => ({
       ...(await host.serving()),
-      ...(tunnelRoutes !== undefined && { routes: tunnelRoutes.serving() }),
+      ...(tunnelRoutes !== undefined && {
+        routes: { ...tunnelRoutes.serving(), ...(bird !== undefined && { bird: birdView(bird) }) },
+      }),
     }),
   };
 }
+
+const birdView = ({ socket, failing }: BirdWatch) => ({ socket, failing });

@@ -27,6 +27,8 @@ export interface DataplaneRules {
   readonly allowIpv4: boolean;
   readonly heartbeatPeriodMs: number;
   readonly heartbeatTimeoutMs: number;
+  /** The router may shorten both for its connections (docs/wire.md, "Shorter heartbeats"); not unless given. */
+  readonly shortened?: boolean;
 }
 
 /** How to make a connection: our identity, and which roots to trust. */
@@ -156,7 +158,7 @@ export function startDataplane(
       if (!OF_HANDSHAKE.has(event)) current = next;
       next = undefined;
       if (current?.id !== id) {
-        report({ kind: 'stayed', failure: failureOf(event, text, number, order, rules) });
+        report({ kind: 'stayed', failure: failureOf(event, text, number, order) });
         return;
       }
     }
@@ -190,12 +192,12 @@ export function startDataplane(
     else
       report({
         kind: 'down',
-        failure: failureOf(event, text, number, order, rules),
+        failure: failureOf(event, text, number, order),
         ...(isSilence(event, text, number) && { silent: true }),
       });
   };
 
-  const { own, allowIpv4, heartbeatPeriodMs, heartbeatTimeoutMs } = rules;
+  const { own, allowIpv4, heartbeatPeriodMs, heartbeatTimeoutMs, shortened = false } = rules;
   const handle = native.dataplaneStart(
     device.fd,
     device.offload,
@@ -205,6 +207,7 @@ export function startDataplane(
     heartbeatTimeoutMs,
     onEvent,
     onLocal !== undefined,
+    shortened,
   );
   const begin = ({ id, order }: Connection, beside: boolean): void => {
     const { fd, timeoutMs, ca, certificate, key, wire, names = [] } = order;
@@ -274,13 +277,7 @@ const OF_HANDSHAKE: ReadonlySet<DataplaneEventName> = new Set([
   'handshake',
 ]);
 
-function failureOf(
-  event: DataplaneEventName,
-  text: string,
-  number: number,
-  order: ConnectOptions,
-  rules: DataplaneRules,
-): Failure {
+function failureOf(event: DataplaneEventName, text: string, number: number, order: ConnectOptions): Failure {
   switch (event) {
     case 'bad-root':
       return new Failure('tls.bad-root', 'operator', `the TLS root is not a certificate in PEM (${text})`, {
@@ -350,7 +347,7 @@ function failureOf(
       return new Failure(
         'tunnel.silent',
         'retry',
-        `${number === 1 ? 'the router stopped answering' : 'the router accepted the connection but does not answer'}: no answer to a heartbeat within ${rules.heartbeatTimeoutMs} ms`,
+        `${number === 1 ? 'the router stopped answering' : 'the router accepted the connection but does not answer'}: no answer to a heartbeat in time`,
       );
     case 'closed':
       return number === 1

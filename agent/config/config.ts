@@ -1,7 +1,8 @@
-import { choice, list, span, spanOrOff, text, whole, yesNo } from '../../cli/config/key-types.ts';
+import { choice, list, span, spanOr, spanOrOff, text, whole, yesNo } from '../../cli/config/key-types.ts';
 import { loopback } from '../../cli/config/loopback.ts';
 import { isRefusal, type Refusal, refuse } from '../../cli/config/refusal.ts';
 import { missingKey, readSettings, type Settings, writeSettings } from '../../cli/config/settings.ts';
+import { HOST_ORDERS } from '../../os/net/choice.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../protocol/ipv6.ts';
 import { WIRE_CHOICES } from '../../protocol/tunnel/wire.ts';
@@ -69,7 +70,11 @@ const SUITES = [1, 2, 3, 4] as const;
 export const SCHEMA = {
   remote: {
     hosts: list('host names or addresses', 1, readRemote, String, {
-      doc: 'Where the fabric is: names or literal addresses, tried in this order with all addresses of each, those that failed in the last ten minutes last. `"_enf._tcp.example.org"`: the hosts and ports of its SRV records.',
+      doc: 'Where the fabric is: names or literal addresses, tried one after the other with all addresses of each, those that failed in the last ten minutes last. `"_enf._tcp.example.org"`: the hosts and ports of its SRV records.',
+    }),
+    order: choice(HOST_ORDERS, {
+      default: '"spread"',
+      doc: 'With which of several hosts this device begins. `spread`: one of its own, by chance: neighbours in the list change places if both are names, or both addresses. `listed`: with the first, and all devices do.',
     }),
     'tunnel-port': whole(1, 65_535, { default: '443', doc: 'TCP port of the tunnel router.' }),
     'identity-port': whole(1, 65_535, { default: '444', doc: 'TCP port of the identity server (XTT).' }),
@@ -184,13 +189,13 @@ export const SCHEMA = {
       default: '"auto"',
       doc: "`auto`: super-frames with a router that knows them, else enftun's frames; `legacy`: enftun's frames in any case.",
     }),
-    'heartbeat-period': span(1_000, 3_600_000, {
-      default: '"25s"',
-      doc: 'How long the tunnel may be silent before a heartbeat is sent; `"300s"` against an original ENF.',
+    'heartbeat-period': spanOr(['auto'], 1_000, 3_600_000, {
+      default: '"auto"',
+      doc: 'How long the tunnel may be silent before a heartbeat is sent; `"auto"`: 25 s, or less if the fabric asks for it, as one of several hosts does (scale.md); `"300s"` against an original ENF. Whoever sets this or the next key keeps both.',
     }),
-    'heartbeat-timeout': span(500, 300_000, {
-      default: '"10s"',
-      doc: 'How long to wait for an answer to a heartbeat before the connection counts as dead.',
+    'heartbeat-timeout': spanOr(['auto'], 500, 300_000, {
+      default: '"auto"',
+      doc: 'How long to wait for an answer to a heartbeat before the connection counts as dead; `"auto"`: 10 s, or less if the fabric asks for it.',
     }),
     fwmark: whole(0, 4_294_967_295, {
       default: '0',

@@ -67,6 +67,8 @@ export function translate(root: LibconfigGroup): Translation {
     settings: {
       remote: {
         hosts: remote.texts('hosts') ?? DEFAULTS.hosts,
+        // As enftun does.
+        order: 'listed',
         ...some('tunnel-port', port(remote, 'port')),
         ...some('identity-port', xtt && port(xtt, 'remote_port')),
       },

@@ -1,4 +1,4 @@
-import { endpointsOf } from '../../os/net/choice.ts';
+import { endpointsOf, hostsInOrder } from '../../os/net/choice.ts';
 import { requestTrusted, type TrustedAnswer, type TrustedRequest } from '../../os/net/https-client.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
@@ -89,7 +89,8 @@ async function serverOf({ identity, remote }: Config, lookup: Lookup) {
   const { estServer } = identity;
   const none = async (): Promise<undefined> => undefined;
   if (estServer === undefined) {
-    const { hosts, connectTimeout: timeoutMs } = remote;
+    const { order, connectTimeout: timeoutMs } = remote;
+    const hosts = hostsInOrder(remote.hosts, order, Math.random);
     const where = { hosts, port: EST_PORT, everywhere: true, lookup, timeoutMs, chance: Math.random };
     const found = (await endpointsOf(where)).map(({ host }) => host);
     return { hosts: found, port: EST_PORT, path: EST_PATH, ...(await routerTrust({ remote }, none)) };

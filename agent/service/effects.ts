@@ -1,6 +1,6 @@
 import { sourceTowards } from '../../os/linux/netlink.ts';
 import type { Resolved } from '../../os/linux/resolved.ts';
-import { hostChoice } from '../../os/net/choice.ts';
+import { hostChoice, hostsInOrder } from '../../os/net/choice.ts';
 import { type Lookup, systemLookup } from '../../os/net/lookup.ts';
 import { markedLookup } from '../../os/net/resolver.ts';
 import type { Log } from '../../os/service/log.ts';
@@ -114,7 +114,9 @@ export function openEffects(
   const { store, lookup } = state;
   const { wallMs } = clocks;
   const { steadyMs } = clocks;
-  const { hosts, tunnelPort, identityPort, connectTimeout: timeoutMs } = config.remote;
+  const { tunnelPort, identityPort, connectTimeout: timeoutMs } = config.remote;
+  // The same order for both programs there.
+  const hosts = hostsInOrder(config.remote.hosts, config.remote.order, Math.random);
   const choosing = { hosts, lookup, timeoutMs, clock: steadyMs, chance: Math.random };
   const options = {
     ...{ config, store, lookup, proxy, mark, wallMs, steadyMs, log, stopping },

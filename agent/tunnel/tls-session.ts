@@ -214,14 +214,27 @@ async function raiseInterface(
   const rules = {
     own,
     allowIpv4: config.route.allowIpv4,
-    heartbeatPeriodMs: config.tunnel.heartbeatPeriod,
-    heartbeatTimeoutMs: config.tunnel.heartbeatTimeout,
+    ...heartbeatRules(config.tunnel),
   };
   if (!config.lan.enabled) return { address, tunnel: openTunnel(device, rules, control), lan: undefined };
   const tunnel = openTunnel(device, rules, control, (packet) => lan.receive(packet));
   const lan = openLan(lanOptions(config, own), tunnel.deliver);
   return { address, tunnel, lan };
 }
+
+/** Unless the fabric asks for less: on an idle line a NAT forgets a connection after half a minute or more. */
+const PERIOD_MS = 25_000;
+const TIMEOUT_MS = 10_000;
+
+/** The fabric shortens what nobody has set. */
+export const heartbeatRules = ({
+  heartbeatPeriod: period,
+  heartbeatTimeout: timeout,
+}: Pick<Config['tunnel'], 'heartbeatPeriod' | 'heartbeatTimeout'>) => ({
+  heartbeatPeriodMs: period === 'auto' ? PERIOD_MS : period,
+  heartbeatTimeoutMs: timeout === 'auto' ? TIMEOUT_MS : timeout,
+  shortened: period === 'auto' && timeout === 'auto',
+});
 
 /** The configuration's part on a host behind the interface. */
 function lanOptions({ tunnel, route, lan }: Config, own: Uint8Array): LanOptions {

@@ -102,18 +102,38 @@ export function span(fromMs: number, toMs: number, meaning: Meaning): Key<number
   };
 }
 
-/** A duration, or `"off"`: 0 inside. */
-export function spanOrOff(fromMs: number, toMs: number, meaning: Meaning): Key<number> {
-  const on = span(fromMs, toMs, meaning);
+/** A duration, or one of a few words. */
+export function spanOr<const W extends string>(
+  words: readonly W[],
+  fromMs: number,
+  toMs: number,
+  meaning: Meaning,
+): Key<number | W> {
+  const { read: readSpan, ...on } = span(fromMs, toMs, meaning);
+  const listed = words.map((word) => `${JSON.stringify(word)} or `).join('');
   return {
     ...on,
-    type: `"off" or ${on.type}`,
+    type: `${listed}${on.type}`,
     read(value) {
-      if (value === 'off') return 0;
-      const read = on.read(value);
-      return isRefusal(read) ? refuse(`"off" or ${read.expected}`) : read;
+      const word = words.find((each) => each === value);
+      if (word !== undefined) return word;
+      const read = readSpan(value);
+      return isRefusal(read) ? refuse(`${listed}${read.expected}`) : read;
     },
-    write: (ms) => (ms === 0 ? '"off"' : on.write(ms)),
+    write: (value) => (typeof value === 'string' ? JSON.stringify(value) : on.write(value)),
+  };
+}
+
+/** A duration, or `"off"`: 0 inside. */
+export function spanOrOff(fromMs: number, toMs: number, meaning: Meaning): Key<number> {
+  const { read, write, ...rest } = spanOr(['off'], fromMs, toMs, meaning);
+  return {
+    ...rest,
+    read(value) {
+      const ms = read(value);
+      return ms === 'off' ? 0 : ms;
+    },
+    write: (ms) => write(ms === 0 ? 'off' : ms),
   };
 }
 

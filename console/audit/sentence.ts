@@ -59,6 +59,7 @@ const ALARMS: Readonly<Record<AlarmKind, (of: string) => string>> = {
   'places.old': (of) => `the database of places ${of} is old`,
   'node.lost': (of) => `the node ${of} says nothing any more`,
   'node.draining': (of) => `the node ${of} drains for long`,
+  'node.routes-lost': (of) => `no other node learns which devices the node ${of} has`,
   'audit.broken': () => 'the audit trail does not verify',
 };
 

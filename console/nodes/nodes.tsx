@@ -82,12 +82,17 @@ const COLUMNS: readonly Column<NodeView>[] = [
   },
   {
     name: 'State',
-    cell: ({ state, draining }) => (
+    cell: ({ state, draining, routesLost }) => (
       <div>
         <NodeState state={state} />
         {draining !== null && (
           <div class="under">
             {state === 'draining' ? 'begun' : 'draining, begun'} <When at={draining} />
+          </div>
+        )}
+        {routesLost !== null && (
+          <div class="under">
+            no other node learns which devices are here, since <When at={routesLost} />
           </div>
         )}
       </div>

@@ -18,6 +18,7 @@ export function Presence({ device, long = false }: { readonly device: DeviceView
 const NODE_SHAPES: Readonly<Record<NodeView['state'], string>> = {
   serving: '●',
   draining: '◐',
+  'routes-lost': '◌',
   lost: '✕',
   stopped: '○',
 };

@@ -3,7 +3,7 @@ import { toHex } from '../../protocol/bytes.ts';
 import { isFailure } from '../../protocol/failure.ts';
 import { HOST } from '../access/scope.ts';
 import type { AlarmKind, Alarms, Finding } from '../registry/alarms.ts';
-import { DRAINING_LONG_MS, type Node, type NodesReader } from '../registry/nodes.ts';
+import { DRAINING_LONG_MS, type Node, type NodesReader, ROUTES_LOST_LONG_MS } from '../registry/nodes.ts';
 import { eachRow } from '../registry/pages.ts';
 import type { Handshake } from '../registry/records.ts';
 import type { OwnedReader, Registry } from '../registry/registry.ts';
@@ -166,7 +166,7 @@ export function alarmChecks({
       find: async () => places().flatMap((each) => placesOld(each, placesOldDays, now())),
     },
     {
-      kinds: ['node.lost', 'node.draining'],
+      kinds: ['node.lost', 'node.draining', 'node.routes-lost'],
       everyMs: 10_000,
       async find() {
         const found: Finding[] = [];
@@ -182,15 +182,24 @@ export function alarmChecks({
   ];
 }
 
-/** A node is lost, or devices do not leave one that they are to leave. */
-export function nodeAmiss({ name, state, seen, draining, tunnels }: Node, now: number): readonly Finding[] {
+/** A node is lost, other nodes learn nothing of its devices, or these do not leave it though they are to. */
+export function nodeAmiss(
+  { name, state, seen, draining, routesLost, tunnels }: Node,
+  now: number,
+): readonly Finding[] {
   const about = { owner: HOST, subject: name };
   const carried = tunnels === undefined ? {} : { tunnels };
   if (state === 'lost')
     return [{ kind: 'node.lost', ...about, detail: { seen: new Date(seen).toISOString(), ...carried } }];
-  if (state !== 'draining' || draining === undefined || now - draining < DRAINING_LONG_MS) return [];
+  if (state === 'stopped') return [];
+  const since = (at: number) => ({ since: new Date(at).toISOString(), ...carried });
   return [
-    { kind: 'node.draining', ...about, detail: { since: new Date(draining).toISOString(), ...carried } },
+    ...(routesLost !== undefined && now - routesLost >= ROUTES_LOST_LONG_MS
+      ? [{ kind: 'node.routes-lost', ...about, detail: since(routesLost) } as const]
+      : []),
+    ...(draining !== undefined && now - draining >= DRAINING_LONG_MS
+      ? [{ kind: 'node.draining', ...about, detail: since(draining) } as const]
+      : []),
   ];
 }
 

@@ -3,6 +3,7 @@ import { formatListen, type ListenAddress } from '../../os/net/listen.ts';
 import { stderrLog } from '../../os/service/log.ts';
 import { askedToStop } from '../../os/service/process.ts';
 import { checkRoutes, checkServes } from '../config/checks.ts';
+import { heartbeats } from '../config/config.ts';
 import { formatServices } from '../host/services.ts';
 import { servedText } from '../operations/contract/serving.ts';
 import type { Duty } from '../registry/nodes.ts';
@@ -44,6 +45,7 @@ export const serveCommand: Command = {
     checkServes(config);
     const { identity, node, tunnel, est, host, routes, dns, places, geo, hooks, metrics } = config;
     const { console: ofConsole } = config;
+    const beats = heartbeats(config);
     const { serve } = await import('../serve.ts');
     const tun = host.tun === 'none' ? undefined : host.tun;
     const log = stderrLog();
@@ -73,6 +75,7 @@ export const serveCommand: Command = {
       ...(tunnel.threads !== 0 && { routerThreads: tunnel.threads }),
       decommission: tunnel.decommission,
       connectsPerSecond: tunnel.connectsPerSecond,
+      ...(beats !== undefined && { beats }),
       ...(identity.maxConnections !== 0 && { maxConnections: identity.maxConnections }),
     });
     reload = fabric.reload;

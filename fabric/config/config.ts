@@ -1,10 +1,12 @@
 import { isIP } from 'node:net';
-import { choice, type Key, list, text, whole, yesNo } from '../../cli/config/key-types.ts';
+import { choice, type Key, list, span, spanOr, text, whole, yesNo } from '../../cli/config/key-types.ts';
 import { loopback } from '../../cli/config/loopback.ts';
 import { isRefusal, type Refusal, refuse } from '../../cli/config/refusal.ts';
 import { readSettings, type Settings, writeSettings } from '../../cli/config/settings.ts';
 import { formatListen, type ListenAddress, parseListen } from '../../os/net/listen.ts';
 import { isFailure } from '../../protocol/failure.ts';
+import type { Beats } from '../../protocol/tunnel/beats.ts';
+import { BEATS_LEAST_PERIOD, BEATS_LEAST_TIMEOUT } from '../../protocol/tunnel/wire.ts';
 import { OWNER_ROLES } from '../access/roles.ts';
 import { formatServices, type HostServices, NO_SERVICES, parseServices } from '../host/services.ts';
 import { DUTIES, type Duty, isNodeName } from '../registry/nodes.ts';
@@ -181,6 +183,14 @@ export const SCHEMA = {
       default: '300',
       doc: 'How many tunnels may begin in a second, with all routers of the fabric together; devices wait so long between their attempts that no more come.',
     }),
+    'heartbeat-period': spanOr(['auto', 'off'], BEATS_LEAST_PERIOD, 300_000, {
+      default: '"auto"',
+      doc: 'Devices are told to send a heartbeat after so much silence, so that they notice soon that this host is gone (scale.md); `"auto"`: 4 s if `node.name` is set, else nothing; `"off"`: nothing. They shorten their own period (25 s), and prolong nothing.',
+    }),
+    'heartbeat-timeout': span(BEATS_LEAST_TIMEOUT, 60_000, {
+      default: '"3s"',
+      doc: 'How long they wait for the answer then, before they go to another host.',
+    }),
     decommission: yesNo({
       default: 'true',
       doc: 'A device may retire itself over its tunnel, for good (`enf-agent decommission`); false: only its owner may.',
@@ -218,6 +228,13 @@ export const SCHEMA = {
       default: '77',
       doc: "The protocol number of these routes (`rtm_protocol`): what has it in that table is the fabric's.",
     }),
+    'bird-socket': text(
+      {
+        default: '"/run/bird/bird.ctl"',
+        doc: 'Where BIRD is asked whether other nodes learn of these routes; devices leave a node where they do not (nodes.md). Empty: nobody asks.',
+      },
+      absolute,
+    ),
   },
   dns: {
     serve: yesNo({
@@ -352,3 +369,13 @@ export const parseConfig = (source: string, path: string): Config =>
 
 /** The effective configuration as TOML: what `check-config` prints. */
 export const renderConfig = (config: Config): string => writeSettings(SCHEMA, config);
+
+/** For one of several hosts: the tunnels of one that is lost are elsewhere within ten seconds. */
+const PERIOD_OF_NODE_MS = 4_000;
+
+/** Which heartbeats devices are told of; undefined: none. */
+export function heartbeats({ tunnel, node }: Pick<Config, 'tunnel' | 'node'>): Beats | undefined {
+  const { heartbeatPeriod: period, heartbeatTimeout: timeoutMs } = tunnel;
+  if (period === 'off' || (period === 'auto' && node.name === '')) return undefined;
+  return { periodMs: period === 'auto' ? PERIOD_OF_NODE_MS : period, timeoutMs };
+}

@@ -48,8 +48,8 @@ export interface Probes {
   routes(device: string): Promise<readonly Route[]>;
   /** Whether the host looks up the table before its main one. @throws Failure `os.…` */
   hasRule(table: number): Promise<boolean>;
-  /** Of BIRD; undefined if it is not installed. @throws Failure `bgp.no-answer` */
-  bgpSessions(): Promise<readonly BgpSession[] | undefined>;
+  /** Of BIRD, asked at this socket; undefined if nothing is there. @throws Failure `bgp.no-answer`, `bgp.not-permitted` */
+  bgpSessions(socket: string): Promise<readonly BgpSession[] | undefined>;
   /** The database servers of the registry; undefined if it is in a file. @throws Failure `registry.bad-url`, `registry.exposed` */
   databases(): Promise<readonly DatabaseServer[] | undefined>;
   /** A file under /proc/sys, trimmed; undefined if it is not there. */
@@ -82,7 +82,7 @@ export function machineProbes(
     interfaces: kernel.interfaces,
     routes: (device) => kernel.routes(6, MAIN_TABLE, device),
     hasRule: async (table) => hasRule(await kernel.rules(6), ruleOf({ table })),
-    bgpSessions: () => bgpSessions(),
+    bgpSessions,
     databases: () => registryServers(pathOf(data, 'registry')),
     sysctl: (path) => readTrimmed(`/proc/sys/${path}`),
     async connect(listen) {

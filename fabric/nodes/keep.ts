@@ -6,7 +6,9 @@ import type { Log } from '../../os/service/log.ts';
 import { VERSION } from '../../os/service/process.ts';
 import { repeatedLine } from '../../os/service/repeats.ts';
 import { BEAT_MS, type NewNode, type Nodes } from '../registry/nodes.ts';
+import { eachRow } from '../registry/pages.ts';
 import { ownTurn } from '../registry/turns.ts';
+import { judgeRoutes, LOOK_MS, REACHED } from './routes.ts';
 
 /** What a node is called, and where others reach it. */
 export interface NodeIdentity {
@@ -21,12 +23,17 @@ export interface Carrying {
   recall(): Promise<void>;
 }
 
+/** Why devices are to leave a node: somebody has said so, or no other node learns which devices it has. */
+export type Leaving = 'drain' | 'routes-lost';
+
 /** This fabric as one of the nodes of its registry. */
 export interface NodeKeeper {
   /** From now on it carries tunnels. */
   carries(carrying: Carrying): void;
-  /** Calls `listener` whenever devices are to leave this node, or may stay; at once, too. */
-  followDraining(listener: (draining: boolean) => unknown): Promise<void>;
+  /** Calls `listener` whenever devices are to leave this node, or may stay (undefined); at once, too. */
+  followLeaving(listener: (why: Leaving | undefined) => unknown): Promise<void>;
+  /** From now on asks every two seconds whether no other node learns of the routes here: the others hear of it, and devices leave while another node is better off. */
+  watchRoutes(lost: () => Promise<boolean>): void;
   /** Says that the node stops. */
   close(): Promise<void>;
 }
@@ -36,6 +43,9 @@ export interface KeepOptions {
   readonly data: string;
   readonly log: Log;
   readonly beatMs?: number;
+  readonly lookMs?: number;
+  /** Monotonic, in milliseconds. */
+  readonly clock?: () => number;
   /** The load average over a minute. */
   readonly load?: () => number;
 }
@@ -46,8 +56,10 @@ const NOTHING: Carrying = { tunnels: () => 0, recall: async () => {} };
 export async function keepNode(
   registry: Nodes,
   identity: NodeIdentity,
-  { data, log, beatMs = BEAT_MS, load = () => loadavg()[0]! }: KeepOptions,
+  options: KeepOptions,
 ): Promise<NodeKeeper> {
+  const { data, log, beatMs = BEAT_MS, lookMs = LOOK_MS, load = () => loadavg()[0]! } = options;
+  const { clock = () => performance.now() } = options;
   const joining: NewNode = { ...identity, version: VERSION, installation: await installationAt(data) };
   await registry.join(joining);
   const failed = repeatedLine(log, 'error', { subjects: 1 });
@@ -55,9 +67,20 @@ export async function keepNode(
   let carrying = NOTHING;
   let closing = false;
   let busy: Promise<void> | undefined;
+  let looking: Promise<void> | undefined;
+  let lookTimer: ReturnType<typeof setInterval> | undefined;
+  let routes = REACHED;
+  /** By the clock of the host, as the others see it. */
+  let routesLost: number | undefined;
+  let draining = false;
+  let last: { readonly why: Leaving | undefined } | undefined;
+  let listener: (why: Leaving | undefined) => unknown = () => {};
 
   async function beat(): Promise<void> {
-    const { replaced, wasLost } = await registry.beat({ tunnels: carrying.tunnels(), load: load() });
+    const { replaced, wasLost } = await registry.beat({
+      ...{ tunnels: carrying.tunnels(), load: load() },
+      ...(routesLost !== undefined && { routesLost }),
+    });
     if (replaced) await registry.join(joining);
     if (replaced || wasLost) {
       log(
@@ -69,7 +92,39 @@ export async function keepNode(
     while (!closing && (await registry.sweepLost())) await ownTurn();
   }
 
-  const timer = setInterval(() => {
+  /** Tells whoever follows why devices are to leave, if that has changed. */
+  async function tell(): Promise<void> {
+    const why = draining ? 'drain' : routes.leaving ? 'routes-lost' : undefined;
+    if (last !== undefined && last.why === why) return;
+    last = { why };
+    await listener(why);
+  }
+
+  async function isElsewhere(): Promise<boolean> {
+    for await (const { name, state, serves } of eachRow(registry.nodes))
+      if (name !== identity.name && state === 'serving' && serves.includes('tunnels')) return true;
+    return false;
+  }
+
+  async function look(isLost: () => Promise<boolean>): Promise<void> {
+    const lost = await isLost();
+    if (lost !== routes.lost) {
+      routesLost = lost ? Date.now() : undefined;
+      log(
+        lost ? 'warning' : 'notice',
+        lost ? 'no other node learns which devices are here' : 'other nodes learn which devices are here',
+      );
+      routes = judgeRoutes(routes, { lost, elsewhere: routes.leaving }, clock());
+      // Before anybody decides by it: nodes that have lost each other should know that of all of them.
+      await busy;
+      await say();
+    }
+    const elsewhere = (lost || routes.leaving) && (await isElsewhere());
+    routes = judgeRoutes(routes, { lost, elsewhere }, clock());
+    if (last !== undefined) await tell();
+  }
+
+  const say = (): Promise<void> => {
     busy ??= beat()
       .catch((error: unknown) =>
         failed('', `node ${identity.name} cannot say that it serves: ${(error as Error).message}`),
@@ -77,26 +132,39 @@ export async function keepNode(
       .finally(() => {
         busy = undefined;
       });
-  }, beatMs);
+    return busy;
+  };
+  const timer = setInterval(() => void say(), beatMs);
 
   return {
     carries(next) {
       carrying = next;
     },
-    async followDraining(listener) {
-      let last: boolean | undefined;
-      const look = async (): Promise<void> => {
-        const draining = (await registry.node(identity.name)).draining !== undefined;
-        if (draining === last) return;
-        last = draining;
-        await listener(draining);
+    async followLeaving(follower) {
+      listener = follower;
+      const read = async (): Promise<void> => {
+        draining = (await registry.node(identity.name)).draining !== undefined;
+        await tell();
       };
-      ends.push(registry.onNodeChange((name) => (name === identity.name ? look() : undefined)));
-      await look();
+      ends.push(registry.onNodeChange((name) => (name === identity.name ? read() : undefined)));
+      await read();
+    },
+    watchRoutes(lost) {
+      lookTimer = setInterval(() => {
+        looking ??= look(lost)
+          .catch((error: unknown) =>
+            failed('', `node ${identity.name} cannot look after its routes: ${(error as Error).message}`),
+          )
+          .finally(() => {
+            looking = undefined;
+          });
+      }, lookMs);
     },
     async close() {
       closing = true;
       clearInterval(timer);
+      clearInterval(lookTimer);
+      await looking;
       await busy;
       for (const end of ends) end();
       await registry.leave();

@@ -93,6 +93,10 @@ export function alarmText({ kind, subject, detail }: Finding): {
       `The node ${subject} drains since ${of('since')}${carried ? `, and ${counted(number('tunnels'), 'device is', 'devices are')} still there` : ''}.`,
       `Upgrade or stop its host, or end that: enf-fabric node resume ${subject}.`,
     ],
+    'node.routes-lost': [
+      `No other node learns since ${of('since')} which devices the node ${subject} has, ${counted(number('tunnels'), 'tunnel')}: BIRD does not run there, or has its session with no other node.`,
+      `Look there: enf-fabric doctor, and journalctl -u bird. Devices go to other nodes that are better off, and may stay again by themselves. If something else carries the routes there, set routes.bird-socket = "" in its fabric.toml.`,
+    ],
     'audit.broken': [
       `The audit trail does not verify: ${of('message')}.`,
       'Something else than the fabric has changed the registry: keep a copy of it, and compare it with a backup (enf-fabric audit says which entry).',

@@ -68,11 +68,12 @@ export const removeNode = operation<NodeInput, RemovedNodeView>(
   },
 );
 
-const nodeView = ({ address, started, seen, draining, tunnels, ...node }: Node): NodeView => ({
+const nodeView = ({ address, started, seen, draining, routesLost, tunnels, ...node }: Node): NodeView => ({
   ...node,
   address: address ?? null,
   tunnels: tunnels ?? null,
   started: isoTime(started),
   seen: isoTime(seen),
   draining: draining === undefined ? null : isoTime(draining),
+  routesLost: routesLost === undefined ? null : isoTime(routesLost),
 });

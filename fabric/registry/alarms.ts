@@ -42,6 +42,8 @@ export const ALARM_KINDS = [
   'node.lost',
   /** A node drains for long. Subject: its name. */
   'node.draining',
+  /** No other node learns which devices a node has. Subject: its name. */
+  'node.routes-lost',
   /** The audit trail does not verify. Subject: "audit". */
   'audit.broken',
 ] as const;

@@ -2,8 +2,8 @@ import { Failure } from '../../protocol/failure.ts';
 import type { Listener } from './admission.ts';
 import type { Page, PageRequest } from './pages.ts';
 
-/** `draining`: no device is to stay. `lost`: it has said nothing for `LOST_MS`. `stopped`: it has said that it stops. */
-export const NODE_STATES = ['serving', 'draining', 'lost', 'stopped'] as const;
+/** `draining`: no device is to stay. `routes-lost`: no other node learns which devices it has, so that they do not reach them. `lost`: it has said nothing for `LOST_MS`. `stopped`: it has said that it stops. */
+export const NODE_STATES = ['serving', 'draining', 'routes-lost', 'lost', 'stopped'] as const;
 export type NodeState = (typeof NODE_STATES)[number];
 
 /**
@@ -30,6 +30,8 @@ export interface Node {
   readonly seen: number;
   /** Since when devices are to leave it; it stays so until it is resumed, also while it is lost or stopped. */
   readonly draining?: number;
+  /** Since when no other node learns which devices it has, as it said last. */
+  readonly routesLost?: number;
   /** Devices whose tunnels ended there when it was last seen; absent: it serves no tunnels. */
   readonly tunnels?: number;
   /** Its load average over a minute then. */
@@ -49,6 +51,8 @@ export interface NewNode {
 export interface NodeLoad {
   readonly tunnels: number;
   readonly load: number;
+  /** Since when no other node learns which devices it has; absent: they do, or it is not known. */
+  readonly routesLost?: number;
 }
 
 /** What a node finds when it says that it serves. */
@@ -67,6 +71,9 @@ export const LOST_MS = 15_000;
 export const MOST_NODES = 100;
 /** A node that drains for longer than this has devices that do not leave, or was forgotten. */
 export const DRAINING_LONG_MS = 3_600_000;
+
+/** A node whose routes have been lost for longer than this is told of: a session that flaps is back by then. */
+export const ROUTES_LOST_LONG_MS = 10_000;
 
 /** A DNS label (RFC 1123) in lower case. */
 export const isNodeName = (text: string): boolean => /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(text);

@@ -3,6 +3,7 @@ import { listenFailure } from '../../os/net/listen.ts';
 import type { Log } from '../../os/service/log.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Prefix } from '../../protocol/ipv6.ts';
+import { type Beats, encodeBeats } from '../../protocol/tunnel/beats.ts';
 import type { TunDevice } from '../../tunnel/client.ts';
 import {
   type RouterCounters,
@@ -57,6 +58,8 @@ export interface RouterOptions {
   readonly rates?: RateSource;
   /** How many devices there are and may come in a second; without it they are told no pace. */
   readonly pace?: PaceSource;
+  /** How soon devices send heartbeats, and give up; they are told nothing of that unless given. */
+  readonly beats?: Beats;
   /** Connects the host to the devices. The router closes it, once it is started. */
   readonly tun?: TunDevice;
   readonly log: Log;
@@ -222,9 +225,11 @@ function start(options: RouterOptions, numbered: Numbered): Router {
   const roots = rootDistribution(threads, options.roots ?? { version: 1, updates: [] });
   const pace = paceOf(threads, options.pace, log);
   const draining = drainingOf(threads, options.pace?.connectsPerSecond, log);
+  const beats = options.beats && encodeBeats(options.beats);
   const greet = (session: Session): void => {
     roots.admitted(session);
     pace.admitted(session);
+    if (beats !== undefined && session.understandsVerdicts) threads.send(session.peer, beats);
     draining.admitted(session);
   };
   const leave = {

@@ -11,6 +11,7 @@ enum { DP_MAX_CONTROL = WIRE_MAX_REPORT_LENGTH };
 struct dp_rules {
   struct dp_filter filter;
   uint32_t heartbeat_period_ms, heartbeat_timeout_ms;
+  bool shortened;  // may the router shorten them for its connections?
 };
 
 // How to make a connection over a connected socket: our identity, and which roots to trust.

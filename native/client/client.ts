@@ -109,7 +109,7 @@ export interface DataplaneFace {
    * Starts the thread over `fd`, which it owns from then on: a TUN, or for tests any descriptor that gives one packet per read. Without
    * a connection it drops what the host sends. `own` is the device's address, 16 bytes. With `local`, packets from a link-local address (or
    * none yet) to fe80::1, ff02::2 and ff02::1:2 are reported, with or without a connection; 64 may wait. It keeps the event loop
-   * alive. @throws Error ENOMEM, EAGAIN, EMFILE, …; the descriptor is still the caller's then
+   * alive. `shortened`: the router may shorten the heartbeats of its connections. @throws Error ENOMEM, EAGAIN, EMFILE, …; the descriptor is still the caller's then
    */
   dataplaneStart(
     fd: number,
@@ -127,6 +127,7 @@ export interface DataplaneFace {
       packet?: Uint8Array,
     ) => void,
     local?: boolean,
+    shortened?: boolean,
   ): DataplaneHandle;
   /**
    * Ends the present connection, if any, without an event, and begins TLS over the connected socket `fd`, which is the thread's from

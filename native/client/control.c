@@ -1,5 +1,6 @@
 #include "control.h"
 #include "packet/bytes.h"
+#include "packet/clock.h"
 
 enum { MOST_CONTROLS = 32 };  // passed on in one connection: a notice and some updates are usual
 
@@ -28,6 +29,15 @@ static bool take_report_request(struct dp_client *client, const struct dp_frame 
   return true;
 }
 
+// Shorter heartbeats, for this connection. The bounds keep a router from having its devices flood it, or give it up on any slow path.
+static bool take_beats(struct dp_client *client, const struct dp_frame *frame) {
+  if (!client->rules.shortened || frame->length != WIRE_BEATS_LENGTH || frame->packet[1] != WIRE_BEATS_AT_MOST) return true;
+  uint32_t period = dp_get32(frame->packet + 2), timeout = dp_get32(frame->packet + 6);
+  if (period >= WIRE_BEATS_LEAST_PERIOD && timeout >= WIRE_BEATS_LEAST_TIMEOUT)
+    dp_silence_shorten(&client->connection.silence, period, timeout, dp_now());
+  return true;
+}
+
 // About roots, a delegated prefix, the pace, a drain, or a request of ours that was refused. JavaScript reads it.
 static bool pass_on(struct dp_client *client, const struct dp_frame *frame) {
   struct dp_connection *connection = &client->connection;
@@ -43,6 +53,7 @@ bool dp_control_take(struct dp_client *client, const struct dp_frame *frame) {
   switch (frame->packet[0]) {
     case WIRE_VERDICT_TYPE: return take_verdict(client, frame);
     case WIRE_REPORT_REQUEST_TYPE: return take_report_request(client, frame);
+    case WIRE_BEATS_TYPE: return take_beats(client, frame);
     case WIRE_ROOTS_TYPE:
     case WIRE_PREFIX_TYPE:
     case WIRE_PACE_TYPE:

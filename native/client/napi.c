@@ -187,8 +187,8 @@ static napi_value abandon(napi_env env, struct dataplane *dataplane, int error) 
 }
 
 static napi_value dataplane_start(napi_env env, napi_callback_info info) {
-  napi_value arguments[8], name;
-  size_t count = 8;
+  napi_value arguments[9], name;
+  size_t count = 9;
   uint32_t fd, offload;
   bool local = false;
   struct dp_rules rules = {0};
@@ -198,7 +198,8 @@ static napi_value dataplane_start(napi_env env, napi_callback_info info) {
       type != napi_function)
     return addon_bad(env, "dataplaneStart(fd, offload, own, allowIpv4, periodMs, timeoutMs, onEvent): expected a descriptor, "
                           "0 to 2, 16 bytes, a boolean, two positive numbers and a function");
-  napi_get_value_bool(env, arguments[7], &local);  // or it is left out
+  napi_get_value_bool(env, arguments[7], &local);  // or it is left out, and so may be the next one
+  napi_get_value_bool(env, arguments[8], &rules.shortened);
   struct dataplane *dataplane = calloc(1, sizeof *dataplane);
   if (dataplane == NULL) return addon_errno(env, ENOMEM, "starting the data plane");
   dataplane->env = env;

@@ -39,6 +39,13 @@ void dp_silence_start(struct dp_silence *silence, uint32_t period_ms, uint32_t t
   silence->answer_by = UINT64_MAX;
 }
 
+void dp_silence_shorten(struct dp_silence *silence, uint32_t period_ms, uint32_t timeout_ms, uint64_t now) {
+  uint64_t period = (uint64_t)period_ms * DP_MILLISECOND, timeout = (uint64_t)timeout_ms * DP_MILLISECOND;
+  if (period < silence->period) silence->period = period;
+  if (timeout < silence->timeout) silence->timeout = timeout;
+  if (now + silence->period < silence->beat_at) silence->beat_at = now + silence->period;
+}
+
 void dp_silence_heard(struct dp_silence *silence, uint64_t now) {
   silence->heard = now;
   silence->beat_at = now + silence->period;

@@ -19,6 +19,8 @@ struct dp_silence {
 
 void dp_silence_start(struct dp_silence *silence, uint32_t period_ms, uint32_t timeout_ms, uint64_t now);
 void dp_silence_heard(struct dp_silence *silence, uint64_t now);
+// Takes what is shorter from now on. An answer that is awaited may take as long as before.
+void dp_silence_shorten(struct dp_silence *silence, uint32_t period_ms, uint32_t timeout_ms, uint64_t now);
 // A heartbeat goes out now.
 void dp_silence_beat(struct dp_silence *silence, uint64_t now);
 // Shortens the time for the answer that is awaited.

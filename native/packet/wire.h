@@ -107,3 +107,12 @@ enum {
   WIRE_DRAIN_LEAVE_LENGTH = 14,
   WIRE_DRAIN_STAY_LENGTH = 2,
 };
+
+// "Shorter heartbeats": the router tells a device after which silence to send one, and how long to wait for the answer; milliseconds
+enum {
+  WIRE_BEATS_TYPE = 0xf9,
+  WIRE_BEATS_AT_MOST = 1,
+  WIRE_BEATS_LENGTH = 10,
+  WIRE_BEATS_LEAST_PERIOD = 2000,
+  WIRE_BEATS_LEAST_TIMEOUT = 1000,
+};

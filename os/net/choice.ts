@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { Failure } from '../../protocol/failure.ts';
 import type { Lookup } from './lookup.ts';
 import { type Endpoint, isService, orderServices, parseService } from './service.ts';
@@ -26,6 +27,30 @@ export interface ChoiceOptions {
   readonly clock: () => number;
   /** Uniform in [0, 1). */
   readonly chance: () => number;
+}
+
+/** `spread`: programs with the same list begin with different hosts of it. `listed`: all begin with the first. */
+export const HOST_ORDERS = ['spread', 'listed'] as const;
+export type HostOrder = (typeof HOST_ORDERS)[number];
+
+/**
+ * Hosts in the order in which this program tries them as long as it runs. Spread, neighbours of the same kind change places by chance: names, or addresses. An address
+ * behind names is there for when these lead nowhere, and a service says itself who is tried first: those stay where they are.
+ */
+export function hostsInOrder(hosts: readonly string[], order: HostOrder, chance: () => number): string[] {
+  const tried = [...hosts];
+  if (order === 'listed') return tried;
+  const kindOf = (host: string): string => (isService(host) ? host : isIP(host) === 0 ? 'name' : 'address');
+  for (let first = 0, end = 0; first < tried.length; first = end) {
+    const kind = kindOf(tried[first]!);
+    while (end < tried.length && kindOf(tried[end]!) === kind) end++;
+    // Fisher and Yates.
+    for (let i = end - 1; i > first; i--) {
+      const j = first + Math.floor(chance() * (i - first + 1));
+      [tried[i], tried[j]] = [tried[j]!, tried[i]!];
+    }
+  }
+  return tried;
 }
 
 /** A host that failed this long ago is tried in its place again. */

@@ -92,6 +92,13 @@ export const DRAIN_STAY = 2;
 export const DRAIN_LEAVE_LENGTH = 14;
 export const DRAIN_STAY_LENGTH = 2;
 
+/** "Shorter heartbeats": the router tells a device after which silence to send one, and how long to wait for the answer; milliseconds. */
+export const BEATS_TYPE = 0xf9;
+export const BEATS_AT_MOST = 1;
+export const BEATS_LENGTH = 10;
+export const BEATS_LEAST_PERIOD = 2_000;
+export const BEATS_LEAST_TIMEOUT = 1_000;
+
 /** What is offered to the router: the best that both know, or enftun's frames in any case. */
 export const WIRE_CHOICES = ['auto', 'legacy'] as const;
 export type WireChoice = (typeof WIRE_CHOICES)[number];

@@ -85,7 +85,7 @@ describe('check-config', () => {
     expect([code, readdirSync(place)]).toEqual([0, before]);
     expect(out).toContain('[remote]\nhosts = ["127.0.0.1"]\ntunnel-port = 443');
     expect(JSON.parse((await on('check-config', '--json')).out)).toMatchObject({
-      tunnel: { heartbeatPeriod: 25_000 },
+      tunnel: { heartbeatPeriod: 'auto', mtu: 1_280 },
     });
   });
 

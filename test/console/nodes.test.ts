@@ -48,6 +48,9 @@ async function place() {
   await serves(opened(path), 'b', 7);
   await wasKilled(path, 'c');
   await serves(opened(path, { serves: ['identity'] }), 'd', 0);
+  const alone = opened(path);
+  await alone.join({ name: 'e', version: '0.1.0', installation: random(32) });
+  await alone.beat({ tunnels: 3, load: 0.1, routesLost: Date.now() - 60_000 });
   await registry.attach(addresses[0]!);
   return { registry, addresses: addresses.map(formatIpv6) };
 }
@@ -64,6 +67,8 @@ test('whoever runs the fabric sees the nodes, drains, resumes and removes them',
   await row('a').getByText('serving').waitFor(IN_TIME);
   await row('a').getByText('48,211').waitFor(IN_TIME);
   await row('c').getByText('lost').waitFor(IN_TIME);
+  await row('e').getByText('routes-lost').waitFor(IN_TIME);
+  await row('e').getByText('no other node learns which devices are here').waitFor(IN_TIME);
   expect(await row('a').getByRole('button', { name: 'Remove' }).count()).toBe(0);
   await row('a').getByText('handshakes, tunnels, console').waitFor(IN_TIME);
   await row('d').getByText('handshakes', { exact: true }).waitFor(IN_TIME);

@@ -206,7 +206,8 @@ async function createDevice(folder: string, namespace: string, number: number): 
     configure(sections = {}) {
       const all: Record<string, Record<string, unknown>> = {
         ...sections,
-        remote: { hosts: [FABRIC_ADDRESS], ...sections.remote },
+        // Where tests name several hosts, they say which one comes first.
+        remote: { hosts: [FABRIC_ADDRESS], order: 'listed', ...sections.remote },
         tpm: { tcti: tpm.tcti, ...sections.tpm },
         state: { directory: state, ...sections.state },
         control: { socket, ...sections.control },

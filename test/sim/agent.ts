@@ -1,10 +1,10 @@
 import { Failure } from '../../protocol/failure.ts';
 
-/** What agents have in their configuration unless it says something else; test/sim/simulate.test.ts compares. */
+/** What agents have in their configuration unless it says something else, and heartbeats as one of several nodes asks for; test/sim/simulate.test.ts compares. */
 export const AGENT = {
   connectTimeoutMs: 10_000,
-  heartbeatPeriodMs: 25_000,
-  heartbeatTimeoutMs: 10_000,
+  heartbeatPeriodMs: 4_000,
+  heartbeatTimeoutMs: 3_000,
   rotateAfterMs: 30 * 86_400_000,
 };
 /** The next address of a name is tried after so long (os/net/connect.ts). */

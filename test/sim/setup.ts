@@ -14,10 +14,10 @@ export interface Setup {
   /** False: each pause is as long as it can be. */
   readonly jitter: boolean;
   /**
-   * How agents choose a node: one name with all addresses in an order of chance; or a list of hosts, all in the same order, of which the one that
-   * failed last is tried last, or which is always tried from its first on.
+   * How agents choose a node: one name with all addresses in an order of chance; or a list of hosts, each in an order of its own (`list`) or all in the same
+   * one (`same`), of which the one that failed last is tried last; or which is always tried from its first on.
    */
-  readonly choice: 'name' | 'list' | 'first';
+  readonly choice: 'name' | 'list' | 'same' | 'first';
   /** The fabric is away: its hosts refuse connections, or nothing answers. */
   readonly outage?: { readonly fromMs: number; readonly forMs: number; readonly how: 'refused' | 'silent' };
   /** One node is away from then on. */
@@ -115,10 +115,13 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: 'hosts',
-    about: '10 minutes, and all agents have the nodes in the same order in remote.hosts',
+    about: '10 minutes, and all agents have the nodes in remote.hosts, each in an order of its own',
     several: true,
     change: { ...away(10 * MINUTE), choice: 'list' },
-    variants: [{ label: 'from the first', change: { choice: 'first' } }],
+    variants: [
+      { label: 'listed', change: { choice: 'same' } },
+      { label: 'from the first', change: { choice: 'first' } },
+    ],
   },
   {
     name: 'database',

@@ -10,6 +10,7 @@ import { FRESH, KNOWN, makeFleet, PROVISIONED } from './fleet.ts';
 import { happeningsOf } from './happenings.ts';
 import { type IdentityServers, makeIdentityServers } from './identity.ts';
 import { timerWheel } from './links.ts';
+import { ownOrders } from './orders.ts';
 import { seeded } from './random.ts';
 import { type Cpu, makeRouters, type Routers } from './router.ts';
 import { makeSeries, type Series } from './series.ts';
@@ -84,6 +85,8 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
   const tries = new Uint8Array(agents);
   /** Where its list of hosts begins. */
   const starts = new Uint8Array(agents);
+  /** The order of each agent's list, one after the other; undefined: that of the nodes. */
+  const orders = setup.choice === 'list' ? ownOrders(agents, nodes, chance) : undefined;
   /** When its attempt ends, and that of an errand to the identity server instead of a router. */
   const deadlines = new Uint32Array(agents);
   const provisioning = new Uint8Array(agents);
@@ -175,8 +178,7 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
   function dialListed(agent: number, place: number): void {
     let spent = trips[agent]!;
     let at = place;
-    const nodeAt = (): number => (starts[agent]! + at) % nodes;
-    for (; at < nodes && dead.has(nodeAt()); at++) {
+    for (; at < nodes && dead.has(listed(agent, at)); at++) {
       const left = deadlines[agent]! - ms - spent;
       spent += setup.loss?.how === 'silent' ? left / (nodes - at) : trips[agent]!;
     }
@@ -185,8 +187,14 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
       return;
     }
     tries[agent] = at;
-    targets[agent] = nodeAt();
+    targets[agent] = listed(agent, at);
     wait(agent, PHASE.dialling, spent);
+  }
+
+  /** The node at a place of the order in which an agent tries them now. */
+  function listed(agent: number, place: number): number {
+    const at = (starts[agent]! + place) % nodes;
+    return orders === undefined ? at : orders[agent * nodes + at]!;
   }
 
   function arrive(agent: number): void {
@@ -212,7 +220,7 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
     if (setup.choice !== 'name') {
       if (tried + 1 >= nodes) fail(agent, 'silent', left);
       else {
-        targets[agent] = (targets[agent]! + 1) % nodes;
+        targets[agent] = listed(agent, tried + 1);
         wait(agent, PHASE.dialling, left / (nodes - tried));
       }
       return;
@@ -289,7 +297,8 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
   }
 
   function failed(agent: number, failure: Failure): void {
-    if (setup.choice === 'list' && failure.area === 'tls') starts[agent] = (targets[agent]! + 1) % nodes;
+    if ((setup.choice === 'list' || setup.choice === 'same') && failure.area === 'tls')
+      starts[agent] = (starts[agent]! + tries[agent]! + 1) % nodes;
     if (provisioning[agent] === 0 || !fleet.isOnline(agent)) {
       tell(agent, { kind: 'failed', failure });
       return;

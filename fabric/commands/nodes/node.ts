@@ -51,12 +51,13 @@ const nodeText = ({
   seen,
   draining,
   serves,
+  routesLost,
   tunnels,
   load,
 }: NodeView): string =>
   [
     `Node      ${name}`,
-    `State     ${state}${draining === null ? '' : `, draining since ${when(draining)}`}`,
+    `State     ${state}${draining === null ? '' : `, draining since ${when(draining)}`}${routesLost === null ? '' : `, routes lost since ${when(routesLost)}`}`,
     `Address   ${address ?? 'not said'}`,
     `Version   ${version}`,
     `Started   ${when(started)}`,

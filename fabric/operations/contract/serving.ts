@@ -51,6 +51,8 @@ export interface RoutesServing {
   readonly routes: number;
   /** Why the kernel does not have them as they should be; null: it does. */
   readonly failing: string | null;
+  /** Where BIRD is asked whether other nodes learn of them, and why it does not say that they do; absent: it is not asked. */
+  readonly bird?: { readonly socket: string; readonly failing: string | null };
 }
 
 /**

@@ -19,7 +19,7 @@ export const NodeView = named('Node', 'One of the hosts that serve this registry
   version: words('The version of its program.', '0.1.0'),
   state: wordOf(
     NODE_STATES,
-    '`draining`: devices are to leave it; `lost`: it has said nothing for 15 s; `stopped`: it has said that it stops.',
+    '`draining`: devices are to leave it; `routes-lost`: no other node learns which devices it has; `lost`: it has said nothing for 15 s; `stopped`: it has said that it stops.',
   ),
   started: time('When its program was started.'),
   seen: time('When it last said that it serves, which it does every 5 s.'),
@@ -27,6 +27,9 @@ export const NodeView = named('Node', 'One of the hosts that serve this registry
     time('Since when devices are to leave it, also while it does not serve; null: they are not.'),
   ),
   serves: listOf(wordOf(DUTIES, 'What it serves.')),
+  routesLost: orNull(
+    time('Since when no other node learns which devices it has, as it said last; null: they do.'),
+  ),
   tunnels: orNull(
     count('Devices whose tunnels ended there when it was last seen; null: it serves no tunnels.'),
   ),

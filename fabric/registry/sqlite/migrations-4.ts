@@ -237,4 +237,9 @@ export const MIGRATIONS_4: readonly Migration[] = [
       ALTER TABLE node ADD COLUMN serves TEXT NOT NULL DEFAULT 'identity,tunnels,console';
     `,
   },
+  {
+    name: 'nodes whose routes reach no other node',
+    // Since when that is so; NULL: it is not.
+    sql: 'ALTER TABLE node ADD COLUMN routes_lost INTEGER;',
+  },
 ];

@@ -22,6 +22,7 @@ test('only the hosts are required; everything else has its default', () => {
   expect(parse(LEAST)).toEqual({
     remote: {
       hosts: ['203.0.113.7'],
+      order: 'spread',
       tunnelPort: 443,
       identityPort: 444,
       connectTimeout: 10_000,
@@ -47,8 +48,8 @@ test('only the hosts are required; everything else has its default', () => {
       device: 'enf0',
       mtu: 1280,
       wire: 'auto',
-      heartbeatPeriod: 25_000,
-      heartbeatTimeout: 10_000,
+      heartbeatPeriod: 'auto',
+      heartbeatTimeout: 'auto',
       fwmark: 0,
       assignAddress: true,
     },
@@ -242,7 +243,11 @@ describe('unknown names come with the nearest one', () => {
       'unknown key tunnel.heartbeat-perod',
       'tunnel.heartbeat-period?',
     ],
-    [`${LEAST}port = 443\n`, 'unknown key remote.port', 'Known here: hosts, tunnel-port, identity-port'],
+    [
+      `${LEAST}port = 443\n`,
+      'unknown key remote.port',
+      'Known here: hosts, order, tunnel-port, identity-port',
+    ],
     [`hosts = ["a"]\n`, 'unknown section [hosts]', 'Known here: remote, identity, tpm'],
   ] as const) {
     test(message, () => {
@@ -274,6 +279,7 @@ describe('required keys', () => {
 describe('bad values name the key, what was expected and what came', () => {
   const bad: Record<string, readonly string[]> = {
     'remote.hosts': ['"a"', '[]', '[1]', '["a b"]', '[""]', '{}'],
+    'remote.order': ['"random"', '""', '[]'],
     'remote.tunnel-port': ['0', '65536', '"443"', '1.5'],
     'remote.identity-port': ['-1', 'true'],
     'remote.connect-timeout': ['10', '"10"', '"10 parsecs"', '"0s"', '"6m"', '"1.5s"', '"-1s"'],
@@ -306,8 +312,8 @@ describe('bad values name the key, what was expected and what came', () => {
     'tunnel.device': ['""', '"a-very-long-interface-name"', '"en f"', '"../x"'],
     'tunnel.mtu': ['1279', '1497'],
     'tunnel.wire': ['"super"', '2'],
-    'tunnel.heartbeat-period': ['"999ms"', '25'],
-    'tunnel.heartbeat-timeout': ['"0ms"', '"1h"'],
+    'tunnel.heartbeat-period': ['"999ms"', '25', '"off"', '""'],
+    'tunnel.heartbeat-timeout': ['"0ms"', '"1h"', '"Auto"'],
     'tunnel.fwmark': ['-1', '4294967296'],
     'route.prefixes': ['["::/0"]', '["fd00::1/64"]', '["10.0.0.0/8"]', '"fd00::/64"', '["default"]'],
     'tunnel.assign-address': ['"no"'],

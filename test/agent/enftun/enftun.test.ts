@@ -321,7 +321,7 @@ describe('what an enftun configuration says in our terms', () => {
   test('nothing but the identity: enftun’s defaults', () => {
     expect(of('')).toEqual({
       settings: {
-        remote: { hosts: ['23.147.128.112'] },
+        remote: { hosts: ['23.147.128.112'], order: 'listed' },
         identity: {},
         tpm: { tcti: 'device:/dev/tpmrm0' },
         tunnel: { 'heartbeat-period': '300000ms', 'heartbeat-timeout': '10000ms', fwmark: 363 },
@@ -341,7 +341,7 @@ describe('what an enftun configuration says in our terms', () => {
        tpm : { tcti = "socket"; socket_host = "tpm"; socket_port = "2322"; hierarchy = 0x4000000C; parent = 0x81000002 }`,
     );
     expect(settings).toEqual({
-      remote: { hosts: ['a', 'b'], 'tunnel-port': 4443, 'identity-port': 4444 },
+      remote: { hosts: ['a', 'b'], order: 'listed', 'tunnel-port': 4443, 'identity-port': 4444 },
       identity: { basename: 'xaprcnet' },
       tpm: { tcti: 'mssim:host=tpm,port=2322' },
       tunnel: {

@@ -151,11 +151,14 @@ async function createNode(
   await inside('ip', 'addr', 'add', `${link(name)}/64`, 'dev', isFirst ? BRIDGE : UPLINK, 'nodad');
 
   const config = join(world.folder, `${name}.toml`);
-  writeFileSync(config, `[node]\nname = "${name}"\naddress = "${link(name)}"\n\n[routes]\ninstall = true\n`);
   const peers = names.filter((each) => each !== name).flatMap((each) => ['--peer', `${each}=${link(each)}`]);
   const folder = join(world.folder, `bird-${name}`);
   const socket = join(folder, 'bird.ctl');
   mkdirSync(folder);
+  writeFileSync(
+    config,
+    `[node]\nname = "${name}"\naddress = "${link(name)}"\n\n[routes]\ninstall = true\nbird-socket = "${socket}"\n`,
+  );
   let daemon: ChildProcess | undefined;
   async function startBird(): Promise<void> {
     const routerId = ['--router-id', `10.0.0.${1 + i}`];

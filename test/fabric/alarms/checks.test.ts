@@ -133,6 +133,25 @@ describe('what is found', () => {
     ]);
   });
 
+  test('a node whose devices no other one learns of is told of after ten seconds, also while it drains', () => {
+    const now = 10 * DAY_MS;
+    const found = (state: Node['state'], more: Partial<Node> = {}) =>
+      nodeAmiss({ ...node(state), routesLost: now - 10_000, ...more }, now);
+    const finding = {
+      ...{ kind: 'node.routes-lost', owner: 0, subject: 'a' },
+      detail: { since: '1970-01-10T23:59:50.000Z', tunnels: 3 },
+    };
+    expect(found('routes-lost')).toEqual([finding]);
+    expect(found('routes-lost', { routesLost: now - 9_999 })).toEqual([]);
+    expect(found('draining', { draining: now - 1 })).toEqual([finding]);
+    expect(found('draining', { draining: 0 }).map(({ kind }) => kind)).toEqual([
+      'node.routes-lost',
+      'node.draining',
+    ]);
+    expect(found('lost').map(({ kind }) => kind)).toEqual(['node.lost']);
+    expect(found('stopped')).toEqual([]);
+  });
+
   test('a backup is old after a week, and the first one is due two days after the first network', () => {
     const now = 100 * DAY_MS;
     expect(backupOld(now - 6 * DAY_MS, 0, now)).toEqual([]);

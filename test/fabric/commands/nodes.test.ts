@@ -24,7 +24,7 @@ test('a fabric with a name is listed, drains, comes back after a crash, and is r
     /^NODE +STATE +VERSION +SERVES +TUNNELS +LOAD +SEEN +ADDRESS\na +serving +development +identity,tunnels,console +0 +\d+\.\d\d +.*Z +2001:db8::a *\n$/,
   );
   expect(await fabric.json('node', 'show', 'a', ...at)).toMatchObject({
-    ...{ name: 'a', address: '2001:db8::a', state: 'serving', draining: null, tunnels: 0 },
+    ...{ name: 'a', address: '2001:db8::a', state: 'serving', draining: null, routesLost: null, tunnels: 0 },
   });
   expect(await said('node', 'drain', 'a')).toBe(
     'Node a drains: devices are to leave it. 0 were there a moment ago, see "enf-fabric node show a". (in force)\n',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Key } from '../../../cli/config/key-types.ts';
 import { checkConsole, checkRoutes, checkServes, requireServed } from '../../../fabric/config/checks.ts';
-import { parseConfig, renderConfig, SCHEMA } from '../../../fabric/config/config.ts';
+import { heartbeats, parseConfig, renderConfig, SCHEMA } from '../../../fabric/config/config.ts';
 import { readOpenId } from '../../../fabric/config/openid.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 
@@ -31,10 +31,10 @@ test('every key can be given', () => {
   const config = parse(`
     identity = { listen = "192.0.2.1:4440", processes = 4, max-connections = 100 }
     node = { name = "a-1", address = "2001:db8::a", serves = ["identity"] }
-    tunnel = { listen = "[2001:db8::1]:4430", threads = 16, decommission = false, connects-per-second = 10 }
+    tunnel = { listen = "[2001:db8::1]:4430", threads = 16, decommission = false, connects-per-second = 10, heartbeat-period = "off", heartbeat-timeout = "1s" }
     host = { tun = "none", services = ["tcp/22", "udp/8000-8010", "icmp"] }
     est = { listen = "[::]:9443" }
-    routes = { install = true, table = 200, protocol = 78 }
+    routes = { install = true, table = 200, protocol = 78, bird-socket = "" }
     dns = { serve = true }
     places = { database = "none" }
     hooks = { mail-file = "/etc/enf/mail", private = true }
@@ -63,7 +63,7 @@ test('every key can be given', () => {
     node: { name: 'a-1', address: '2001:db8::a', serves: ['identity'] },
     tunnel: {
       ...{ listen: { host: '2001:db8::1', port: 4_430 }, threads: 16, decommission: false },
-      connectsPerSecond: 10,
+      ...{ connectsPerSecond: 10, heartbeatPeriod: 'off', heartbeatTimeout: 1_000 },
     },
     est: { listen: { host: '::', port: 9_443 } },
     host: {
@@ -75,7 +75,7 @@ test('every key can be given', () => {
         udp: [{ first: 8_000, last: 8_010 }],
       },
     },
-    routes: { install: true, table: 200, protocol: 78 },
+    routes: { install: true, table: 200, protocol: 78, birdSocket: '' },
     dns: { serve: true },
     places: { database: 'none' },
     geo: { cityFile: '/var/lib/places/city.mmdb', oldDays: 40 },
@@ -102,6 +102,18 @@ test('every key can be given', () => {
   expect(parse(renderConfig(config))).toEqual(config);
 });
 
+test('devices of one host among several are told shorter heartbeats, and others none, unless it is said', () => {
+  const told = (...lines: string[]) => heartbeats(parse(lines.join('\n')));
+  const tunnel = (period: string) => `[tunnel]\nheartbeat-period = "${period}"\nheartbeat-timeout = "2s"`;
+  const NODE = '[node]\nname = "a"';
+  expect(told()).toBeUndefined();
+  expect(told(NODE)).toEqual({ periodMs: 4_000, timeoutMs: 3_000 });
+  expect(told(NODE, tunnel('auto'))).toEqual({ periodMs: 4_000, timeoutMs: 2_000 });
+  expect(told(NODE, tunnel('off'))).toBeUndefined();
+  expect(told(tunnel('auto'))).toBeUndefined();
+  expect(told(tunnel('20s'))).toEqual({ periodMs: 20_000, timeoutMs: 2_000 });
+});
+
 test.each([
   ['identity', 'listen = "localhost:444"'],
   ['identity', 'listen = ":444"'],
@@ -116,6 +128,12 @@ test.each([
   ['tunnel', 'threads = 17'],
   ['tunnel', 'connects-per-second = 9'],
   ['tunnel', 'connects-per-second = 1000001'],
+  ['tunnel', 'heartbeat-period = "1999ms"'],
+  ['tunnel', 'heartbeat-period = "301s"'],
+  ['tunnel', 'heartbeat-period = 5'],
+  ['tunnel', 'heartbeat-period = "on"'],
+  ['tunnel', 'heartbeat-timeout = "999ms"'],
+  ['tunnel', 'heartbeat-timeout = "off"'],
   ['tunnel', 'decommission = "no"'],
   ['est', 'listen = "localhost:9443"'],
   ['est', 'listen = 9443'],
@@ -123,6 +141,8 @@ test.each([
   ['host', 'services = ["tcp/0"]'],
   ['host', 'services = "tcp/22"'],
   ['host', 'services = ["all", "tcp/22"]'],
+  ['routes', 'bird-socket = "bird.ctl"'],
+  ['routes', 'bird-socket = false'],
   ['places', 'database = "places.mmdb"'],
   ['hooks', 'mail-file = "mail"'],
   ['hooks', 'private = "yes"'],

@@ -115,8 +115,13 @@ const silent: Partial<Probes> = {
 };
 
 /** A node among several. */
-const written = (failing: string | null = null): Partial<Probes> =>
-  serving({ routes: { table: 100, protocol: 77, routes: 1_234, failing } });
+const written = (failing: string | null = null, bird: string | null = null): Partial<Probes> =>
+  serving({
+    routes: {
+      ...{ table: 100, protocol: 77, routes: 1_234, failing },
+      bird: { socket: '/run/bird.ctl', failing: bird },
+    },
+  });
 const sessions = (...established: readonly boolean[]): Partial<Probes> => ({
   ...written(),
   bgpSessions: async () =>
@@ -154,7 +159,21 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
       /n0 \(Active\), n1 \(Active\), n2 \(Active\) and 1 more/,
     ],
     [sessions(), 'failed', /no session with another node/],
-    [{ ...written(), bgpSessions: async () => undefined }, 'failed', /BIRD is not installed/],
+    [
+      { ...sessions(true), ...written(null, 'BIRD may not be asked') },
+      'warning',
+      /the fabric cannot see that: BIRD may not be asked/,
+    ],
+    [
+      serving({ routes: { table: 100, protocol: 77, routes: 1, failing: null } }),
+      'skipped',
+      /routes\.bird-socket is empty/,
+    ],
+    [
+      { ...written(), bgpSessions: async (path) => (path === '/run/bird.ctl' ? undefined : []) },
+      'failed',
+      /BIRD does not run, nothing is at \/run\/bird\.ctl/,
+    ],
     [
       {
         ...written(),

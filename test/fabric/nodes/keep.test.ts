@@ -100,19 +100,88 @@ test('whoever follows hears whether devices are to leave, at once and when that 
   const { open, options } = place();
   const registry = open();
   const keeper = await keepNode(registry, { name: 'a' }, options);
-  const heard: boolean[] = [];
-  await keeper.followDraining((draining) => heard.push(draining));
-  expect(heard).toEqual([false]);
+  const heard: (string | undefined)[] = [];
+  await keeper.followLeaving((why) => heard.push(why));
+  expect(heard).toEqual([undefined]);
   const other = await keepNode(open(), { name: 'b' }, options);
   await registry.drainNode('owner', 'b');
   await registry.drainNode('owner', 'a');
   await registry.catchUp();
-  expect(heard).toEqual([false, true]);
+  expect(heard).toEqual([undefined, 'drain']);
   await registry.resumeNode('owner', 'a');
   await registry.catchUp();
-  expect(heard).toEqual([false, true, false]);
+  expect(heard).toEqual([undefined, 'drain', undefined]);
   await other.close();
   await keeper.close();
+});
+
+test('devices leave a node whose routes reach no other one, as long as another one is better off', async () => {
+  const { open, lines, options } = place();
+  const seconds = { now: 0 };
+  const looking = { ...options, lookMs: 2, clock: () => seconds.now * 1_000 };
+  const registry = open();
+  const [a, b] = [
+    await keepNode(registry, { name: 'a' }, looking),
+    await keepNode(open(), { name: 'b' }, { ...looking, data: scratch() }),
+  ];
+  const lost = new Set<string>();
+  const asked = new Map<string, number>();
+  const heard: string[] = [];
+  for (const [name, keeper] of Object.entries({ a, b })) {
+    await keeper.followLeaving((why) => heard.push(`${name} ${why}`));
+    keeper.watchRoutes(async () => {
+      asked.set(name, (asked.get(name) ?? 0) + 1);
+      return lost.has(name);
+    });
+  }
+  /** Both have looked at how it is now. */
+  const looked = async (): Promise<void> => {
+    const before = new Map(asked);
+    await vi.waitFor(() => {
+      for (const name of ['a', 'b']) expect(asked.get(name)).toBeGreaterThan((before.get(name) ?? 0) + 2);
+    });
+  };
+  const stateOf = async (name: string) => (await registry.node(name)).state;
+  await looked();
+  lost.add('a');
+  await looked();
+  expect(await stateOf('a')).toBe('routes-lost');
+  expect((await registry.node('a')).routesLost).toBeGreaterThan(0);
+  expect(heard.splice(0)).toEqual(['a undefined', 'b undefined']);
+  seconds.now = 5;
+  await looked();
+  expect(heard.splice(0)).toEqual(['a routes-lost']);
+  // The other one is no better off any more.
+  lost.add('b');
+  await looked();
+  expect(heard.splice(0)).toEqual(['a undefined']);
+  seconds.now = 10;
+  await looked();
+  expect(heard).toEqual([]);
+  lost.delete('b');
+  await looked();
+  expect(heard.splice(0)).toEqual(['a routes-lost']);
+  // Nobody goes to one that drains.
+  await registry.drainNode('owner', 'b');
+  await registry.catchUp();
+  await looked();
+  await registry.resumeNode('owner', 'b');
+  await looked();
+  expect(heard.splice(0).filter((each) => each.startsWith('a'))).toEqual(['a undefined', 'a routes-lost']);
+  lost.delete('a');
+  await looked();
+  expect([await stateOf('a'), heard.splice(0)]).toEqual(['serving', []]);
+  seconds.now = 15;
+  await looked();
+  expect(heard.splice(0)).toEqual(['a undefined']);
+  expect(lines.filter((line) => /learns? which/.test(line))).toEqual([
+    'warning no other node learns which devices are here',
+    'warning no other node learns which devices are here',
+    'notice other nodes learn which devices are here',
+    'notice other nodes learn which devices are here',
+  ]);
+  await a.close();
+  await b.close();
 });
 
 test('the oldest node ends what is recorded of one that is lost', async () => {

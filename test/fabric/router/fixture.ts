@@ -13,6 +13,7 @@ import type { RuleSource } from '../../../fabric/router/rules.ts';
 import type { RouteSink } from '../../../fabric/router/session-routes.ts';
 import { concat, toHex } from '../../../protocol/bytes.ts';
 import { matches, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
+import type { Beats } from '../../../protocol/tunnel/beats.ts';
 import { encodeFrame, frameReader } from '../../../protocol/tunnel/frame.ts';
 import { isControl, parseVerdict, type Verdict } from '../../../protocol/tunnel/verdict.ts';
 import { ALPN_CONTROL } from '../../../protocol/tunnel/wire.ts';
@@ -242,6 +243,7 @@ export async function testRouter(
     several?: boolean;
     routes?: RouteSink;
     pace?: PaceSource;
+    beats?: Beats;
   } = {},
 ): Promise<Router> {
   const identity = await makeDevice('fd00::ffff');
@@ -256,6 +258,7 @@ export async function testRouter(
     ...(o.rates === undefined ? {} : { rates: o.rates }),
     ...(o.roots === undefined ? {} : { roots: o.roots }),
     ...(o.pace === undefined ? {} : { pace: o.pace }),
+    ...(o.beats === undefined ? {} : { beats: o.beats }),
     ...(o.decommission === undefined ? {} : { decommission: o.decommission }),
     ...(o.several === undefined ? {} : { several: o.several }),
     ...(o.routes === undefined ? {} : { routes: o.routes }),

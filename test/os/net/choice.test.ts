@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type ChoiceOptions, FORGET_MS, hostChoice } from '../../../os/net/choice.ts';
+import { type ChoiceOptions, FORGET_MS, hostChoice, hostsInOrder } from '../../../os/net/choice.ts';
 import type { Endpoint } from '../../../os/net/service.ts';
 
 const at = (host: string, port = 443): Endpoint => ({ host, port });
@@ -17,6 +17,41 @@ function made(hosts: readonly string[], more: Partial<ChoiceOptions> = {}) {
     (await choice.next()).map(({ host, port }) => (port === 443 ? host : `${host}:${port}`)).join(' ');
   return { choice, order, pass: (ms: number) => (now += ms) };
 }
+
+describe('the order in which a program begins', () => {
+  const shuffled = (...hosts: string[]) => hostsInOrder(hosts, 'spread', Math.random);
+
+  test('is that of the list where it is to be', () => {
+    const never = () => {
+      throw new Error('no chance');
+    };
+    expect(hostsInOrder(['b', 'a', '192.0.2.1', 'c'], 'listed', never)).toEqual(['b', 'a', '192.0.2.1', 'c']);
+  });
+
+  test('is else another one for each, equally often', () => {
+    const first = new Map<string, number>();
+    for (let i = 0; i < 6_000; i++) {
+      const order = shuffled('a', 'b', 'c');
+      expect([...order].sort()).toEqual(['a', 'b', 'c']);
+      first.set(order.join(' '), (first.get(order.join(' ')) ?? 0) + 1);
+    }
+    // 1,000 each are expected, with a deviation of 29.
+    expect([...first.values()].filter((times) => times > 800 && times < 1_200)).toHaveLength(6);
+  });
+
+  test('leaves services where they are, and addresses behind names', () => {
+    const list = ['a', 'b', '192.0.2.1', '2001:db8::1', SERVICE, '_enf._tcp.example.net', 'c', 'd'];
+    const seen = Array.from({ length: 8 }, () => new Set<string>());
+    for (let i = 0; i < 500; i++)
+      for (const [place, host] of shuffled(...list).entries()) seen[place]!.add(host);
+    expect(seen.map((each) => [...each].sort().join(' '))).toEqual([
+      ...['a b', 'a b', '192.0.2.1 2001:db8::1', '192.0.2.1 2001:db8::1'],
+      ...[SERVICE, '_enf._tcp.example.net', 'c d', 'c d'],
+    ]);
+    expect(shuffled()).toEqual([]);
+    expect(shuffled('a')).toEqual(['a']);
+  });
+});
 
 describe('several hosts', () => {
   test('are tried in their order, without a resolver', async () => {

@@ -37,4 +37,8 @@ export const STEPS: readonly { readonly name: string; readonly sql: string }[] =
       ${GUARD}
     `,
   },
+  {
+    name: 'nodes whose routes reach no other node',
+    sql: 'ALTER TABLE node ADD COLUMN routes_lost bigint;',
+  },
 ];

@@ -32,6 +32,7 @@ interface Row {
   draining: number | null;
   tunnels: number;
   load: number;
+  routes_lost: number | null;
 }
 
 /** What a process is on the registry: the row of its node, and the 16 bytes by which no other process has it. */
@@ -52,8 +53,8 @@ const isUp = ({ seen, stopped }: Alive, at: number): boolean =>
   stopped === null && Math.abs(at - seen) < LOST_MS;
 
 function node(row: Row, at: number): Node {
-  const { name, address, version, started, seen, stopped, draining, tunnels, load } = row;
-  const up = draining === null ? 'serving' : 'draining';
+  const { name, address, version, started, seen, stopped, draining, tunnels, load, routes_lost } = row;
+  const up = draining !== null ? 'draining' : routes_lost !== null ? 'routes-lost' : 'serving';
   const serves = servedBy(row);
   return {
     ...{ name, version, serves, started, seen, load },
@@ -61,6 +62,7 @@ function node(row: Row, at: number): Node {
     ...(address !== null && { address }),
     state: isUp(row, at) ? up : stopped === null ? 'lost' : 'stopped',
     ...(draining !== null && { draining }),
+    ...(routes_lost !== null && { routesLost: routes_lost }),
   };
 }
 
@@ -116,7 +118,8 @@ export function joinNode(
     db,
     `INSERT INTO node (name, address, version, serves, installation, run, started, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (name) DO UPDATE SET address = excluded.address, version = excluded.version, serves = excluded.serves,
-       installation = excluded.installation, run = excluded.run, started = excluded.started, seen = excluded.seen, stopped = NULL, tunnels = 0, load = 0
+       installation = excluded.installation, run = excluded.run, started = excluded.started, seen = excluded.seen, stopped = NULL, tunnels = 0, load = 0,
+       routes_lost = NULL
      RETURNING id`,
   ).get(name, address, version, serves.join(','), installation, run, at, at) as { id: number };
   changed(db, name);
@@ -151,12 +154,15 @@ function requireRoom(db: Database): void {
 }
 
 /** Writes that a node serves, and how it fares. */
-export function beat(db: Database, at: number, { id, run }: Joined, { tunnels, load }: NodeLoad): Beat {
+export function beat(db: Database, at: number, { id, run }: Joined, said: NodeLoad): Beat {
+  const { tunnels, load, routesLost = null } = said;
   const row = prepare(db, 'SELECT seen FROM node WHERE id = ? AND run = ?').get(id, run) as
     | { seen: number }
     | undefined;
   if (row === undefined) return { replaced: true, wasLost: false };
-  prepare(db, 'UPDATE node SET seen = ?, tunnels = ?, load = ? WHERE id = ?').run(at, tunnels, load, id);
+  prepare(db, 'UPDATE node SET seen = ?, tunnels = ?, load = ?, routes_lost = ? WHERE id = ?').run(
+    ...[at, tunnels, load, routesLost, id],
+  );
   return { replaced: false, wasLost: !isUp({ seen: row.seen, stopped: null }, at) };
 }
 
@@ -164,7 +170,7 @@ export function beat(db: Database, at: number, { id, run }: Joined, { tunnels, l
 export function leaveNode(db: Database, at: number, { id, run }: Joined): void {
   const row = prepare(
     db,
-    'UPDATE node SET stopped = ?, tunnels = 0, load = 0 WHERE id = ? AND run = ? RETURNING name',
+    'UPDATE node SET stopped = ?, tunnels = 0, load = 0, routes_lost = NULL WHERE id = ? AND run = ? RETURNING name',
   ).get(at, id, run) as { name: string } | undefined;
   if (row !== undefined) changed(db, row.name);
 }

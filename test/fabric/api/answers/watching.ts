@@ -71,6 +71,9 @@ export async function nodes(): Promise<void> {
   await run('node-show', { node: 'a' });
   await registry.leave();
   await registry.join({ ...node, name: 'b' });
+  await registry.beat({ tunnels: 0, load: 0, routesLost: Date.now() });
+  await run('node-drain', { node: 'b' });
+  await run('node-resume', { node: 'b' });
   await run('node-list', { limit: 1 });
   await run('node-list', PAGE);
   await run('node-resume', { node: 'a' });

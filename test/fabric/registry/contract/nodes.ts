@@ -54,6 +54,27 @@ export function nodesContract(openEmpty: OpenEmpty): void {
       await expect(b.node('c')).rejects.toMatchObject({ code: 'node.unknown' });
     });
 
+    test('say since when others learn nothing of their devices, until they do, stop, or start anew', async () => {
+      const { a, b, clock } = await twoNodes(openEmpty);
+      const said = { tunnels: 3, load: 0, routesLost: 99_000 };
+      await b.beat(said);
+      expect(await a.node('b')).toMatchObject({ state: 'routes-lost', routesLost: 99_000, tunnels: 3 });
+      await a.drainNode('owner', 'b');
+      expect(await a.node('b')).toMatchObject({ state: 'draining', routesLost: 99_000 });
+      await a.resumeNode('owner', 'b');
+      await b.beat({ tunnels: 3, load: 0 });
+      expect(await a.node('b')).toMatchObject({ state: 'serving' });
+      expect(await a.node('b')).not.toHaveProperty('routesLost');
+      await b.beat(said);
+      clock.now += LOST_MS;
+      expect((await a.node('b')).state).toBe('lost');
+      await b.beat(said);
+      await b.leave();
+      expect(await a.node('b')).not.toHaveProperty('routesLost');
+      await b.join(node('b'));
+      expect((await a.node('b')).state).toBe('serving');
+    });
+
     test('a list of them is read in pages', async () => {
       const { a } = await twoNodes(openEmpty);
       const { rows, next } = await a.nodes({ limit: 1 });

@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ownName } from '../../namespaces.ts';
+import { must, NETWORK, personalised } from '../batch.ts';
+import { eventually, runIn, startIn } from '../process.ts';
+import type { Device } from '../world.ts';
+import { type Cluster, createCluster, LINK } from './cluster.ts';
+
+/** Three nodes; the cable of one is pulled, and BIRD of it is killed. Its host goes on, and nothing says so to anybody. The tests are one story. */
+
+let cluster: Cluster;
+let told: Device;
+let own: Device;
+const addresses = new Map<Device, string>();
+/** The cable of node b, at the other end. */
+const cable = (state: 'up' | 'down'): Promise<string> =>
+  must(runIn(cluster.world.network.fabric, ['ip', 'link', 'set', 'port-b', state]));
+const carrierOf = (device: Device): Promise<string | null> => cluster.carrier(addresses.get(device)!, 'a');
+
+beforeAll(async () => {
+  cluster = await createCluster(ownName('cut'), ['a', 'b', 'c']);
+  const { world, nodes } = cluster;
+  await cluster.found();
+  cluster.share();
+  for (const node of nodes) await node.serve();
+  const group = join(world.folder, 'group');
+  await must(world.factory(['group', 'create', '--name', 'Batch', '--basename', 'batch', '--out', group]));
+  const { fabric } = nodes[0]!;
+  await must(fabric.run('network', 'add', NETWORK));
+  await must(fabric.run('group', 'add', '--label', join(group, 'label.txt'), '--network', NETWORK));
+  const place = async (n: number, tunnel: Record<string, unknown>): Promise<Device> => {
+    const device = await personalised(world, group, n);
+    const remote = { hosts: cluster.hosts('b') };
+    device.configure({ remote, tunnel, route: { prefixes: [NETWORK, LINK] } });
+    device.start();
+    addresses.set(device, (await device.until('online', 60_000)).address!);
+    return device;
+  };
+  told = await place(1, {});
+  own = await place(2, { 'heartbeat-period': '5m', 'heartbeat-timeout': '5m' });
+  for (const device of [told, own]) expect(await carrierOf(device)).toBe('b');
+});
+afterAll(() => cluster?.close());
+
+test('a device leaves a node that does not answer any more, as the nodes have told it; its address stays', async () => {
+  const before = (await cluster.node('a').fabric.handshakes()).length;
+  await cable('down');
+  expect(await cluster.moved(addresses.get(told)!, 'b', 'a')).toMatch(/^[ac]$/);
+  expect((await told.until('online')).address).toBe(addresses.get(told));
+  await cluster.node('a').reaches(addresses.get(told)!);
+  await cluster.node('c').reaches(addresses.get(told)!);
+  expect((await cluster.node('a').fabric.handshakes()).length).toBe(before);
+});
+
+test('one whose operator has set its heartbeats has not moved by then, and goes on where it was', async () => {
+  expect(await carrierOf(own)).toBe('b');
+  await cable('up');
+  await cluster.node('a').reaches(addresses.get(own)!);
+  expect(await carrierOf(own)).toBe('b');
+  await eventually('both to be counted where they are', async () => {
+    const seen = await cluster.states('a');
+    expect(seen.find(({ name }) => name === 'b')).toMatchObject({ state: 'serving', tunnels: 1 });
+    return true;
+  });
+});
+
+test('devices leave a node whose BIRD is dead, which takes them again when it is back', async () => {
+  const stateOf = async (name: string): Promise<string | undefined> =>
+    (await cluster.states('a')).find((each) => each.name === name)?.state;
+  const until = (state: string): Promise<true> =>
+    eventually(`node b to be ${state}`, async () => (await stateOf('b')) === state || undefined, 60_000);
+  const { bird, namespace } = cluster.node('b');
+  const pid = Number(readFileSync(join(dirname(bird), 'pid'), 'utf8'));
+  process.kill(pid, 'SIGKILL');
+  await until('routes-lost');
+  const address = addresses.get(own)!;
+  expect(await cluster.moved(address, 'b', 'a')).toMatch(/^[ac]$/);
+  await cluster.node('a').reaches(address);
+  expect(await stateOf('b')).toBe('routes-lost');
+  expect(await stateOf('a')).toBe('serving');
+  const command = ['bird', '-f', '-c', join(dirname(bird), 'bird.conf'), '-s', bird];
+  const again = startIn(namespace, command, join(cluster.world.folder, 'bird-again.log'));
+  try {
+    await until('serving');
+    for (const other of ['a', 'c']) await must(cluster.node('a').fabric.run('node', 'drain', other));
+    await eventually(
+      'the device to be back at node b',
+      async () => (await carrierOf(own)) === 'b' || undefined,
+      90_000,
+    );
+    await cluster.node('a').reaches(address);
+  } finally {
+    await again.stop('SIGKILL');
+  }
+});
