@@ -43,6 +43,7 @@ const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
   'router/rates': ['packet', 'router/rules'],
   'router/rules': ['packet', 'router/lookup', 'transport'],
   'router/napi': ['addon', 'packet', 'pki', 'router'],
+  xtt: ['addon', 'crypto'],
 };
 
 /** Files that call each other and stay so: the router's one part behind its private header. */
