@@ -11,7 +11,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/e2e/**',
   'test/swtpm/**',
   'test/tpm/!(structures).test.ts',
-  'test/crypto/{curves,ecdaa,ecdaa-selftest,host-arithmetic,member-secret}.test.ts',
+  'test/crypto/{curves,ecdaa,ecdaa-selftest,host-arithmetic,member-secret,stateless-server}.test.ts',
   'test/os/linux/{command,ipv6,links,netlink,tpm-device}.test.ts',
   'test/os/net/{acceptor,acceptor-arguments,acceptor-limits,dial,https-chain,https-client,proxy}.test.ts',
   'test/os/service/{notify,output,process}.test.ts',

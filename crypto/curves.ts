@@ -1,21 +1,35 @@
 import { addon } from '../native/index.ts';
 import { checkSecret, deterministicSigner } from '../protocol/crypto/ecdsa.ts';
 import type { Primitives } from '../protocol/crypto/primitives.ts';
+import type { CookieOptions } from '../protocol/xtt/cookie-keys.ts';
+import { portableServer, type ServerKey, type StatelessServer } from '../protocol/xtt/stateless.ts';
 import { primitives } from './primitives.ts';
+import { nativeServer } from './stateless-server.ts';
 
-/** The primitives for a server with many handshakes: from the addon if it was built, else from node:crypto and noble. */
+/** What many handshakes are computed with: by the addon if it was built, else by node:crypto and noble. */
 export interface Curves {
   readonly native: boolean;
+  /** Each by itself: what the clients of load generators compute with. */
   readonly primitives: Primitives;
   /**
    * Signs SHA-256(message) by RFC 6979, as `deterministicSigner` does; keeps a copy of the 32-byte scalar.
    * @throws Failure `ecdsa.bad-secret`
    */
   signer(secret: Uint8Array): (message: Uint8Array) => Uint8Array;
+  /**
+   * The server's side of handshakes, with at least one certificate; the first is for clients that do not say which root they trust.
+   * @throws Failure `ecdsa.bad-secret`
+   */
+  server(keys: readonly ServerKey[], options?: CookieOptions): StatelessServer;
 }
 
 /** The same algorithms without a compiler; a signature costs twenty times as much. */
-export const PORTABLE_CURVES: Curves = { native: false, primitives, signer: deterministicSigner };
+export const PORTABLE_CURVES: Curves = {
+  native: false,
+  primitives,
+  signer: deterministicSigner,
+  server: (keys, options) => portableServer(primitives, deterministicSigner, keys, options),
+};
 
 /** The addon's curves, or {@link PORTABLE_CURVES} if it cannot be loaded. */
 export function curves(): Curves {
@@ -28,7 +42,7 @@ export function curves(): Curves {
 
 function nativeCurves(): Curves {
   const native = addon();
-  if (typeof native.aeadSeal !== 'function') throw new Error('the addon is of an older build');
+  if (typeof native.xttAnswer !== 'function') throw new Error('the addon is of an older build');
   return {
     native: true,
     primitives: {
@@ -63,5 +77,6 @@ function nativeCurves(): Curves {
       const signer = native.p256Signer(secret);
       return (message) => native.p256Sign(signer, message);
     },
+    server: (keys, options) => nativeServer(native, primitives, keys, options),
   };
 }

@@ -10,6 +10,7 @@ import { watchdogPeriodMs } from '../os/service/process.ts';
 import { repeatedLine } from '../os/service/repeats.ts';
 import { isFailure } from '../protocol/failure.ts';
 import { formatPrefix } from '../protocol/ipv6.ts';
+import type { ServerKey } from '../protocol/xtt/stateless.ts';
 import { readMail } from './alarms/mail.ts';
 import { watchAlarms } from './alarms/watch.ts';
 import { type Parts, startControl } from './control.ts';
@@ -17,7 +18,6 @@ import { keepLists } from './crl/keep.ts';
 import { estAuthority } from './est/authority.ts';
 import { startEst } from './est/start.ts';
 import { openLocator, type PlaceFiles } from './geo/locator.ts';
-import type { ServerKey } from './identity/credentials.ts';
 import { type PausableIdentity, startPausable } from './identity/pausable.ts';
 // Needed when a group is added, perhaps after an upgrade has replaced the program's files: so it is loaded at the start.
 import './labels/label.ts';

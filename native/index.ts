@@ -14,6 +14,7 @@ import type { Pkcs11Face } from './pkcs11/pkcs11.ts';
 import type { PkiFace } from './pki/pki.ts';
 import type { RouterFace } from './router/router.ts';
 import type { TssFace } from './tpm/tss.ts';
+import type { XttFace } from './xtt/xtt.ts';
 
 /** Everything the addon offers; a bad argument is a TypeError, never a crash. One built with ECDAA=0 has no ECDAA. */
 export type Addon = TssFace &
@@ -28,6 +29,7 @@ export type Addon = TssFace &
   PkiFace &
   Pkcs11Face &
   CurvesFace &
+  XttFace &
   Partial<EcdaaFace>;
 
 let loaded: Addon | undefined;

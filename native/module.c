@@ -9,6 +9,7 @@
 #include "pki/napi.h"
 #include "router/napi/napi.h"
 #include "tpm/napi.h"
+#include "xtt/napi.h"
 #include <malloc.h>
 
 // Threads that come from here on share the arenas of malloc that there are. With one for each, what one thread frees serves no
@@ -44,6 +45,7 @@ NAPI_MODULE_INIT() {
   register_p256(env, exports);
   register_x25519(env, exports);
   register_hashes(env, exports);
+  register_xtt(env, exports);
   register_pki(env, exports);
   register_pkcs11(env, exports);
 #ifdef ENF_ECDAA

@@ -1,6 +1,6 @@
 import type { SerializedFailure } from '../../protocol/failure-message.ts';
+import type { ServerKey } from '../../protocol/xtt/stateless.ts';
 import type { Applicant, Group, Handshake } from '../registry/records.ts';
-import type { ServerKey } from './credentials.ts';
 import type { Deadlines, Limits } from './limits.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { ServerKey } from './credentials.ts';
+import type { ServerKey } from '../../protocol/xtt/stateless.ts';
 import { type StartOptions, startIdentity } from './start.ts';
 
 /** An identity server that can leave its port to nobody, and come back to it. */

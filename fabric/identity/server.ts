@@ -4,10 +4,9 @@ import type { AcceptorOptions } from '../../os/net/acceptor.ts';
 import type { ListenAddress } from '../../os/net/listen.ts';
 import type { Log } from '../../os/service/log.ts';
 import { type Rate, tokenBuckets } from '../../os/service/token-buckets.ts';
-import { cookieJar } from '../../protocol/xtt/cookie.ts';
 import { ERROR_MESSAGE, KNOWN_HEADERS } from '../../protocol/xtt/message.ts';
+import type { ServerKey } from '../../protocol/xtt/stateless.ts';
 import { type ListeningSocket, openAcceptor } from './acceptor.ts';
-import { type ServerKey, serverCredentials } from './credentials.ts';
 import type { HandshakeContext, HandshakeRegistry } from './handshake.ts';
 import { DEADLINES, type Deadlines, LIMITS, type Limits } from './limits.ts';
 import type { QueueOptions } from './queue.ts';
@@ -69,8 +68,8 @@ export async function startIdentityServer(options: IdentityOptions): Promise<Ide
     curves.native ? undefined : true,
   );
   const service: HandshakeService = handshakeService(acceptor, context, options.log, options.queue);
-  const { jar, now } = context;
-  const sweeping = setInterval(() => jar.sweep(now()), options.sweepMs ?? SWEEP_MS).unref();
+  const { server, now } = context;
+  const sweeping = setInterval(() => server.sweep(now()), options.sweepMs ?? SWEEP_MS).unref();
 
   async function close(graceMs: number): Promise<void> {
     acceptor.stopAccepting();
@@ -90,7 +89,7 @@ export async function startIdentityServer(options: IdentityOptions): Promise<Ide
     get open() {
       return acceptor.open;
     },
-    replaceKeys: (keys) => context.credentials.replace(keys, now()),
+    replaceKeys: (keys) => server.replace(now(), keys),
     close: (graceMs) => {
       closing ??= close(graceMs);
       return closing;
@@ -100,12 +99,10 @@ export async function startIdentityServer(options: IdentityOptions): Promise<Ide
 
 function handshakeContext(
   { keys, registry, now = () => performance.now(), chipRate = CHIP_RATE }: IdentityOptions,
-  { primitives, signer }: Curves,
+  curves: Curves,
 ): HandshakeContext {
   return {
-    primitives,
-    credentials: serverCredentials(keys, primitives, signer),
-    jar: cookieJar(primitives),
+    server: curves.server(keys),
     verifiers: groupVerifiers(),
     registry,
     chips: tokenBuckets(chipRate, now),

@@ -4,8 +4,8 @@ import type { Log } from '../../os/service/log.ts';
 import { repeatedLine } from '../../os/service/repeats.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { deserializeFailure, serializeFailure } from '../../protocol/failure-message.ts';
+import type { ServerKey } from '../../protocol/xtt/stateless.ts';
 import { packResponses, unpackRequests } from './codec.ts';
-import type { ServerKey } from './credentials.ts';
 import type { HandshakeRegistry } from './handshake.ts';
 import {
   batched,

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { concat, u32 } from '../../protocol/bytes.ts';
+import { concat, readU32, u32 } from '../../protocol/bytes.ts';
 
 /**
  * The interface identifier (8 bytes) of a chip in a network: the same chip gets the same one even if its row were
@@ -12,22 +12,24 @@ export const deriveIdentifier: Identifier = (networkKey, pseudonym, counter) =>
   new Uint8Array(
     createHmac('sha256', networkKey)
       .update(concat(pseudonym, u32(counter)))
-      .digest(),
-  ).slice(0, 8);
+      .digest()
+      .subarray(0, 8),
+  );
 
 /**
  * Identifiers no device may have: those RFC 5453 reserves (subnet-router anycast, the IANA Ethernet block, subnet
  * anycast), and 0000:0000:0000:0000–ffff, which the operator keeps; the fabric's host is ::1 there.
  */
 export function isReserved(identifier: Uint8Array): boolean {
-  const value = identifier.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
-  return RESERVED.some(([first, last]) => value >= first && value <= last);
+  const [upper, lower] = [readU32(identifier, 0), readU32(identifier, 4)];
+  return RESERVED.some((range) => upper === range.upper && lower >= range.first && lower <= range.last);
 }
 
-const RESERVED: readonly (readonly [bigint, bigint])[] = [
-  [0x0000_0000_0000_0000n, 0x0000_0000_0000_ffffn],
-  [0x0200_5eff_fe00_0000n, 0x0200_5eff_feff_ffffn],
-  [0xfdff_ffff_ffff_ff80n, 0xfdff_ffff_ffff_ffffn],
+/** Both halves of an identifier as numbers: the upper one is the same in all of a range. */
+const RESERVED: readonly { readonly upper: number; readonly first: number; readonly last: number }[] = [
+  { upper: 0x0000_0000, first: 0x0000_0000, last: 0x0000_ffff },
+  { upper: 0x0200_5eff, first: 0xfe00_0000, last: 0xfeff_ffff },
+  { upper: 0xfdff_ffff, first: 0xffff_ff80, last: 0xffff_ffff },
 ];
 
 /** The fabric host's own address in a network: `<prefix>::1`. */

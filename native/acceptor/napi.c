@@ -85,11 +85,16 @@ static struct acceptor *called(napi_env env, napi_value *arguments, struct conne
 }
 
 // Our messages fit any send buffer: if sending fails, the peer has closed or never reads.
-static bool send_message(struct connection *connection, const uint8_t *data, size_t length) {
+static bool send_message(struct connection *connection, const uint8_t *data, size_t length, int flags) {
   ssize_t sent;
-  do sent = send(connection->fd, data, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+  do sent = send(connection->fd, data, length, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
   return sent == (ssize_t)length;
+}
+
+// The last message waits for the end of the stream, and both go in one segment.
+static bool send_last(struct connection *connection, const uint8_t *data, size_t length) {
+  return (length == 0 || send_message(connection, data, length, MSG_MORE)) && shutdown(connection->fd, SHUT_WR) == 0;
 }
 
 // acceptorAnswer(acceptor, id, message, tag)
@@ -105,7 +110,7 @@ static napi_value acceptor_answer(napi_env env, napi_callback_info info) {
       tag > 255)
     return addon_bad(env, "acceptorAnswer(acceptor, id, message, tag): tag is 0 to 255");
   if (connection == NULL || connection->phase != WORKING) return NULL;
-  if (!send_message(connection, message, length)) {
+  if (!send_message(connection, message, length, 0)) {
     acceptor_end(acceptor, connection);
     return NULL;
   }
@@ -129,7 +134,7 @@ static napi_value acceptor_finish(napi_env env, napi_callback_info info) {
   if (acceptor == NULL || !addon_bytes(env, arguments[2], &message, &length))
     return addon_bad(env, "acceptorFinish(acceptor, id, lastMessage): lastMessage is a Uint8Array, perhaps empty");
   if (connection == NULL || connection->phase == CLOSING) return NULL;
-  if ((length > 0 && !send_message(connection, message, length)) || shutdown(connection->fd, SHUT_WR) != 0) {
+  if (!send_last(connection, message, length)) {
     acceptor_end(acceptor, connection);
     return NULL;
   }
@@ -144,7 +149,7 @@ static napi_value acceptor_finish(napi_env env, napi_callback_info info) {
 
 // A peer that has sent nothing in time gets the refusal. This is not reported: there may be thousands of them.
 static void refuse_silent(struct acceptor *acceptor, struct connection *connection) {
-  send_message(connection, acceptor->refusal, acceptor->refusal_length);
+  send_message(connection, acceptor->refusal, acceptor->refusal_length, 0);
   acceptor_end(acceptor, connection);
 }
 

@@ -2,6 +2,7 @@
 // which costs several times what the few hundred bytes of a handshake cost.
 #include "napi.h"
 #include "addon/arguments.h"
+#include "hmac.h"
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -11,29 +12,31 @@
 
 enum { DIGEST = 64, MAX_PARTS = 8, KEY = 32, NONCE = 12, TAG = 16, MAX_TEXT = 65536 };
 
-struct part {
-  uint8_t *data;
-  size_t length;
-};
-
 static napi_value broken(napi_env env, const char *doing) {
   ERR_clear_error();
   napi_throw_error(env, NULL, doing);
   return NULL;
 }
 
+static bool span_of(napi_env env, napi_value value, struct span *out) {
+  uint8_t *data;
+  if (!addon_bytes(env, value, &data, &out->length)) return false;
+  out->data = data;
+  return true;
+}
+
 // All arguments from `first` on as byte strings; their number, or -1.
-static int parts_of(napi_env env, napi_callback_info info, napi_value *arguments, struct part *parts, size_t first) {
+static int parts_of(napi_env env, napi_callback_info info, napi_value *arguments, struct span *parts, size_t first) {
   size_t count = MAX_PARTS + 1;
   if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count > MAX_PARTS || count < first) return -1;
   for (size_t i = 0; i < count; i++)
-    if (!addon_bytes(env, arguments[i], &parts[i].data, &parts[i].length)) return -1;
+    if (!span_of(env, arguments[i], &parts[i])) return -1;
   return (int)count;
 }
 
 static napi_value sha512(napi_env env, napi_callback_info info) {
   napi_value arguments[MAX_PARTS + 1];
-  struct part parts[MAX_PARTS];
+  struct span parts[MAX_PARTS];
   uint8_t digest[DIGEST];
   SHA512_CTX context;
   int count = parts_of(env, info, arguments, parts, 0);
@@ -47,7 +50,7 @@ static napi_value sha512(napi_env env, napi_callback_info info) {
 static napi_value blake2b512(napi_env env, napi_callback_info info) {
   static EVP_MD *algorithm;  // fetched once; lives as long as the process
   napi_value arguments[MAX_PARTS + 1];
-  struct part parts[MAX_PARTS];
+  struct span parts[MAX_PARTS];
   uint8_t digest[DIGEST];
   unsigned length = 0;
   int count = parts_of(env, info, arguments, parts, 0);
@@ -61,49 +64,15 @@ static napi_value blake2b512(napi_env env, napi_callback_info info) {
   return good ? addon_new_bytes(env, digest, sizeof digest) : broken(env, "a BLAKE2b");
 }
 
-// A key of HMAC-SHA-512, ready for any number of inputs.
-struct mac_key {
-  SHA512_CTX inner, outer;
-};
-
-static void prepare_mac(struct mac_key *key, struct part given) {
-  uint8_t inner[SHA512_CBLOCK] = {0}, outer[SHA512_CBLOCK];
-  if (given.length > SHA512_CBLOCK) {
-    SHA512_Init(&key->inner);
-    SHA512_Update(&key->inner, given.data, given.length);
-    SHA512_Final(inner, &key->inner);
-  } else if (given.length > 0) memcpy(inner, given.data, given.length);
-  for (size_t i = 0; i < sizeof inner; i++) {
-    outer[i] = inner[i] ^ 0x5c;
-    inner[i] ^= 0x36;
-  }
-  SHA512_Init(&key->inner);
-  SHA512_Update(&key->inner, inner, sizeof inner);
-  SHA512_Init(&key->outer);
-  SHA512_Update(&key->outer, outer, sizeof outer);
-  OPENSSL_cleanse(inner, sizeof inner);
-  OPENSSL_cleanse(outer, sizeof outer);
-}
-
-static void mac_of(const struct mac_key *key, const struct part *parts, size_t count, uint8_t digest[DIGEST]) {
-  SHA512_CTX context = key->inner;
-  for (size_t i = 0; i < count; i++) SHA512_Update(&context, parts[i].data, parts[i].length);
-  SHA512_Final(digest, &context);
-  context = key->outer;
-  SHA512_Update(&context, digest, DIGEST);
-  SHA512_Final(digest, &context);
-  OPENSSL_cleanse(&context, sizeof context);
-}
-
 static napi_value hmac_sha512(napi_env env, napi_callback_info info) {
   napi_value arguments[MAX_PARTS + 1];
-  struct part parts[MAX_PARTS];
-  struct mac_key key;
+  struct span parts[MAX_PARTS];
+  struct hmac_key key;
   uint8_t digest[DIGEST];
   int count = parts_of(env, info, arguments, parts, 1);
   if (count < 0) return addon_bad(env, "hmacSha512(key, ...parts): at most 7 parts, all Uint8Arrays");
-  prepare_mac(&key, parts[0]);
-  mac_of(&key, parts + 1, (size_t)count - 1, digest);
+  hmac_prepare(&key, parts[0]);
+  hmac_of(&key, parts + 1, (size_t)count - 1, digest);
   napi_value result = addon_new_bytes(env, digest, sizeof digest);
   OPENSSL_cleanse(&key, sizeof key);
   OPENSSL_cleanse(digest, sizeof digest);
@@ -113,17 +82,17 @@ static napi_value hmac_sha512(napi_env env, napi_callback_info info) {
 // hmacSha512Each(key, input, lengths, ...labels)
 static napi_value hmac_sha512_each(napi_env env, napi_callback_info info) {
   napi_value arguments[MAX_PARTS + 1];
-  struct part parts[MAX_PARTS];
-  struct mac_key key;
+  struct span parts[MAX_PARTS];
+  struct hmac_key key;
   uint8_t digest[DIGEST], all[MAX_PARTS * DIGEST];
   size_t made = 0;
   int count = parts_of(env, info, arguments, parts, 3);
   bool good = count > 3 && parts[2].length == (size_t)count - 3;
   for (size_t i = 0; good && i < parts[2].length; i++) good = parts[2].data[i] > 0 && parts[2].data[i] <= DIGEST;
   if (!good) return addon_bad(env, "hmacSha512Each(key, input, lengths, ...labels): 1 to 5 labels, and for each a length of 1 to 64");
-  prepare_mac(&key, parts[0]);
+  hmac_prepare(&key, parts[0]);
   for (size_t i = 0; i < parts[2].length; i++) {
-    mac_of(&key, (const struct part[]){parts[1], parts[3 + i]}, 2, digest);
+    hmac_of(&key, (const struct span[]){parts[1], parts[3 + i]}, 2, digest);
     memcpy(all + made, digest, parts[2].data[i]);
     made += parts[2].data[i];
   }
@@ -138,12 +107,12 @@ static napi_value blake2b_mac(napi_env env, napi_callback_info info) {
   static EVP_MAC *algorithm;
   napi_value arguments[3];
   size_t count = 3, made = 0;
-  struct part key, input;
+  struct span key, input;
   uint8_t mac[DIGEST];
   uint32_t wanted;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  if (!addon_bytes(env, arguments[0], &key.data, &key.length) || key.length == 0 || key.length > DIGEST ||
-      !addon_bytes(env, arguments[1], &input.data, &input.length) || !addon_u32(env, arguments[2], &wanted) || wanted == 0 ||
+  if (!span_of(env, arguments[0], &key) || key.length == 0 || key.length > DIGEST ||
+      !span_of(env, arguments[1], &input) || !addon_u32(env, arguments[2], &wanted) || wanted == 0 ||
       wanted > DIGEST)
     return addon_bad(env, "blake2bMac(key, input, length): a key of 1 to 64 bytes, a length of 1 to 64");
   size_t size = wanted;
@@ -162,7 +131,7 @@ static napi_value blake2b_mac(napi_env env, napi_callback_info info) {
 struct sealing {
   EVP_CIPHER *cipher;
   uint8_t *key, *nonce;
-  struct part aad, text;
+  struct span aad, text;
 };
 
 static bool sealing_of(napi_env env, napi_callback_info info, struct sealing *out) {
@@ -173,8 +142,8 @@ static bool sealing_of(napi_env env, napi_callback_info info, struct sealing *ou
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   if (!addon_text(env, arguments[0], name, sizeof name) || !addon_bytes(env, arguments[1], &out->key, &key_length) ||
       key_length != KEY || !addon_bytes(env, arguments[2], &out->nonce, &nonce_length) || nonce_length != NONCE ||
-      !addon_bytes(env, arguments[3], &out->aad.data, &out->aad.length) || out->aad.length > MAX_TEXT ||
-      !addon_bytes(env, arguments[4], &out->text.data, &out->text.length) || out->text.length > MAX_TEXT)
+      !span_of(env, arguments[3], &out->aad) || out->aad.length > MAX_TEXT ||
+      !span_of(env, arguments[4], &out->text) || out->text.length > MAX_TEXT)
     return false;
   if (strcmp(name, "chacha20-poly1305") == 0) {
     if (chacha == NULL) chacha = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
@@ -224,7 +193,7 @@ static napi_value aead_open(napi_env env, napi_callback_info info) {
   if (result == NULL) return NULL;
   EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
   bool ready = with.cipher != NULL && context != NULL && EVP_DecryptInit_ex2(context, with.cipher, with.key, with.nonce, NULL) == 1 &&
-               EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG, with.text.data + body) == 1 &&
+               EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, TAG, (void *)(with.text.data + body)) == 1 &&
                (with.aad.length == 0 || EVP_DecryptUpdate(context, NULL, &last, with.aad.data, (int)with.aad.length) == 1) &&
                (body == 0 || EVP_DecryptUpdate(context, out, &length, with.text.data, (int)body) == 1);
   bool genuine = ready && EVP_DecryptFinal_ex(context, out + length, &last) == 1;

@@ -1,5 +1,7 @@
 // ECDSA P-256 from raw bytes, over the node binary's OpenSSL: node:crypto imports a key object for each raw key first, which costs as much as the
 // computation, and has no deterministic ECDSA.
+#include "p256.h"
+#include "inverse.h"
 #include "napi.h"
 #include "addon/handle.h"
 #include <openssl/bn.h>
@@ -14,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCALAR = 32, POINT = 65, SIGNATURE = 64 };
+enum { SCALAR = P256_SCALAR, POINT = P256_POINT, SIGNATURE = P256_SIGNATURE };
 
 static napi_value new_bool(napi_env env, bool value) {
   napi_value result;
@@ -59,16 +61,10 @@ static _Atomic(EC_KEY *) spare;
 
 static void put_aside(EC_KEY *key) { EC_KEY_free(atomic_exchange(&spare, key)); }
 
-static napi_value p256_verify(napi_env env, napi_callback_info info) {
-  napi_value arguments[3];
-  size_t count = 3, point_length, length, signature_length;
-  uint8_t *point, *message, *signature, digest[SHA256_DIGEST_LENGTH];
-  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  if (!addon_bytes(env, arguments[0], &point, &point_length) || !addon_bytes(env, arguments[1], &message, &length) ||
-      !addon_bytes(env, arguments[2], &signature, &signature_length))
-    return addon_bad(env, "p256Verify(publicKey, message, signature): all are Uint8Arrays");
-  // The only encoding the protocol knows; OpenSSL would take compressed and hybrid ones, too.
-  if (point_length != POINT || point[0] != 0x04 || signature_length != SIGNATURE) return new_bool(env, false);
+bool p256_verifies(const uint8_t point[POINT], const uint8_t *message, size_t length, const uint8_t signature[SIGNATURE]) {
+  // The only encoding the protocol knows; OpenSSL would take hybrid ones, too.
+  if (point[0] != 0x04) return false;
+  uint8_t digest[SHA256_DIGEST_LENGTH];
   sha256(message, length, digest);
   bool good = false;
   EC_KEY *key = atomic_exchange(&spare, NULL);
@@ -85,7 +81,18 @@ static napi_value p256_verify(napi_env env, napi_callback_info info) {
   ECDSA_SIG_free(pair);
   put_aside(key);
   ERR_clear_error();
-  return new_bool(env, good);
+  return good;
+}
+
+static napi_value p256_verify(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  size_t count = 3, point_length, length, signature_length;
+  uint8_t *point, *message, *signature;
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  if (!addon_bytes(env, arguments[0], &point, &point_length) || !addon_bytes(env, arguments[1], &message, &length) ||
+      !addon_bytes(env, arguments[2], &signature, &signature_length))
+    return addon_bad(env, "p256Verify(publicKey, message, signature): all are Uint8Arrays");
+  return new_bool(env, point_length == POINT && signature_length == SIGNATURE && p256_verifies(point, message, length, signature));
 }
 
 static const napi_type_tag SIGNER = {0x5d0c3e9a71f24b86, 0x93a61e7fd4085bc2};
@@ -96,7 +103,7 @@ struct signed_digest {
   uint8_t digest[SHA256_DIGEST_LENGTH], signature[SIGNATURE];
 };
 
-struct signer {
+struct p256_signer {
   EC_KEY *key;
   BN_CTX *context;
   // Each digest has its place; what was there before makes room. One of all zeros has none: no message has it.
@@ -104,8 +111,9 @@ struct signer {
   uint8_t secret[SCALAR];
 };
 
-static void release_signer(void *data) {
-  struct signer *signer = data;
+void p256_signer_free(void *data) {
+  struct p256_signer *signer = data;
+  if (signer == NULL) return;
   EC_KEY_free(signer->key);
   BN_CTX_free(signer->context);
   free(signer->remembered);
@@ -113,27 +121,31 @@ static void release_signer(void *data) {
   free(signer);
 }
 
-static napi_value p256_signer(napi_env env, napi_callback_info info) {
-  napi_value argument;
-  size_t count = 1;
-  uint8_t *secret;
-  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  if (!exactly(env, argument, &secret, SCALAR)) return addon_bad(env, "p256Signer(secret): secret is 32 bytes");
-  struct signer *signer = calloc(1, sizeof *signer);
-  if (signer == NULL) return broken(env, "no memory for a signer");
+struct p256_signer *p256_signer_new(const uint8_t secret[SCALAR]) {
+  struct p256_signer *signer = calloc(1, sizeof *signer);
+  if (signer == NULL) return NULL;
   memcpy(signer->secret, secret, SCALAR);
   signer->context = BN_CTX_secure_new();
   signer->key = new_p256_key();
   signer->remembered = calloc(REMEMBERED, sizeof *signer->remembered);
   // Refuses zero and what is not below the order.
-  if (signer->context == NULL || signer->key == NULL || signer->remembered == NULL || EC_KEY_oct2priv(signer->key, secret, SCALAR) != 1 ||
-      BN_is_zero(EC_KEY_get0_private_key(signer->key)) ||
-      BN_cmp(EC_KEY_get0_private_key(signer->key), EC_GROUP_get0_order(EC_KEY_get0_group(signer->key))) >= 0) {
-    release_signer(signer);
-    ERR_clear_error();
-    return addon_bad(env, "p256Signer(secret): secret is a scalar in 1..n-1");
-  }
-  return handle_new(env, &SIGNER, signer, release_signer);
+  if (signer->context != NULL && signer->key != NULL && signer->remembered != NULL && EC_KEY_oct2priv(signer->key, secret, SCALAR) == 1 &&
+      !BN_is_zero(EC_KEY_get0_private_key(signer->key)) &&
+      BN_cmp(EC_KEY_get0_private_key(signer->key), EC_GROUP_get0_order(EC_KEY_get0_group(signer->key))) < 0)
+    return signer;
+  p256_signer_free(signer);
+  ERR_clear_error();
+  return NULL;
+}
+
+static napi_value p256_signer(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  size_t count = 1;
+  uint8_t *secret;
+  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
+  struct p256_signer *signer = exactly(env, argument, &secret, SCALAR) ? p256_signer_new(secret) : NULL;
+  if (signer == NULL) return addon_bad(env, "p256Signer(secret): secret is a scalar in 1..n-1, 32 bytes");
+  return handle_new(env, &SIGNER, signer, p256_signer_free);
 }
 
 // The state of RFC 6979 §3.2 for P-256 and SHA-256, where a hash is as long as a scalar.
@@ -184,25 +196,27 @@ static bool reduce(const uint8_t digest[SCALAR], const BIGNUM *order, uint8_t ou
   return done;
 }
 
-// r = x(k·G) mod n and k⁻¹ mod n, both without branches on k. False if something failed or r is 0.
-static bool commit(struct signer *signer, BIGNUM *k, BIGNUM **r, BIGNUM **inverse) {
+// r = x(k·G) mod n and k⁻¹ mod n, both without branches on k, of which `bytes` are those. False if something failed or r is 0.
+static bool commit(struct p256_signer *signer, BIGNUM *k, const uint8_t bytes[SCALAR], BIGNUM **r, BIGNUM **inverse) {
   const EC_GROUP *group = EC_KEY_get0_group(signer->key);
   const BIGNUM *order = EC_GROUP_get0_order(group);
   EC_POINT *point = EC_POINT_new(group);
   BIGNUM *x = BN_new();
+  uint8_t inverted[SCALAR];
   BN_set_flags(k, BN_FLG_CONSTTIME);
   *inverse = NULL;
   *r = BN_new();
   bool done = point != NULL && x != NULL && *r != NULL && EC_POINT_mul(group, point, k, NULL, NULL, signer->context) == 1 &&
               EC_POINT_get_affine_coordinates(group, point, x, NULL, signer->context) == 1 &&
-              BN_nnmod(*r, x, order, signer->context) == 1 && !BN_is_zero(*r) &&
-              (*inverse = BN_mod_inverse(NULL, k, order, signer->context)) != NULL;
+              BN_nnmod(*r, x, order, signer->context) == 1 && !BN_is_zero(*r) && inverse_of_nonce(bytes, inverted) &&
+              (*inverse = BN_bin2bn(inverted, SCALAR, NULL)) != NULL;
+  OPENSSL_cleanse(inverted, sizeof inverted);
   BN_free(x);
   EC_POINT_free(point);
   return done;
 }
 
-static bool sign_digest(struct signer *signer, const uint8_t digest[SCALAR], uint8_t out[SIGNATURE]) {
+static bool sign_digest(struct p256_signer *signer, const uint8_t digest[SCALAR], uint8_t out[SIGNATURE]) {
   const BIGNUM *order = EC_GROUP_get0_order(EC_KEY_get0_group(signer->key));
   struct drawing drawing;
   uint8_t seed[2 * SCALAR];
@@ -218,7 +232,7 @@ static bool sign_digest(struct signer *signer, const uint8_t digest[SCALAR], uin
   for (int attempt = 0; attempt < 8 && !done; attempt++) {
     mac(drawing.k, drawing.v, sizeof drawing.v, drawing.v);
     BIGNUM *k = BN_bin2bn(drawing.v, SCALAR, NULL), *r = NULL, *inverse = NULL;
-    if (k != NULL && !BN_is_zero(k) && BN_cmp(k, order) < 0 && commit(signer, k, &r, &inverse)) {
+    if (k != NULL && !BN_is_zero(k) && BN_cmp(k, order) < 0 && commit(signer, k, drawing.v, &r, &inverse)) {
       ECDSA_SIG *pair = ECDSA_do_sign_ex(digest, SCALAR, inverse, r, signer->key);
       done = pair != NULL && BN_bn2binpad(ECDSA_SIG_get0_r(pair), out, SCALAR) == SCALAR &&
              BN_bn2binpad(ECDSA_SIG_get0_s(pair), out + SCALAR, SCALAR) == SCALAR;
@@ -233,28 +247,39 @@ static bool sign_digest(struct signer *signer, const uint8_t digest[SCALAR], uin
   return done;
 }
 
-static struct signed_digest *place_of(struct signer *signer, const uint8_t digest[SHA256_DIGEST_LENGTH]) {
+static struct signed_digest *place_of(struct p256_signer *signer, const uint8_t digest[SHA256_DIGEST_LENGTH]) {
   uint32_t number;
   memcpy(&number, digest, sizeof number);
   return &signer->remembered[number % REMEMBERED];
 }
 
-static napi_value p256_sign(napi_env env, napi_callback_info info) {
-  napi_value arguments[2];
-  size_t count = 2, length;
-  uint8_t *message, digest[SHA256_DIGEST_LENGTH], signature[SIGNATURE];
-  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  struct signer *signer = handle_data(env, arguments[0], &SIGNER);
-  if (signer == NULL || !addon_bytes(env, arguments[1], &message, &length))
-    return addon_bad(env, "p256Sign(signer, message): a signer and a Uint8Array");
+bool p256_sign(struct p256_signer *signer, const uint8_t *message, size_t length, uint8_t signature[SIGNATURE]) {
+  uint8_t digest[SHA256_DIGEST_LENGTH];
   sha256(message, length, digest);
   struct signed_digest *place = place_of(signer, digest);
-  if (memcmp(place->digest, digest, sizeof digest) != 0) {
-    if (!sign_digest(signer, digest, signature)) return broken(env, "signing with P-256");
-    memcpy(place->digest, digest, sizeof digest);
-    memcpy(place->signature, signature, sizeof signature);
+  if (memcmp(place->digest, digest, sizeof digest) == 0) {
+    memcpy(signature, place->signature, SIGNATURE);
+    return true;
   }
-  return addon_new_bytes(env, place->signature, SIGNATURE);
+  if (!sign_digest(signer, digest, signature)) {
+    ERR_clear_error();
+    return false;
+  }
+  memcpy(place->digest, digest, sizeof digest);
+  memcpy(place->signature, signature, SIGNATURE);
+  return true;
+}
+
+static napi_value p256_signature(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  size_t count = 2, length;
+  uint8_t *message, signature[SIGNATURE];
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  struct p256_signer *signer = handle_data(env, arguments[0], &SIGNER);
+  if (signer == NULL || !addon_bytes(env, arguments[1], &message, &length))
+    return addon_bad(env, "p256Sign(signer, message): a signer and a Uint8Array");
+  return p256_sign(signer, message, length, signature) ? addon_new_bytes(env, signature, SIGNATURE)
+                                                       : broken(env, "signing with P-256");
 }
 
 void register_p256(napi_env env, napi_value exports) {
@@ -262,5 +287,5 @@ void register_p256(napi_env env, napi_value exports) {
   pthread_once(&once, make_p256);
   addon_function(env, exports, "p256Verify", p256_verify);
   addon_function(env, exports, "p256Signer", p256_signer);
-  addon_function(env, exports, "p256Sign", p256_sign);
+  addon_function(env, exports, "p256Sign", p256_signature);
 }

@@ -1,13 +1,11 @@
 // X25519 from raw bytes, over the node binary's OpenSSL: node:crypto imports a key object for each raw key first, which costs as much as the computation.
+#include "x25519.h"
 #include "napi.h"
 #include "addon/handle.h"
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { X25519_LENGTH = 32 };
 
 // OpenSSL did what cannot fail on well-formed arguments: no memory, or a build without the algorithm.
 static napi_value broken(napi_env env, const char *doing) {
@@ -35,21 +33,14 @@ static napi_value x25519_public(napi_env env, napi_callback_info info) {
 
 static const napi_type_tag X25519_KEY = {0x1c94e7b05da83f62, 0xe27f4a90c6135d8b};
 
-// A secret that is used for many peers: imported once, and all is NULL once it was forgotten. What OpenSSL looks up by name for an exchange, and
-// the object that is the peer's share, serve all its exchanges.
-struct x25519 {
-  EVP_PKEY *key, *peer;
-  EVP_PKEY_CTX *exchange;
-};
-
-static void forget_x25519(struct x25519 *own) {
+void x25519_wipe(struct x25519 *own) {
   EVP_PKEY_CTX_free(own->exchange);
   EVP_PKEY_free(own->peer);
   EVP_PKEY_free(own->key);  // OpenSSL overwrites it
   *own = (struct x25519){0};
 }
 
-static bool import_x25519(struct x25519 *own, const uint8_t secret[X25519_LENGTH]) {
+bool x25519_import(struct x25519 *own, const uint8_t secret[X25519_LENGTH]) {
   own->key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, X25519_LENGTH);
   own->peer = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, (const uint8_t[X25519_LENGTH]){9}, X25519_LENGTH);
   own->exchange = own->key == NULL ? NULL : EVP_PKEY_CTX_new(own->key, NULL);
@@ -58,8 +49,23 @@ static bool import_x25519(struct x25519 *own, const uint8_t secret[X25519_LENGTH
          EVP_PKEY_derive_set_peer_ex(own->exchange, own->peer, 0) == 1;
 }
 
+bool x25519_share(const struct x25519 *own, uint8_t share[X25519_LENGTH]) {
+  size_t length = X25519_LENGTH;
+  return own->key != NULL && EVP_PKEY_get_raw_public_key(own->key, share, &length) == 1 && length == X25519_LENGTH;
+}
+
+bool x25519_exchange(struct x25519 *own, const uint8_t peer_share[X25519_LENGTH], uint8_t shared[X25519_LENGTH]) {
+  size_t length = X25519_LENGTH;
+  if (own->key == NULL || EVP_PKEY_set1_encoded_public_key(own->peer, peer_share, X25519_LENGTH) != 1) return false;
+  if (EVP_PKEY_derive(own->exchange, shared, &length) == 1) return true;
+  // OpenSSL refuses the zeros that a share of small order gives.
+  ERR_clear_error();
+  memset(shared, 0, X25519_LENGTH);
+  return true;
+}
+
 static void release_x25519(void *data) {
-  forget_x25519(data);
+  x25519_wipe(data);
   free(data);
 }
 
@@ -71,27 +77,22 @@ static napi_value x25519_key(napi_env env, napi_callback_info info) {
   if (!exactly(env, argument, &secret, X25519_LENGTH)) return addon_bad(env, "x25519Key(secret): secret is 32 bytes");
   struct x25519 *own = calloc(1, sizeof *own);
   if (own == NULL) return broken(env, "no memory for an X25519 key");
-  if (import_x25519(own, secret)) return handle_new(env, &X25519_KEY, own, release_x25519);
+  if (x25519_import(own, secret)) return handle_new(env, &X25519_KEY, own, release_x25519);
   release_x25519(own);
   return broken(env, "importing an X25519 secret");
 }
 
-// A peer share of small order gives zeros: OpenSSL refuses them, and the caller wants to do so by name.
 static napi_value x25519_shared(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
-  size_t count = 2, length = X25519_LENGTH;
-  uint8_t *share, shared[X25519_LENGTH] = {0};
+  size_t count = 2;
+  uint8_t *share, shared[X25519_LENGTH];
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
   struct x25519 *own = handle_data(env, arguments[0], &X25519_KEY);
   if (own == NULL || !exactly(env, arguments[1], &share, X25519_LENGTH))
     return addon_bad(env, "x25519Shared(key, peerShare): a key, and 32 bytes");
   if (own->key == NULL) return broken(env, "the X25519 key was forgotten");
-  bool ready = EVP_PKEY_set1_encoded_public_key(own->peer, share, X25519_LENGTH) == 1;
-  if (ready && EVP_PKEY_derive(own->exchange, shared, &length) != 1) {
-    ERR_clear_error();
-    memset(shared, 0, sizeof shared);
-  }
-  napi_value result = ready ? addon_new_bytes(env, shared, sizeof shared) : broken(env, "an X25519 exchange");
+  if (!x25519_exchange(own, share, shared)) return broken(env, "an X25519 exchange");
+  napi_value result = addon_new_bytes(env, shared, sizeof shared);
   OPENSSL_cleanse(shared, sizeof shared);
   return result;
 }
@@ -102,7 +103,7 @@ static napi_value x25519_forget(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
   struct x25519 *own = handle_data(env, argument, &X25519_KEY);
   if (own == NULL) return addon_bad(env, "x25519Forget(key)");
-  forget_x25519(own);
+  x25519_wipe(own);
   return NULL;
 }
 

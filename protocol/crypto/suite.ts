@@ -70,15 +70,8 @@ export function suite(p: Primitives, spec: number): Suite {
     seal: (key, nonce, aad, plaintext) => p.seal(aead, key, nonce, aad, plaintext),
     open: (key, nonce, aad, sealed) => {
       const plaintext = p.open(aead, key, nonce, aad, sealed);
-      if (plaintext !== undefined) return plaintext;
-      throw new Failure(
-        'xtt.not-authentic',
-        'retry',
-        'the authentication tag of the encrypted message is not valid',
-        {
-          action: 'If it happens again, look for a device on the path that alters traffic.',
-        },
-      );
+      if (plaintext === undefined) throw notAuthentic();
+      return plaintext;
     },
     share: (secret) => p.x25519Public(secret),
     exchange: (secret, peerShare) => strong(p.x25519(secret, peerShare)),
@@ -95,10 +88,25 @@ export function isSuiteSpec(spec: number): spec is SuiteSpec {
 const ZERO = new Uint8Array(32);
 
 function strong(shared: Uint8Array): Uint8Array {
-  if (!equal(shared, ZERO)) return shared;
-  throw new Failure('xtt.weak-share', 'retry', 'the X25519 share of the other side is of small order', {
+  if (equal(shared, ZERO)) throw weakShare();
+  return shared;
+}
+
+/** Nothing secret comes of an exchange with it. */
+export function weakShare(): Failure {
+  return new Failure('xtt.weak-share', 'retry', 'the X25519 share of the other side is of small order', {
     action: 'The other side is defective or hostile; check which server answers at the configured address.',
   });
+}
+
+/** A message does not fit its tag. */
+export function notAuthentic(): Failure {
+  return new Failure(
+    'xtt.not-authentic',
+    'retry',
+    'the authentication tag of the encrypted message is not valid',
+    { action: 'If it happens again, look for a device on the path that alters traffic.' },
+  );
 }
 
 /**

@@ -1,6 +1,14 @@
-import { concat, equal, readU32, u32, wipe } from '../bytes.ts';
+import { concat, readU32, u32, wipe } from '../bytes.ts';
 import type { Primitives, X25519Key } from '../crypto/primitives.ts';
-import { Failure } from '../failure.ts';
+import {
+  badCookie,
+  type CookieKey,
+  type CookieOptions,
+  cookieKeys,
+  expiredCookie,
+  spentCookie,
+  type Ticket,
+} from './cookie-keys.ts';
 import { encodeClientInit, FIELD_LENGTH, MESSAGE_LENGTH } from './message.ts';
 
 /**
@@ -26,9 +34,6 @@ import { encodeClientInit, FIELD_LENGTH, MESSAGE_LENGTH } from './message.ts';
  * as with a share for each: that share, too, would have to be derived from a key that lives as long as the cookies do
  * (docs/adr/0004), provided that the jar is swept. There is no room for the server's signature; it is deterministic and
  * computed again (protocol/crypto/ecdsa.ts).
- *
- * Memory: two keys at most, the current and, until its last cookie has expired, the one before. Each has one bit per
- * cookie it can issue (`capacity`, by default 2^20: 128 KiB), so spent cookies never cost more than 256 KiB.
  */
 export interface CookieJar {
   /**
@@ -54,22 +59,11 @@ export interface KeyExchange {
   readonly shared: Uint8Array;
 }
 
-export interface CookieOptions {
-  /** How long a key issues cookies, milliseconds. Default 60 000. */
-  readonly rotationMs?: number;
-  /** How long a cookie may be redeemed, milliseconds; at most `rotationMs`. Default 30 000. */
-  readonly lifetimeMs?: number;
-  /** How many cookies one key issues; more within one rotation are refused. Default 2^20. */
-  readonly capacity?: number;
-}
-
-interface JarKey {
-  readonly id: number;
+/** What seals and opens the cookies of a key, and the exchange of all handshakes under it. */
+interface JarSecrets {
   readonly sealKey: Uint8Array;
   readonly dh: X25519Key;
-  readonly bornMs: number;
-  readonly spent: Uint8Array;
-  issued: number;
+  forget(): void;
 }
 
 const OPENING_LENGTH = 12;
@@ -89,70 +83,29 @@ export function cookieJar(
   p: Pick<Primitives, 'x25519Key' | 'seal' | 'open' | 'random'>,
   options: CookieOptions = {},
 ): CookieJar {
-  const { rotationMs = 60_000, lifetimeMs = 30_000, capacity = 2 ** 20 } = options;
-  if (!(lifetimeMs > 0 && lifetimeMs <= rotationMs && rotationMs < 2 ** 31)) {
-    throw new Error('a cookie lives longer than 0 and at most as long as its key makes cookies');
-  }
-  let current: JarKey | undefined;
-  let previous: JarKey | undefined;
-  let nextId = readU32(p.random(4), 0);
-
-  const unexpired = (key: JarKey | undefined, nowMs: number): JarKey | undefined => {
-    if (key === undefined || nowMs < key.bornMs + rotationMs + lifetimeMs) return key;
-    discard(key);
-    return undefined;
-  };
-
-  const sweep = (nowMs: number): void => {
-    previous = unexpired(previous, nowMs);
-    current = unexpired(current, nowMs);
-  };
-
-  const rotate = (nowMs: number): JarKey => {
-    sweep(nowMs);
-    if (current === undefined || nowMs >= current.bornMs + rotationMs) {
-      if (previous !== undefined) discard(previous);
-      previous = current;
-      current = {
-        id: nextId,
-        sealKey: p.random(32),
-        dh: freshExchange(p),
-        bornMs: nowMs,
-        spent: new Uint8Array(Math.ceil(capacity / 8)),
-        issued: 0,
-      };
-      nextId = (nextId + 1) >>> 0;
-    }
-    return current;
-  };
-
+  const keys = cookieKeys(p, () => freshSecrets(p), options);
   return {
-    sweep,
+    sweep: (nowMs) => keys.sweep(nowMs),
 
     issue(nowMs, clientInit) {
       if (clientInit.length !== MESSAGE_LENGTH.clientInit) throw new Error('not a ClientInit');
-      const key = rotate(nowMs);
-      if (key.issued >= capacity) throw jarFull(capacity, rotationMs);
-      const expiry = Math.floor(nowMs - key.bornMs + lifetimeMs);
-      return sealCookie(p, key, clientInit, expiry);
+      return sealCookie(p, keys.next(nowMs), clientInit);
     },
 
     redeem(nowMs, cookie) {
-      sweep(nowMs);
       const bytes = new Uint8Array(cookie);
-      const key = [current, previous].find(
-        (each) => each !== undefined && equal(u32(each.id), bytes.subarray(0, 4)),
-      );
-      if (bytes.length !== FIELD_LENGTH.cookie || key === undefined) throw badCookie();
+      if (bytes.length !== FIELD_LENGTH.cookie) throw badCookie();
+      const key = keys.find(nowMs, readU32(bytes, 0));
+      const { sealKey, dh } = key.secrets;
       const opening = bytes.subarray(0, OPENING_LENGTH);
-      const state = p.open(AEAD, key.sealKey, opening, opening, bytes.subarray(OPENING_LENGTH));
+      const state = p.open(AEAD, sealKey, opening, opening, bytes.subarray(OPENING_LENGTH));
       if (state === undefined) throw badCookie();
       try {
-        if (nowMs >= key.bornMs + readU32(state, EXPIRY_OFFSET)) throw expired(lifetimeMs);
+        if (nowMs >= key.bornMs + readU32(state, EXPIRY_OFFSET)) throw expiredCookie(options);
         markSpent(key, readU32(opening, 4));
         return {
           clientInit: concat(CLIENT_INIT_HEADER, state.subarray(0, SHARED_OFFSET)),
-          share: key.dh.share,
+          share: dh.share,
           shared: state.slice(SHARED_OFFSET, EXPIRY_OFFSET),
         };
       } finally {
@@ -162,61 +115,38 @@ export function cookieJar(
   };
 }
 
-/** The next cookie of a key. `expiry` is in milliseconds since the key was made. */
 function sealCookie(
-  p: Pick<Primitives, 'seal' | 'random'>,
-  key: JarKey,
+  p: Pick<Primitives, 'seal'>,
+  { secrets, id, serial, salt, expiry }: Ticket<JarSecrets>,
   clientInit: Uint8Array,
-  expiry: number,
 ): KeyExchange & { readonly cookie: Uint8Array } {
-  const shared = key.dh.exchange(clientInit.subarray(-FIELD_LENGTH.share));
-  const opening = concat(u32(key.id), u32(key.issued++), p.random(4));
+  const { sealKey, dh } = secrets;
+  const shared = dh.exchange(clientInit.subarray(-FIELD_LENGTH.share));
+  const opening = concat(u32(id), u32(serial), u32(salt));
   const state = concat(clientInit.subarray(SUITE_OFFSET), shared, u32(expiry));
-  const cookie = concat(opening, p.seal(AEAD, key.sealKey, opening, opening, state));
+  const cookie = concat(opening, p.seal(AEAD, sealKey, opening, opening, state));
   wipe(state);
-  return { cookie, share: key.dh.share, shared };
+  return { cookie, share: dh.share, shared };
 }
 
-function freshExchange(p: Pick<Primitives, 'x25519Key' | 'random'>): X25519Key {
+function freshSecrets(p: Pick<Primitives, 'x25519Key' | 'random'>): JarSecrets {
+  const sealKey = p.random(32);
   const secret = p.random(32);
-  const key = p.x25519Key(secret);
+  const dh = p.x25519Key(secret);
   wipe(secret);
-  return key;
-}
-
-function discard(key: JarKey): void {
-  wipe(key.sealKey);
-  key.dh.forget();
+  return {
+    sealKey,
+    dh,
+    forget() {
+      wipe(sealKey);
+      dh.forget();
+    },
+  };
 }
 
 /** @throws Failure `xtt.spent-cookie` */
-function markSpent(key: JarKey, serial: number): void {
+function markSpent({ spent }: CookieKey<JarSecrets>, serial: number): void {
   const [index, bit] = [serial >>> 3, 1 << (serial & 7)];
-  if ((key.spent[index]! & bit) !== 0) {
-    throw new Failure('xtt.spent-cookie', 'retry', 'the cookie was redeemed before', {
-      action: 'The client has to start a new handshake; if it did, somebody replays its messages.',
-    });
-  }
-  key.spent[index]! |= bit;
-}
-
-function badCookie(): Failure {
-  return new Failure('xtt.bad-cookie', 'retry', 'the cookie is not one of ours, or its key is gone', {
-    action: 'The client has to start a new handshake.',
-  });
-}
-
-function expired(lifetimeMs: number): Failure {
-  return new Failure('xtt.expired-cookie', 'retry', `the cookie is older than ${lifetimeMs} ms`, {
-    action: 'The client has to start a new handshake; if it happens often, its TPM or network is slow.',
-  });
-}
-
-function jarFull(capacity: number, rotationMs: number): Failure {
-  return new Failure(
-    'xtt.cookie-jar-full',
-    'retry',
-    `more than ${capacity} handshakes were started within ${rotationMs} ms`,
-    { action: 'Limit how many connections a source may open, or raise the capacity of the cookie jar.' },
-  );
+  if ((spent[index]! & bit) !== 0) throw spentCookie();
+  spent[index]! |= bit;
 }

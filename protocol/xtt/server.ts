@@ -161,14 +161,8 @@ export function openClaim(next: AwaitingClient, clientAttest: Uint8Array): Claim
       );
     }
     const claim = decodeIdentityClaim(openMessage(suite, keys.client, 0, envelope));
-    if (!suite.verify(claim.longtermPublicKey, longtermMessage, claim.longtermSignature)) {
-      throw new Failure(
-        'xtt.bad-longterm-signature',
-        'retry',
-        "the client's longterm signature is not valid for this handshake and the longterm key that it claims",
-        { action: 'Check the software of the client; it may hash the transcript as the draft says.' },
-      );
-    }
+    if (!suite.verify(claim.longtermPublicKey, longtermMessage, claim.longtermSignature))
+      throw badLongtermSignature();
     return {
       suite,
       keys,
@@ -185,6 +179,16 @@ export function openClaim(next: AwaitingClient, clientAttest: Uint8Array): Claim
   } finally {
     wipeKeys(keys.client);
   }
+}
+
+/** Whoever sent the claim does not have the longterm key in it, or signed something else. */
+export function badLongtermSignature(): Failure {
+  return new Failure(
+    'xtt.bad-longterm-signature',
+    'retry',
+    "the client's longterm signature is not valid for this handshake and the longterm key that it claims",
+    { action: 'Check the software of the client; it may hash the transcript as the draft says.' },
+  );
 }
 
 /** Assigns a 16-byte identity and ends the handshake: Identity_ServerFinished, 103 bytes. */

@@ -25,6 +25,6 @@ if sanitized node -e 'require(process.argv[1])' "$folder/bug.node" >"$folder/bug
 fi
 
 # The tests of the build make addons of their own, without the sanitizers.
-read -ra tests <<<"${ASAN_TESTS:-test/native test/fabric/router test/fuzz test/os/net/acceptor test/crypto/curves.test.ts test/os/net/proxy.test.ts}"
+read -ra tests <<<"${ASAN_TESTS:-test/native test/fabric/router test/fuzz test/os/net/acceptor test/crypto/curves.test.ts test/crypto/stateless-server.test.ts test/os/net/proxy.test.ts}"
 sanitized node node_modules/vitest/vitest.mjs run "${tests[@]}" \
   --exclude test/native/build.test.ts --exclude test/native/ecdaa/build.test.ts "$@"

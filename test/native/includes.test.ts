@@ -10,16 +10,17 @@ const native = fileURLToPath(new URL('../../native', import.meta.url));
 /** What each folder may include beside itself. */
 const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
   addon: [],
-  crypto: ['addon'],
+  crypto: ['addon', 'numbers'],
   files: ['addon'],
   net: ['addon'],
   backlog: [],
   acceptor: ['addon', 'backlog'],
-  fp256bn: [],
+  fp256bn: ['numbers'],
   'fp256bn/lanes': ['fp256bn'],
   ecdaa: ['addon', 'fp256bn'],
   tpm: ['addon', 'tpm/provider'],
   'tpm/provider': ['tpm'],
+  numbers: [],
   packet: [],
   pkcs11: ['addon'],
   pki: ['addon'],
@@ -42,6 +43,7 @@ const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
   'router/rates': ['packet', 'router/rules'],
   'router/rules': ['packet', 'router/lookup', 'transport'],
   'router/napi': ['addon', 'packet', 'pki', 'router'],
+  xtt: ['addon', 'crypto'],
 };
 
 /** Files that call each other and stay so: the router's one part behind its private header. */

@@ -114,12 +114,24 @@ interface AdmittingGroup {
   readonly resident: number;
 }
 
-const findAdmitting = (db: Database, gid: Uint8Array): AdmittingGroup | undefined =>
-  prepare(
+/** Columns by their places: an object with names for each handshake would cost as much as the search. */
+function findAdmitting(db: Database, gid: Uint8Array): AdmittingGroup | undefined {
+  const row = prepare(
     db,
     `SELECT grp.name, status, most, countries, prefix, key, grp.owner, roster, resident
      FROM grp JOIN network ON network.id = grp.network WHERE gid = ? AND anchor IS NULL AND keys = 0`,
-  ).get(gid) as AdmittingGroup | undefined;
+  )
+    .raw()
+    .get(gid) as AdmittingRow | undefined;
+  if (row === undefined) return undefined;
+  const [name, status, most, countries, prefix, key, owner, roster, resident] = row;
+  return { name, status, most, countries, prefix, key, owner, roster, resident };
+}
+
+type AdmittingRow = [
+  ...[name: string, status: Group['status'], most: number | null, countries: string | null],
+  ...[prefix: Uint8Array, key: Uint8Array, owner: number, roster: number | null, resident: number],
+];
 
 const limitsOf = (gid: Uint8Array, { name, most, countries }: AdmittingGroup): GroupLimits => ({
   gid,

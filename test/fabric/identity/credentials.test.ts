@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ecdsaSigner, generateP256, primitives } from '../../../crypto/primitives.ts';
-import type { ServerKey } from '../../../fabric/identity/credentials.ts';
 import { makeRootCertificate, makeServerCertificate } from '../../../protocol/xtt/certificate.ts';
+import type { ServerKey } from '../../../protocol/xtt/stateless.ts';
 import { type Attempt, provision } from '../device.ts';
 import { openTestServer } from './fixture.ts';
 

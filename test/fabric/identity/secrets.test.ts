@@ -6,35 +6,33 @@ import {
   type HandshakeContext,
 } from '../../../fabric/identity/handshake.ts';
 import { tokenBuckets } from '../../../os/service/token-buckets.ts';
+import { deterministicSigner } from '../../../protocol/crypto/ecdsa.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import * as client from '../../../protocol/xtt/client.ts';
-import { cookieJar } from '../../../protocol/xtt/cookie.ts';
+import { portableServer } from '../../../protocol/xtt/stateless.ts';
 import * as fixture from '../../protocol/xtt/fixture.ts';
 
 const refusal = new Failure('fabric.group-not-admitted', 'operator', 'not this group');
 
-/** A server that uses `refuse` in place of one of its parts, and every key with which it has opened or sealed. */
+/** Cookies have an AAD of 12 bytes; their key is wiped with the jar's others (cookie.test.ts). */
+const isCookie = (aad: Uint8Array): boolean => aad.length === 12;
+
+/** A server that uses `refuse` in place of one of its parts, and every key with which it has opened or sealed a message. */
 function server(refuse: Partial<HandshakeContext>): { context: HandshakeContext; keys: Uint8Array[] } {
   const keys: Uint8Array[] = [];
   const watched = {
     ...primitives,
-    seal: (...[aead, key, ...rest]: Parameters<typeof primitives.seal>) => {
-      keys.push(key);
-      return primitives.seal(aead, key, ...rest);
+    seal: (...[aead, key, nonce, aad, text]: Parameters<typeof primitives.seal>) => {
+      if (!isCookie(aad)) keys.push(key);
+      return primitives.seal(aead, key, nonce, aad, text);
     },
-    open: (...[aead, key, ...rest]: Parameters<typeof primitives.open>) => {
-      keys.push(key);
-      return primitives.open(aead, key, ...rest);
+    open: (...[aead, key, nonce, aad, sealed]: Parameters<typeof primitives.open>) => {
+      if (!isCookie(aad)) keys.push(key);
+      return primitives.open(aead, key, nonce, aad, sealed);
     },
   };
   const context: HandshakeContext = {
-    primitives: watched,
-    credentials: {
-      forClient: () => ({ certificate: fixture.certificate, sign: fixture.signAsServer }),
-      formerFor: () => undefined,
-      replace: () => {},
-    },
-    jar: cookieJar(primitives),
+    server: portableServer(watched, deterministicSigner, [fixture.serverKey]),
     verifiers: { verify: async () => true },
     registry: {
       openGroup: () => ({}) as never,

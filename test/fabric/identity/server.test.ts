@@ -1,9 +1,13 @@
 import { createServer } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { curves } from '../../../crypto/curves.ts';
+import { PORTABLE_CURVES } from '../../../crypto/curves.ts';
+import { primitives } from '../../../crypto/primitives.ts';
 import { toHex } from '../../../protocol/bytes.ts';
+import { deterministicSigner } from '../../../protocol/crypto/ecdsa.ts';
+import type { Primitives } from '../../../protocol/crypto/primitives.ts';
 import { SUITE_NAMES, type SuiteSpec } from '../../../protocol/crypto/suite.ts';
 import { matches } from '../../../protocol/ipv6.ts';
+import { portableServer } from '../../../protocol/xtt/stateless.ts';
 import { claimOf, dialed, makeBatch, provision } from '../device.ts';
 import { allOf, NETWORK } from '../place.ts';
 import { giveRoster, makeRoster } from '../rosters.ts';
@@ -287,19 +291,19 @@ describe('closing', () => {
 test('the secrets of handshakes are forgotten when their cookies have expired, also if no other handshake follows', async () => {
   let ms = 0;
   let forgotten = 0;
-  const all = curves();
+  const watched: Primitives = {
+    ...primitives,
+    x25519Key(secret) {
+      const key = primitives.x25519Key(secret);
+      return { ...key, forget: () => forgotten++ && key.forget() };
+    },
+  };
   const own = await openTestServer({
     now: () => ms,
     sweepMs: 5,
     curves: {
-      ...all,
-      primitives: {
-        ...all.primitives,
-        x25519Key(secret) {
-          const key = all.primitives.x25519Key(secret);
-          return { ...key, forget: () => forgotten++ && key.forget() };
-        },
-      },
+      ...PORTABLE_CURVES,
+      server: (keys, options) => portableServer(watched, deterministicSigner, keys, options),
     },
   });
   const { server, root, batch } = own;

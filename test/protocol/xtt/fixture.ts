@@ -15,6 +15,7 @@ export const certificate = await makeServerCertificate(
   { rootId: root.slice(0, 16), publicKey: serverPair.publicKey },
   ecdsaSigner(rootPair.secret),
 );
+export const serverKey = { root, certificate, key: serverPair.secret };
 export const signAsServer = deterministicSigner(serverPair.secret);
 export const signAsDevice = deterministicSigner(devicePair.secret);
 export const longtermPublicKey = devicePair.publicKey;

@@ -41,7 +41,9 @@ export function keep<Connection extends Pick<Database, 'prepare'>>(db: Connectio
 export function prepare(db: Pick<Database, 'prepare'>, sql: string): Statement {
   const statements = kept.get(db);
   if (statements === undefined) throw new Error('a connection that nobody keeps');
-  const statement = statements.get(sql) ?? db.prepare(sql);
+  const known = statements.get(sql);
+  if (known !== undefined) return known;
+  const statement = db.prepare(sql);
   statements.set(sql, statement);
   return statement;
 }

@@ -34,6 +34,10 @@ const chained = (previous: Uint8Array, row: ChainRow): Uint8Array =>
 /** As every engine gives it back: UTF-8 has no half surrogate pairs, and PostgreSQL no zeros; a hash over one would never fit again. */
 const storable = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd');
 
+/** The number of the next entry, and the hash of the one before it, which there is none of at first. */
+const NEXT = `UPDATE counter SET value = value + 1 WHERE name = 'audit'
+  RETURNING value, (SELECT hash FROM audit WHERE seq = value - 1)`;
+
 /** Appends an entry, in the caller's transaction with the change that it describes. */
 export function appendAudit(
   db: Database,
@@ -47,13 +51,7 @@ export function appendAudit(
     detail?: Record<string, unknown>;
   },
 ): void {
-  const { value: seq } = prepare(
-    db,
-    "UPDATE counter SET value = value + 1 WHERE name = 'audit' RETURNING value",
-  ).get() as { value: number };
-  const last = prepare(db, 'SELECT hash FROM audit WHERE seq = ?').get(seq - 1) as
-    | { hash: Uint8Array }
-    | undefined;
+  const [seq, last] = prepare(db, NEXT).raw().get() as [seq: number, last: Uint8Array | null];
   const row = {
     seq,
     at: entry.at,
@@ -62,7 +60,7 @@ export function appendAudit(
     subject: storable(entry.subject),
     detail: JSON.stringify(entry.detail ?? {}),
   };
-  const hash = chained(last?.hash ?? GENESIS, row);
+  const hash = chained(last ?? GENESIS, row);
   prepare(
     db,
     'INSERT INTO audit (seq, at, actor, action, subject, detail, hash, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
