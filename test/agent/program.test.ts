@@ -83,7 +83,7 @@ describe('check-config', () => {
     const before = readdirSync(place);
     const { code, out } = await on('check-config');
     expect([code, readdirSync(place)]).toEqual([0, before]);
-    expect(out).toContain('[remote]\nhosts = ["127.0.0.1"]\ntunnel-port = 443');
+    expect(out).toContain('[remote]\nhosts = ["127.0.0.1"]\norder = "spread"\ntunnel-port = 443');
     expect(JSON.parse((await on('check-config', '--json')).out)).toMatchObject({
       tunnel: { heartbeatPeriod: 'auto', mtu: 1_280 },
     });
