@@ -46,15 +46,16 @@ static void to_nobody(struct router_connection *from, struct dp_frame *frame, ui
     write_to_host(thread, frame, &from->peer->drops);
 }
 
-// To a device that is not connected here. If another node has it the kernel knows the way there. What passes between networks stays on one node.
+// To a device that is not connected here. If another node has it the kernel knows the way there. Rules name its group, which has to be known.
 static void to_device(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
   struct router_thread *thread = from->thread;
   struct router_drops *drops = &from->peer->drops;
   const uint8_t *destination = frame->packet + 24;
   uint32_t network = router_network_of(thread, destination);
-  bool known = from->tenant->rules == NULL || router_group_elsewhere(thread, destination) != 0;
-  if (!router_may_be_elsewhere(thread, destination) || !known) dp_add(&drops->offline, 1);
-  else if (network != from->network) dp_add(&drops->foreign_network, 1);
+  bool known = !router_has_rules(from, network) || router_group_elsewhere(thread, destination) != 0;
+  if (!router_may_be_elsewhere(thread, destination)) dp_add(&drops->offline, 1);
+  else if (!router_are_open(thread, from->network, network)) dp_add(&drops->foreign_network, 1);
+  else if (!known) dp_add(&drops->offline, 1);
   else if (router_may_leave(from, network, frame, now)) write_to_host(thread, frame, drops);
 }
 
@@ -107,11 +108,11 @@ void router_to_host(struct router_connection *from, struct router_target *target
 void router_from_node(struct router_connection *to, uint32_t network, struct dp_frame *frame, uint64_t now) {
   struct router_thread *thread = to->thread;
   struct router_drops *drops = &thread->drops;
-  if (network != to->network) {
+  if (!router_are_open(thread, to->network, network)) {
     dp_add(&drops->foreign_network, 1);
     return;
   }
-  if (to->tenant->rules == NULL) {
+  if (!router_has_rules(to, network)) {
     router_give(to, network, frame, now);
     return;
   }

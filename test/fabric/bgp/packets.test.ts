@@ -6,6 +6,7 @@ import { addressOf, createNodes, type Nodes } from './nodes.ts';
 /** Devices at nodes whose routers, TUN devices, filters, kernels and BIRDs are real. */
 
 const [PUMP, CAMERA, CLERK] = ['fd00:1::a', 'fd00:1::b', 'fd00:2::c'];
+const [PLANT, OFFICE] = ['fd00:1::/64', 'fd00:2::/64'];
 let nodes: Nodes;
 let mark = 1;
 
@@ -61,7 +62,7 @@ test('one that moves is reached where it is, and sends from there', async () => 
   await arrives('a', CAMERA, 'b', PUMP);
 });
 
-test('between networks nothing passes from node to node', async () => {
+test('between networks nothing passes from node to node without a rule', async () => {
   await nodes.order('b', { kind: 'connect', address: CLERK });
   await leads('a', CLERK, `via ${addressOf('b')}`);
   const before = await drops('a');
@@ -74,6 +75,20 @@ test('between networks nothing passes from node to node', async () => {
       }),
     10_000,
   );
+});
+
+test('and what a rule lets pass does, with its answers, from where the device is alone', async () => {
+  for (const node of nodes.names) await nodes.order(node, { kind: 'open', address: OFFICE, to: PLANT });
+  await arrives('a', CAMERA, 'b', CLERK);
+  await arrives('b', CLERK, 'a', CAMERA);
+  // Somebody on another link of b has the address of a device of a, and gets nothing in with it.
+  nodes.attach('b', 'wan0', CAMERA);
+  nodes.onLink('ip', '-6', 'route', 'add', OFFICE, 'via', 'fd98::1');
+  const came = async (): Promise<number> =>
+    ((await nodes.order('b', { kind: 'received', address: CLERK })).packets as string[]).length;
+  const [before, lost] = [await came(), await drops('b')];
+  expect(nodes.outside('ping', '-6', '-c', '2', '-i', '0.2', '-W', '1', '-I', CAMERA, CLERK)).toBe(false);
+  expect([await came(), await drops('b')]).toEqual([before, lost]);
 });
 
 test('the host of a node reaches no device with an address of a network that is no device’s', async () => {

@@ -28,6 +28,7 @@ const OFFICE = parsePrefix('fd00:2::/64');
 const POOL = parsePrefix('fd00:9::/48');
 const PUMPS = new Uint8Array(32).fill(1);
 const CAMERAS = new Uint8Array(32).fill(2);
+const [CLERKS, VISITORS] = [new Uint8Array(32).fill(3), new Uint8Array(32).fill(4)];
 const SINK: RouteSink = { add: async () => {}, remove: () => {} };
 
 function source(): NetworkSource & RuleSource & { set(...rules: Partial<NewRule>[]): Promise<void> } {
@@ -75,11 +76,12 @@ let admission: FakeAdmission;
 let tun: FakeTun;
 let registry: ReturnType<typeof source>;
 let router: Router;
-let [pump, camera, far, farPump, clerk]: [Device, Device, Device, Device, Device] = [] as never;
+let [pump, camera, far, farPump, clerk, visitor]: [Device, Device, Device, Device, Device, Device] =
+  [] as never;
 let [pumpPeer, cameraPeer]: [Peer, Peer] = [] as never;
 let mark = 1;
 
-/** `pump` and `camera` have tunnels here; `far` is a camera and `farPump` a pump of the same network elsewhere, `clerk` of another one. */
+/** `pump` and `camera` have tunnels here; `far` is a camera and `farPump` a pump of the same network elsewhere, `clerk` and `visitor` of another one. */
 async function begin(routes: RouteSink | undefined): Promise<void> {
   admission = fakeAdmission();
   tun = fakeTun();
@@ -88,9 +90,10 @@ async function begin(routes: RouteSink | undefined): Promise<void> {
     ...{ tun, networks: registry, rules: registry, threads: 3 },
     ...(routes !== undefined && { routes, several: true }),
   });
-  [pump, camera, far, farPump, clerk] = (await Promise.all(
-    ['fd00:1::a', 'fd00:1::b', 'fd00:1::fa', 'fd00:1::fb', 'fd00:2::c'].map((each) => makeDevice(each)),
-  )) as [Device, Device, Device, Device, Device];
+  const addresses = ['fd00:1::a', 'fd00:1::b', 'fd00:1::fa', 'fd00:1::fb', 'fd00:2::c', 'fd00:2::d'];
+  [pump, camera, far, farPump, clerk, visitor] = (await Promise.all(
+    addresses.map((each) => makeDevice(each)),
+  )) as [Device, Device, Device, Device, Device, Device];
   for (const [device, gid] of [
     [pump, PUMPS],
     [camera, CAMERAS],
@@ -98,7 +101,8 @@ async function begin(routes: RouteSink | undefined): Promise<void> {
     [farPump, PUMPS],
   ] as const)
     admission.set(device, 'active', 'fd00:1::/64', { gid });
-  admission.set(clerk, 'active', 'fd00:2::/64');
+  admission.set(clerk, 'active', 'fd00:2::/64', { gid: CLERKS });
+  admission.set(visitor, 'active', 'fd00:2::/64', { gid: VISITORS });
   pumpPeer = await admitted(router, pump);
   cameraPeer = await admitted(router, camera);
 }
@@ -206,6 +210,37 @@ describe('with rules', () => {
     expect(await leaves(pumpPeer, flow(pump, far, [9, 7]))).toBe(true);
     expect(await comes(pumpPeer, flow(far, pump, [7, 9]))).toBe(true);
     expect(await comes(pumpPeer, flow(far, pump, [8, 9]))).toBe(false);
+    expect(drops()).toEqual({ refused: 2 });
+  });
+
+  test('between networks passes what the rules of both let pass, with its answers', async () => {
+    await set({ other: { kind: 'network', prefix: OFFICE } });
+    expect(await comes(pumpPeer, flow(clerk, pump, [7, 9]))).toBe(true);
+    expect(await leaves(pumpPeer, flow(pump, clerk, [9, 7]))).toBe(true);
+    expect(drops()).toEqual({});
+    await set({ other: { kind: 'group', gid: CLERKS, network: OFFICE } }, { action: 'deny' });
+    expect(await comes(pumpPeer, packet(clerk, pump))).toBe(true);
+    expect(await comes(pumpPeer, packet(visitor, pump))).toBe(false);
+    expect(drops()).toEqual({ refused: 1 });
+    // No device has the address, so it comes from none.
+    expect(await comes(pumpPeer, packet('fd00:2::99', pump))).toBe(false);
+    expect(drops()).toEqual({ refused: 1, 'host-spoofed': 1 });
+    await set({ direction: 'out', action: 'deny', other: { kind: 'network', prefix: OFFICE } });
+    expect(await leaves(pumpPeer, packet(pump, clerk))).toBe(false);
+    await set();
+    expect(await comes(pumpPeer, packet(clerk, pump))).toBe(false);
+    expect(await leaves(pumpPeer, packet(pump, clerk))).toBe(false);
+    expect(drops()).toEqual({ refused: 1, 'host-spoofed': 1, 'foreign-network': 3 });
+  });
+
+  test('into a network without rules come answers from another one, and nothing else', async () => {
+    const clerkPeer = await admitted(router, clerk);
+    await set({ other: { kind: 'network', prefix: OFFICE } });
+    expect(await comes(clerkPeer, flow(farPump, clerk, [7, 9]))).toBe(false);
+    expect(drops()).toEqual({ refused: 1 });
+    expect(await leaves(clerkPeer, flow(clerk, farPump, [9, 7]))).toBe(true);
+    expect(await comes(clerkPeer, flow(farPump, clerk, [7, 9]))).toBe(true);
+    expect(await comes(clerkPeer, flow(farPump, clerk, [8, 9]))).toBe(false);
     expect(drops()).toEqual({ refused: 2 });
   });
 
