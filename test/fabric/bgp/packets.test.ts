@@ -5,7 +5,7 @@ import { addressOf, createNodes, type Nodes } from './nodes.ts';
 
 /** Devices at nodes whose routers, TUN devices, filters, kernels and BIRDs are real. */
 
-const [PUMP, CAMERA, CLERK] = ['fd00:1::a', 'fd00:1::b', 'fd00:2::c'];
+const [PUMP, CAMERA, CLERK, GATEWAY] = ['fd00:1::a', 'fd00:1::b', 'fd00:2::c', 'fd00:1::d'];
 const [PLANT, OFFICE] = ['fd00:1::/64', 'fd00:2::/64'];
 let nodes: Nodes;
 let mark = 1;
@@ -17,13 +17,19 @@ const drops = async (node: string): Promise<Record<string, number>> =>
 const sends = (node: string, address: string, to: string, marked: number): Promise<unknown> =>
   nodes.order(node, { kind: 'send', address, to, mark: marked });
 /** Sends until it has arrived: whoever asks first finds nobody at some node yet. */
-const arrives = async (from: string, address: string, at: string, to: string): Promise<void> => {
+const arrives = async (
+  from: string,
+  address: string,
+  at: string,
+  to: string,
+  { sender = address, receiver = to } = {},
+): Promise<void> => {
   const marked = mark++;
   const packet = `${toHex(parseIpv6(address))} ${marked}`;
   await vi.waitFor(
     async () => {
-      await sends(from, address, to, marked);
-      expect((await nodes.order(at, { kind: 'received', address: to })).packets).toContain(packet);
+      await nodes.order(from, { kind: 'send', address: sender, from: address, to, mark: marked });
+      expect((await nodes.order(at, { kind: 'received', address: receiver })).packets).toContain(packet);
     },
     { timeout: 30_000, interval: 100 },
   );
@@ -37,6 +43,7 @@ beforeAll(async () => {
     await nodes.start(node);
     await nodes.startBird(node);
     for (const address of [PUMP, CAMERA, CLERK]) await nodes.order(node, { kind: 'know', address });
+    await nodes.order(node, { kind: 'know', address: GATEWAY, to: 'fd00:9:0:5::/64' });
   }
 }, 120_000);
 afterAll(() => nodes?.close());
@@ -89,6 +96,23 @@ test('and what a rule lets pass does, with its answers, from where the device is
   const [before, lost] = [await came(), await drops('b')];
   expect(nodes.outside('ping', '-6', '-c', '2', '-i', '0.2', '-W', '1', '-I', CAMERA, CLERK)).toBe(false);
   expect([await came(), await drops('b')]).toEqual([before, lost]);
+});
+
+test('a machine behind a device of one node and a device of another reach each other, also by rules', async () => {
+  const machine = 'fd00:9:0:5::17';
+  await nodes.order('a', { kind: 'connect', address: GATEWAY });
+  await leads('b', machine, `via ${addressOf('a')}`);
+  const both = async (peer: string): Promise<void> => {
+    await arrives('a', machine, 'b', peer, { sender: GATEWAY });
+    // From the clerk it is an answer: the rule lets nothing else pass there.
+    await arrives('b', peer, 'a', machine, { receiver: GATEWAY });
+  };
+  await both(CLERK);
+  for (const node of nodes.names) await nodes.order(node, { kind: 'open', address: PLANT, to: PLANT });
+  await nodes.order('b', { kind: 'connect', address: PUMP });
+  await leads('a', PUMP, `via ${addressOf('b')}`);
+  await both(PUMP);
+  await nodes.order('b', { kind: 'leave', address: PUMP });
 });
 
 test('the host of a node reaches no device with an address of a network that is no device’s', async () => {

@@ -25,11 +25,15 @@ import {
 interface Order {
   readonly kind: 'know' | 'connect' | 'send' | 'received' | 'drops' | 'leave' | 'open';
   readonly address: string;
+  /** `know`: the prefix of the machines behind it; `send`: where to. */
   readonly to?: string;
+  /** `send`: the machine behind the device that it comes from. */
+  readonly from?: string;
   readonly mark?: number;
 }
 
 const TUN = 'enf0';
+const POOL = parsePrefix('fd00:9::/48');
 const [, table, protocol] = process.argv.slice(2);
 const say = (answer: object): void => void process.stdout.write(`${JSON.stringify(answer)}\n`);
 const log = (level: string, message: string): void => say({ log: `${level}: ${message}` });
@@ -40,11 +44,12 @@ const networks: NetworkSource & RuleSource = {
     ({
       rows: ['fd00:1::/64', 'fd00:2::/64'].map((each) => ({
         prefix: parsePrefix(each),
+        ...(each === 'fd00:1::/64' && { pool: POOL }),
         name: '',
         created: 0,
       })),
     }) as never,
-  pool: async () => undefined,
+  pool: async (network) => (formatPrefix(network) === 'fd00:1::/64' ? POOL : undefined),
   rules: async (network) => ({
     rows: rules.filter((rule) => formatPrefix(rule.network) === formatPrefix(network)),
     next: undefined,
@@ -58,27 +63,28 @@ const networks: NetworkSource & RuleSource = {
 const tun = openTunDevice(TUN, 2, true);
 const firewall = await openFirewall(TUN, NO_SERVICES, log, true);
 await configureInterface(TUN, 1_280, ['fd00:1::1/128', 'fd00:2::1/128']);
-for (const network of ['fd00:1::/64', 'fd00:2::/64']) await routeThrough(network, TUN);
+for (const network of ['fd00:1::/64', 'fd00:2::/64', formatPrefix(POOL)]) await routeThrough(network, TUN);
 const routes = await openTunnelRoutes(TUN, { table: Number(table), protocol: Number(protocol) }, log);
 const admission = fakeAdmission();
 const router = await testRouter(admission, { tun, networks, rules: networks, several: true, routes });
 const devices = new Map<string, Device>();
 const peers = new Map<string, Peer>();
 
-async function obey({ kind, address, to, mark = 1 }: Order): Promise<unknown> {
+async function obey({ kind, address, to, from = address, mark = 1 }: Order): Promise<unknown> {
   const peer = peers.get(address);
   switch (kind) {
     case 'know': {
       const device = await makeDevice(address);
       devices.set(address, device);
-      admission.set(device, 'active', `${address.split('::')[0]}::/64`);
+      const delegated = to === undefined ? {} : { delegated: to };
+      admission.set(device, 'active', `${address.split('::')[0]}::/64`, delegated);
       return {};
     }
     case 'connect':
       peers.set(address, await admitted(router, devices.get(address)!));
       return {};
     case 'send':
-      peer!.send(udp(parseIpv6(address), parseIpv6(to!), mark));
+      peer!.send(udp(parseIpv6(from), parseIpv6(to!), mark));
       return {};
     case 'received':
       return { packets: peer!.received.map((packet) => `${toHex(packet.subarray(8, 24))} ${packet.at(-1)}`) };

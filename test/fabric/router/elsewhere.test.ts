@@ -190,11 +190,84 @@ describe('with rules', () => {
     expect(await comes(pumpPeer, packet(far, pump))).toBe(true);
     expect(await comes(pumpPeer, packet(farPump, pump))).toBe(false);
     expect(drops()).toEqual({ refused: 1 });
-    // Nobody has the address, and nothing is known of those behind devices elsewhere.
+    // Nobody has the addresses.
     expect(await comes(pumpPeer, packet('fd00:1::99', pump))).toBe(false);
     expect(await comes(pumpPeer, packet('fd00:9:0:5::1', pump))).toBe(false);
     expect(await leaves(pumpPeer, packet(pump, 'fd00:9:0:5::1'))).toBe(false);
-    expect(drops()).toEqual({ refused: 2, 'host-spoofed': 2 });
+    expect(drops()).toEqual({ refused: 1, 'host-spoofed': 2, offline: 1 });
+  });
+
+  const delegate = (
+    device: Device,
+    prefix: string | undefined,
+    gid = device === far ? CAMERAS : PUMPS,
+  ): void =>
+    admission.set(device, 'active', 'fd00:1::/64', {
+      gid,
+      ...(prefix !== undefined && { delegated: prefix }),
+    });
+
+  test('what is behind a device of another node is that device', async () => {
+    delegate(far, 'fd00:9:0:5::/64');
+    delegate(farPump, 'fd00:9:0:6::/64');
+    await set(only(CAMERAS), { ...only(PUMPS), direction: 'out', action: 'deny' }, { action: 'deny' });
+    for (const machine of ['fd00:9:0:5::1', 'fd00:9:0:5::', 'fd00:9:0:5:1:2:3:4']) {
+      expect(await comes(pumpPeer, packet(machine, pump))).toBe(true);
+      expect(await leaves(pumpPeer, packet(pump, machine))).toBe(true);
+    }
+    // One question for all of it, at each of three threads at most.
+    const asked = admission.asked.filter((each) => each.startsWith('fd00000900000005'));
+    expect(new Set(asked)).toEqual(new Set([toHex(parseIpv6('fd00:9:0:5::'))]));
+    expect(asked.length).toBeLessThanOrEqual(3);
+    expect(drops()).toEqual({});
+    expect(await comes(pumpPeer, packet('fd00:9:0:6::1', pump))).toBe(false);
+    expect(await leaves(pumpPeer, packet(pump, 'fd00:9:0:6::1'))).toBe(false);
+    expect(drops()).toEqual({ refused: 2 });
+    // A rule that names the device means what is behind it, too.
+    await set({ other: { kind: 'device', address: far.address } }, { action: 'deny' });
+    expect(await comes(pumpPeer, packet('fd00:9:0:5::2', pump))).toBe(true);
+    expect(await comes(pumpPeer, packet('fd00:9:0:6::2', pump))).toBe(false);
+    await set({ other: { kind: 'device', address: far.address }, direction: 'out', action: 'deny' });
+    expect(await leaves(pumpPeer, packet(pump, 'fd00:9:0:5::3'))).toBe(false);
+    expect(await leaves(pumpPeer, packet(pump, 'fd00:9:0:6::3'))).toBe(true);
+    expect(drops()).toEqual({ refused: 4 });
+  });
+
+  test('a prefix is of the device that has it now', async () => {
+    await set(only(CAMERAS), { action: 'deny' });
+    let machine = 1;
+    // A machine that has not been heard before: what has begun goes on until the rules change.
+    const comesFrom = (prefix: string): Promise<boolean> =>
+      comes(pumpPeer, packet(`${prefix}${machine++}`, pump));
+    // Nobody has it, then a camera, which becomes a pump; then another camera does.
+    expect(await comesFrom('fd00:9:0:5::')).toBe(false);
+    delegate(far, 'fd00:9:0:5::/64');
+    expect(await comesFrom('fd00:9:0:5::')).toBe(true);
+    delegate(far, 'fd00:9:0:5::/64', PUMPS);
+    expect(await comesFrom('fd00:9:0:5::')).toBe(false);
+    delegate(far, undefined);
+    delegate(farPump, 'fd00:9:0:5::/64', CAMERAS);
+    expect(await comesFrom('fd00:9:0:5::')).toBe(true);
+    // It gets another one in its place.
+    delegate(farPump, 'fd00:9:0:7::/64', CAMERAS);
+    expect(await comesFrom('fd00:9:0:7::')).toBe(true);
+    expect(await comesFrom('fd00:9:0:5::')).toBe(false);
+    expect(drops()).toEqual({ 'host-spoofed': 2, refused: 1 });
+  });
+
+  test('behind devices of another network, too', async () => {
+    const clerkPeer = await admitted(router, clerk);
+    delegate(far, 'fd00:9:0:5::/64');
+    expect(await leaves(clerkPeer, packet(clerk, 'fd00:9:0:5::1'))).toBe(false);
+    expect(await comes(clerkPeer, packet('fd00:9:0:5::1', clerk))).toBe(false);
+    expect(drops()).toEqual({ 'foreign-network': 2 });
+    await set({ other: { kind: 'network', prefix: OFFICE } });
+    const there = ipv6(clerk.address, parseIpv6('fd00:9:0:5::1'), 17, udpTo([9, 7]));
+    const back = ipv6(parseIpv6('fd00:9:0:5::1'), clerk.address, 17, udpTo([7, 9]));
+    expect(await comes(clerkPeer, back)).toBe(false);
+    expect(await leaves(clerkPeer, there)).toBe(true);
+    expect(await comes(clerkPeer, back)).toBe(true);
+    expect(drops()).toEqual({ 'foreign-network': 2, refused: 1 });
   });
 
   test('also of one that a packet is for', async () => {
