@@ -22,6 +22,7 @@ function tunnelFile(node: string, peer: string, publicKey: string): string {
     '51801': String(portTo(node)),
     'fd99::1': addressOf(node),
     'fd99::2': addressOf(peer),
+    'fe80::1': `fe80::${numberOf(node)}`,
     '2001:db8::2': outer(peer),
     'PUBLIC-KEY-OF-B': publicKey,
   };
