@@ -1,6 +1,6 @@
-// What one thread knows of addresses without a route, and of /64s behind devices that have none, which of them it has to ask JavaScript about, and the packets that wait for the
-// answers. Devices share that: the memory in equal shares, networks first (transport/shares.h), and the questions in turns, networks
-// first. So one that scans addresses evicts what it has asked for itself, and its questions wait behind each other.
+// What one thread knows of addresses without a route, and of /64s behind devices that have none; which of them it has to ask JavaScript about, and
+// the packets that wait for the answers. Devices share that: the memory in equal shares, networks first (transport/shares.h), and the questions in
+// turns, networks first. So one that scans addresses evicts what it has asked for itself, and its questions wait behind each other.
 #pragma once
 #include "chain.h"
 #include "router/addresstable.h"
