@@ -59,6 +59,8 @@ if [ -n "$for_tests" ]; then
   need valgrind /usr/bin/valgrind
   need chromium /usr/bin/chromium
   need curl /usr/bin/curl
+  need wireguard-tools /usr/bin/wg
+  need wireguard-go /usr/bin/wireguard-go
   need bind9-dnsutils /usr/bin/dig
   need isc-dhcp-client /usr/sbin/dhclient
   need procps /usr/bin/pkill

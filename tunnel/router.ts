@@ -51,8 +51,8 @@ export interface RouterThreads {
   admit(peer: PeerHandle, address: Uint8Array, network: number, group: number): void;
   /** Ends its connection (native/router/router.ts). */
   disconnect(peer: PeerHandle, verdict: Uint8Array, reset: boolean, excused: boolean): void;
-  /** `group`: of the device, as in `admit`; 0 of whom is none. */
-  answer(thread: number, address: Uint8Array, whose: Whose, group: number): void;
+  /** `group`: of the device, as in `admit`; 0 of whom is none. `device` (16 bytes): whose the /64 is, if that was asked about. */
+  answer(thread: number, address: Uint8Array, whose: Whose, group: number, device?: Uint8Array): void;
   forget(address: Uint8Array): void;
   /** True when every thread has done what it was told so far: connections that were ended are cut. False if one has not within `withinMs`. */
   settled(withinMs: number): Promise<boolean>;
@@ -96,6 +96,7 @@ export interface RuleCount {
 /** A peer that is there is heard from more often. */
 const SILENT_MS = 60_000;
 
+const NOTHING = new Uint8Array(0);
 const ANSWERS = { nobody: 0, device: 1, unknown: 2 } as const;
 
 /**
@@ -135,8 +136,8 @@ export function startRouterThreads(
     admit: (peer, address, network, group) => native.routerAdmit(handle, peer, address, network, group),
     disconnect: (peer, verdict, reset, excused) =>
       native.routerDisconnect(handle, peer, verdict, reset, excused),
-    answer: (thread, address, whose, group) =>
-      native.routerAnswer(handle, thread, address, ANSWERS[whose], group),
+    answer: (thread, address, whose, group, device = NOTHING) =>
+      native.routerAnswer(handle, thread, address, ANSWERS[whose], group, device),
     forget: (address) => native.routerForget(handle, address),
     settled: (withinMs) => barriers.begin(withinMs, (number) => native.routerBarrier(handle, number)),
     setNetworks: (prefixes, pools) =>

@@ -57,6 +57,8 @@ export type Listener<Changed> = (changed: Changed) => unknown;
 export interface Admission extends PkiAdmission {
   /** The device that owns `address` (16 bytes), connected or not; undefined if there is none. */
   lookup(address: Uint8Array): Endpoint | undefined;
+  /** The device behind which `address` (16 bytes) is, if it lies in a prefix that is delegated now. */
+  behind(address: Uint8Array): Endpoint | undefined;
   /** True if `address` (16 bytes) lies in one of the fabric's networks, whether or not it is a device's. */
   hasNetwork(address: Uint8Array): boolean;
   /** How many devices are suspended or banned, and come now and then to ask whether they still are. */

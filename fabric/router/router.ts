@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { listenFailure } from '../../os/net/listen.ts';
 import type { Log } from '../../os/service/log.ts';
+import { equal } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { Prefix } from '../../protocol/ipv6.ts';
 import { type Beats, encodeBeats } from '../../protocol/tunnel/beats.ts';
@@ -185,9 +186,11 @@ function start(options: RouterOptions, numbered: Numbered): Router {
   const { lookup } = questions;
   let closing = false;
   const answer = (thread: number, address: Uint8Array): void => {
-    const endpoint = lookup(address);
-    const group = endpoint === undefined || endpoint === 'down' ? 0 : numbered.groups.numberOf(endpoint.gid);
-    threads.answer(thread, address, whoseIs(endpoint), group);
+    const endpoint = questions.holder(address);
+    const known = endpoint === undefined || endpoint === 'down' ? undefined : endpoint;
+    const group = known === undefined ? 0 : numbered.groups.numberOf(known.gid);
+    const isBehind = known !== undefined && !equal(known.address, address);
+    threads.answer(thread, address, whoseIs(endpoint), group, isBehind ? known.address : undefined);
   };
 
   const threads = startThreads(options, limits, count, (event) => {

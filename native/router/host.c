@@ -46,22 +46,25 @@ static void to_nobody(struct router_connection *from, struct dp_frame *frame, ui
     write_to_host(thread, frame, &from->peer->drops);
 }
 
-// To a device that is not connected here. If another node has it the kernel knows the way there. What passes between networks stays on one node.
+// To a device that is not connected here. If another node has it the kernel knows the way there. Rules name its group, which has to be known.
 static void to_device(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
   struct router_thread *thread = from->thread;
   struct router_drops *drops = &from->peer->drops;
   const uint8_t *destination = frame->packet + 24;
   uint32_t network = router_network_of(thread, destination);
-  bool known = from->tenant->rules == NULL || router_group_elsewhere(thread, destination) != 0;
-  if (!router_may_be_elsewhere(thread, destination) || !known) dp_add(&drops->offline, 1);
-  else if (network != from->network) dp_add(&drops->foreign_network, 1);
+  bool known = !router_has_rules(from, network) || router_elsewhere(thread, destination) != NULL;
+  if (!router_may_be_elsewhere(thread, destination)) dp_add(&drops->offline, 1);
+  else if (!router_are_open(thread, from->network, network)) dp_add(&drops->foreign_network, 1);
+  else if (!known) dp_add(&drops->offline, 1);
   else if (router_may_leave(from, network, frame, now)) write_to_host(thread, frame, drops);
 }
 
 static void look_up(struct router_connection *from, struct router_target *target, struct dp_frame *frame, uint64_t now) {
   struct router_thread *thread = from->thread;
   struct router_drops *drops = &from->peer->drops;
-  struct router_lookup *lookup = router_lookups_find(&thread->lookups, &from->asker, target->address);
+  uint8_t room[16];
+  struct router_lookup *lookup =
+      router_lookups_find(&thread->lookups, &from->asker, router_lookup_key(thread, target->address, room));
   if (lookup == NULL) {
     dp_add(&drops->queue_full, 1);
     return;
@@ -78,27 +81,21 @@ static void look_up(struct router_connection *from, struct router_target *target
   }
 }
 
-// To what is behind a device of another node, whose group nobody knows here: rules would not know whether they mean it.
-static void to_delegated(struct router_connection *from, struct dp_frame *frame, uint64_t now) {
-  struct router_drops *drops = &from->peer->drops;
-  if (from->tenant->rules != NULL && from->thread->router->settings.several) dp_add(&drops->refused, 1);
-  else to_device(from, frame, now);
-}
-
 void router_to_host(struct router_connection *from, struct router_target *target, struct dp_frame *frame, uint64_t now) {
   struct router_thread *thread = from->thread;
-  const struct router_networks *networks = thread->networks;
   if (target->no_device) {
     to_nobody(from, frame, now);
     return;
   }
-  // What is delegated, or may be, is behind a device, which is not connected here.
-  if (networks != NULL && router_networks_delegate(networks, target->address)) {
-    to_delegated(from, frame, now);
+  uint32_t network = router_network_of(thread, target->address);
+  // What is delegated, or may be, is behind a device, which is not connected here. Which one it is matters to rules alone.
+  bool asks = thread->router->settings.several && router_has_rules(from, network);
+  if (router_is_delegated(thread, target->address) && !asks) {
+    to_device(from, frame, now);
     return;
   }
   // Before JavaScript has told the networks any address may be a device's.
-  bool may_be_device = networks == NULL || router_network_of(thread, target->address) != 0;
+  bool may_be_device = thread->networks == NULL || network != 0;
   target->no_device = !may_be_device;
   if (may_be_device) look_up(from, target, frame, now);
   else write_to_host(thread, frame, &from->peer->drops);
@@ -107,15 +104,17 @@ void router_to_host(struct router_connection *from, struct router_target *target
 void router_from_node(struct router_connection *to, uint32_t network, struct dp_frame *frame, uint64_t now) {
   struct router_thread *thread = to->thread;
   struct router_drops *drops = &thread->drops;
-  if (network != to->network) {
+  if (!router_are_open(thread, to->network, network)) {
     dp_add(&drops->foreign_network, 1);
     return;
   }
-  if (to->tenant->rules == NULL) {
+  if (!router_has_rules(to, network)) {
     router_give(to, network, frame, now);
     return;
   }
-  struct router_lookup *lookup = router_lookups_find(&thread->lookups, &to->asker, frame->packet + 8);
+  uint8_t room[16];
+  struct router_lookup *lookup =
+      router_lookups_find(&thread->lookups, &to->asker, router_lookup_key(thread, frame->packet + 8, room));
   enum router_lookup_state state = lookup == NULL ? ROUTER_LOOKUP_WAITING : lookup->state;
   if (state == ROUTER_LOOKUP_DEVICE) router_give(to, network, frame, now);
   else if (state == ROUTER_LOOKUP_NOBODY) dp_add(&drops->host_spoofed, 1);
@@ -133,7 +132,7 @@ static void send_held(struct router_held *held, struct dp_frame *frame, enum rou
   struct router_connection *from = held->sender->connection;
   if (from == NULL) return;
   struct router_thread *thread = from->thread;
-  if (answer == ROUTER_LOOKUP_DEVICE) to_device(from, frame, now);
+  if (answer == ROUTER_LOOKUP_DEVICE || router_is_delegated(thread, frame->packet + 24)) to_device(from, frame, now);
   else if (router_may_leave(from, 0, frame, now)) write_to_host(thread, frame, &held->sender->drops);
   if (thread->has_tun) dp_ingress_flush(&thread->ingress);
   if (thread->refused > 0) dp_add(&held->sender->drops.tun_refused, thread->refused);
@@ -158,8 +157,9 @@ static void settle(struct router_thread *thread, struct router_lookup *lookup, e
   for (struct router_held *held; (held = router_lookups_take(&thread->lookups, &waiting)) != NULL; router_held_free(held)) {
     struct dp_frame frame;
     if (!read_held(held, &frame)) continue;
+    uint8_t room[16];
     bool elsewhere = router_may_be_elsewhere(thread, address) && router_route_to(thread, address) == NULL;
-    if (memcmp(frame.packet + 24, address, sizeof address) != 0) give_held(thread, held, &frame, answer, now);
+    if (memcmp(router_lookup_key(thread, frame.packet + 24, room), address, sizeof address) != 0) give_held(thread, held, &frame, answer, now);
     else if (answer == ROUTER_LOOKUP_NOBODY || elsewhere) send_held(held, &frame, answer, now);
     else router_forward_held(held->sender, &frame, now);
   }
@@ -171,9 +171,12 @@ void router_host_answer(struct router_thread *thread, const struct router_comman
   struct router_lookup *lookup = router_lookups_of(&thread->lookups, address);
   if (thread->lookups.asked > 0) thread->lookups.asked--;
   if (lookup != NULL) lookup->group = command->group;
+  if (lookup != NULL && command->delegated) router_lookups_hold_by(&thread->lookups, lookup, command->device);
   if (lookup != NULL) settle(thread, lookup, what == ROUTER_OWNER_NONE ? ROUTER_LOOKUP_NOBODY : ROUTER_LOOKUP_DEVICE, now);
-  // Forwarding may have closed connections, and their lookups are forgotten with them.
-  if (what == ROUTER_OWNER_UNKNOWN && (lookup = router_lookups_of(&thread->lookups, address)) != NULL)
+  // A /64 that nobody has may be given to any device, and nothing tells of that. Forwarding may have closed connections, and their lookups are
+  // forgotten with them.
+  bool keeps = what == ROUTER_OWNER_DEVICE || (what == ROUTER_OWNER_NONE && !router_is_delegated(thread, address));
+  if (!keeps && (lookup = router_lookups_of(&thread->lookups, address)) != NULL)
     router_lookups_forget(&thread->lookups, lookup);
   router_host_ask(thread, now);
 }
@@ -188,4 +191,6 @@ void router_host_forget(struct router_thread *thread, const uint8_t address[16])
   struct router_lookup *lookup = router_lookups_of(&thread->lookups, address);
   // An answer that is still awaited will be newer than the change that makes us forget.
   if (lookup != NULL && lookup->state >= ROUTER_LOOKUP_NOBODY) router_lookups_forget(&thread->lookups, lookup);
+  struct router_lookup *behind = router_lookups_held_by(&thread->lookups, address);
+  if (behind != NULL) router_lookups_forget(&thread->lookups, behind);
 }

@@ -58,8 +58,9 @@ static struct router_end other_end(const struct router_connection *device, const
   if (route != NULL)
     return (struct router_end){route->peer->address, route->group, route->network, zone_of(device->network, route->network)};
   uint32_t network = thread->networks == NULL ? 0 : router_networks_find(thread->networks, address);
-  uint32_t group = router_group_elsewhere(thread, address);
-  if (network != 0 && group != 0) return (struct router_end){address, group, network, zone_of(device->network, network)};
+  const struct router_lookup *elsewhere = router_elsewhere(thread, address);
+  if (network != 0 && elsewhere != NULL)
+    return (struct router_end){router_lookup_device(elsewhere), elsewhere->group, network, zone_of(device->network, network)};
   bool is_host = network != 0 && !router_networks_have_device(thread->networks, address);
   enum router_zone zone = network == 0 ? ROUTER_ZONE_OUTSIDE : is_host ? ROUTER_ZONE_HOST : zone_of(device->network, network);
   return (struct router_end){address, 0, network, zone};

@@ -18,7 +18,7 @@ enum router_command_kind {
   ROUTER_ROUTE,       // add a route to the peer's address; network
   ROUTER_UNROUTE,     // remove it, unless a newer peer has it
   ROUTER_DELEGATE,    // from now on the peer has the /64 of address, too, if delegated is set; else none
-  ROUTER_ANSWER,      // answer to ROUTER_ASKS: whose address it is
+  ROUTER_ANSWER,      // answer to ROUTER_ASKS: whose address it is; with delegated: whose /64, the device's
   ROUTER_FORGET,      // forget the last answer on address
   ROUTER_BARRIER,     // report ROUTER_REACHED with number: what was commanded before has been done
   ROUTER_NETWORKS,    // these are the networks from now on
@@ -42,6 +42,7 @@ struct router_command {
   uint32_t network;          // not 0; devices of one network reach each other, as far as its rules let them
   uint32_t group;            // of the peer's device; 0: none
   uint8_t address[16];
+  uint8_t device[16];
   enum router_owner answer;
   uint32_t number;
   struct router_networks *networks;  // a reference, or NULL

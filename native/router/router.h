@@ -316,10 +316,23 @@ void router_host_answer(struct router_thread *thread, const struct router_comman
 static inline bool router_may_be_elsewhere(const struct router_thread *thread, const uint8_t *address) {
   return thread->router->settings.several && thread->networks != NULL && router_networks_find(thread->networks, address) != 0;
 }
-// The group of such a device; 0: not known.
-static inline uint32_t router_group_elsewhere(const struct router_thread *thread, const uint8_t *address) {
-  const struct router_lookup *lookup = (const void *)router_addresstable_find(&thread->lookups.table, address);
-  return thread->router->settings.several && lookup != NULL && lookup->state == ROUTER_LOOKUP_DEVICE ? lookup->group : 0;
+// Is the address behind a device, or may it be?
+static inline bool router_is_delegated(const struct router_thread *thread, const uint8_t *address) {
+  return thread->networks != NULL && router_networks_delegate(thread->networks, address);
+}
+// What is looked up for the address: it, or the /64 that a device has for what is behind it, whose first address is written to `room`.
+static inline const uint8_t *router_lookup_key(const struct router_thread *thread, const uint8_t *address, uint8_t room[16]) {
+  if (!router_is_delegated(thread, address)) return address;
+  memset(room + ROUTER_PREFIX, 0, 16 - ROUTER_PREFIX);
+  return memcpy(room, address, ROUTER_PREFIX);
+}
+// The device of another node that has the address, or behind which it is; NULL: not known.
+static inline const struct router_lookup *router_elsewhere(const struct router_thread *thread, const uint8_t *address) {
+  uint8_t room[16];
+  if (!thread->router->settings.several) return NULL;
+  const struct router_lookup *lookup =
+      (const void *)router_addresstable_find(&thread->lookups.table, router_lookup_key(thread, address, room));
+  return lookup != NULL && lookup->state == ROUTER_LOOKUP_DEVICE && lookup->group != 0 ? lookup : NULL;
 }
 // From a device of another node, which is in this network, to one of this thread.
 void router_from_node(struct router_connection *to, uint32_t network, struct dp_frame *frame, uint64_t now);

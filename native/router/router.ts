@@ -152,15 +152,19 @@ export interface RouterFace {
     reset: boolean,
     excused: boolean,
   ): void;
-  /** 0: no device's address, so packets for it go to the host; 1: that of a device of the `group`, else 0; 2: the registry cannot be asked now. */
+  /**
+   * 0: no device's address, so packets for it go to the host; 1: that of a device of the `group`, else 0; 2: the registry cannot be asked now. An address
+   * in a pool is the first one of a /64; `device`, 16 bytes, is whose that is, else none.
+   */
   routerAnswer(
     router: RouterHandle,
     thread: number,
     address: Uint8Array,
     answer: 0 | 1 | 2,
     group: number,
+    device: Uint8Array,
   ): void;
-  /** Forgets what was answered for the address. */
+  /** Forgets what was answered for the address, and for the /64 of the device that has it. */
   routerForget(router: RouterHandle, address: Uint8Array): void;
   /** Has every thread report `reached` with `number` (u32) when it has done what it was told so far. @throws Error ENOMEM */
   routerBarrier(router: RouterHandle, number: number): void;

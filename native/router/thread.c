@@ -152,6 +152,8 @@ static void report_barrier(struct router_thread *thread, uint32_t number) {
 static void know_networks(struct router_thread *thread, struct router_networks *networks) {
   router_networks_release(thread->networks);
   thread->networks = router_networks_keep(networks);
+  // The /64s of a pool are given anew.
+  router_lookups_forget_holders(&thread->lookups);
 }
 
 // Connections that have begun keep the certificate that they began with.

@@ -36,29 +36,50 @@ const ROUTE_GROUPS = Uint8Array.of(1, 5, 7, 8, 9, 11, 19, 24, 25);
 const FILTER_PROTOCOL = 12;
 const FILTER_GROUPS = Uint8Array.of(7);
 
+type Listener = (change: KernelChange) => void;
+
+/** One socket for all who listen, while anybody does: a notification is received and parsed once. The result ends what its call began. */
+function multicast(
+  protocol: number,
+  groups: Uint8Array,
+  parse: (messages: Uint8Array) => KernelChange[],
+): (onChange: Listener) => () => void {
+  const listeners = new Set<Listener>();
+  let socket: NetlinkHandle | undefined;
+  const receive = (messages: Uint8Array | undefined): void => {
+    const changes: readonly KernelChange[] = messages === undefined ? [{ kind: 'lost' }] : parse(messages);
+    // One that has ended meanwhile hears no more.
+    for (const listener of [...listeners])
+      for (const change of changes) if (listeners.has(listener)) listener(change);
+  };
+  return (onChange) => {
+    socket ??= addon().netlinkOpen(protocol, groups, receive);
+    const listener: Listener = (change) => onChange(change);
+    listeners.add(listener);
+    return () => {
+      listeners.delete(listener);
+      if (socket === undefined || listeners.size > 0) return;
+      addon().netlinkClose(socket);
+      socket = undefined;
+    };
+  };
+}
+
+const routeChanges = multicast(ROUTE_PROTOCOL, ROUTE_GROUPS, parseRouteMessages);
+const filterChanges = multicast(FILTER_PROTOCOL, FILTER_GROUPS, parseFilterMessages);
+
 /**
  * Subscribes to the kernel's changes until `close`; to those of nftables only with `filter`.
  * @throws Failure `os.not-permitted`, `os.no-netlink`
  */
-export function watchKernel(filter: boolean, onChange: (change: KernelChange) => void): { close(): void } {
-  const native = addon();
-  const open: NetlinkHandle[] = [];
-  const listen = (
-    protocol: number,
-    groups: Uint8Array,
-    parse: (messages: Uint8Array) => KernelChange[],
-  ): void => {
-    const receive = (messages: Uint8Array | undefined): void => {
-      for (const change of messages ? parse(messages) : [{ kind: 'lost' } as const]) onChange(change);
-    };
-    open.push(native.netlinkOpen(protocol, groups, receive));
-  };
+export function watchKernel(filter: boolean, onChange: Listener): { close(): void } {
+  const ends: (() => void)[] = [];
   const close = (): void => {
-    for (const each of open.splice(0)) native.netlinkClose(each);
+    for (const end of ends.splice(0)) end();
   };
   try {
-    listen(ROUTE_PROTOCOL, ROUTE_GROUPS, parseRouteMessages);
-    if (filter) listen(FILTER_PROTOCOL, FILTER_GROUPS, parseFilterMessages);
+    ends.push(routeChanges(onChange));
+    if (filter) ends.push(filterChanges(onChange));
   } catch (error) {
     close();
     throw listenFailure(error as NodeJS.ErrnoException);

@@ -10,7 +10,7 @@ Usage: npm run test:qemu [-- options]
 
 Options:
   --short        only the first boot, a reboot and ten power cuts: what "npm test" has time for
-  --only NAME    one scenario: firstboot, running, boots, powercut; or image, factory-image: those of a gateway and of a factory, in no run of all
+  --only NAME    one scenario: firstboot, running, boots, powercut; or image, factory-image, underlay: those of a gateway, of a factory, and of nodes, in no run of all
   --cuts N       how many power cuts in all (default 200, or 10 with --short); with --only all are of that scenario
   --seed S       seed of the random cuts (default: another one each time; it is printed)
   --arch ARCH    amd64 or arm64; arm64 boots and provisions only; docs/qemu.md says what it needs
@@ -40,8 +40,10 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+# What has no power cuts of a number that one could choose.
+alone() { [[ $only =~ ^((factory-)?image|underlay)$ ]]; }
 # Another architecture's guest shows that it boots and provisions; its power cuts would be the same ones.
-[ "$arch" = "$(dpkg --print-architecture)" ] || [[ $only =~ ^(factory-)?image$ ]] || short=yes
+[ "$arch" = "$(dpkg --print-architecture)" ] || alone || short=yes
 [ $short = no ] || only=${only:-firstboot}
 [ -n "$cuts" ] || { [ $short = yes ] && cuts=10 || cuts=200; }
 
@@ -52,7 +54,7 @@ step() { printf '\033[1m==> %s\033[0m\n' "$*"; }
 [ $built = yes ] || bash setup.sh --tests || exit 1
 command -v $system >/dev/null || { echo "test:qemu: $system is not installed; see docs/qemu.md" >&2; exit 1; }
 step "image for $arch"
-case $only in image) maker=gateway ;; factory-image) maker=board ;; *) maker=image ;; esac
+case $only in image) maker=gateway ;; factory-image) maker=board ;; underlay) maker=underlay ;; *) maker=image ;; esac
 image=$(bash test/qemu/$maker.sh "$arch") || exit 1
 exec 8<"$image"
 flock --shared 8
@@ -75,9 +77,9 @@ trap 'exit 130' INT TERM
 results=.cache/qemu-$arch${only:+-$only}-results.json
 [ -n "$only" ] || rm -f .cache/qemu-"$arch"*results.json
 rm -f "$results"
-[[ $only =~ ^(factory-)?image$ ]] && step "guests: seed $seed" || step "guests: $cuts power cuts, seed $seed"
+alone && step "guests: seed $seed" || step "guests: $cuts power cuts, seed $seed"
 export ENF_QEMU_IMAGE=$image ENF_QEMU_ARCH=$arch ENF_QEMU_CUTS=$cuts ENF_QEMU_SEED=$seed ENF_QEMU_ALONE=${only:+yes}
-which=(--exclude test/qemu/image.qemu.ts --exclude test/qemu/factory-image.qemu.ts)
+which=(--exclude 'test/qemu/{image,factory-image,underlay}.qemu.ts')
 [ -z "$only" ] || which=("test/qemu/$only.qemu.ts")
 TMPDIR=$work npx vitest run --config vitest.qemu.config.ts --reporter=default --reporter=json --outputFile.json="$results" \
   "${which[@]}"

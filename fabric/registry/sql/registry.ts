@@ -19,7 +19,7 @@ import type { Database } from './base/statements.ts';
 import { excluded } from './counts/tallies.ts';
 import { removeGroup, removeNetwork, replaceDevice, retireDevice } from './endings.ts';
 import { follow } from './follow.ts';
-import { delegate, delegationOf, setGrant, setPool } from './inventory/delegations.ts';
+import { delegate, delegationOf, deviceBehind, setGrant, setPool } from './inventory/delegations.ts';
 import {
   findDevice,
   keepReport,
@@ -171,6 +171,11 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
     ...pkiPart(db, parts, { ...vouched, anchors }),
     ...issuingPart(db, parts, { ...vouched, identifier }),
     lookup: (address) => read(() => endpointOf(db, findDevice(db, EVERYTHING, address), restoredAt)),
+    behind: (address) =>
+      read(() => {
+        const device = deviceBehind(db, EVERYTHING, address);
+        return device && endpointOf(db, findDevice(db, EVERYTHING, device), restoredAt);
+      }),
     delegate: (address) => queue.submit(() => delegate(db, act(FABRIC), address)),
     excluded: () => read(() => excluded(db)),
     hasNetwork: (address) => read(() => hasNetwork(db, address)),

@@ -5,10 +5,13 @@
 bool router_lookups_init(struct router_lookups *lookups) {
   *lookups = (struct router_lookups){0};
   router_chain_init(&lookups->waiting);
-  return router_addresstable_init(&lookups->table);
+  return router_addresstable_init(&lookups->table) && router_addresstable_init(&lookups->holders);
 }
 
-void router_lookups_free(struct router_lookups *lookups) { router_addresstable_free(&lookups->table); }
+void router_lookups_free(struct router_lookups *lookups) {
+  router_addresstable_free(&lookups->table);
+  router_addresstable_free(&lookups->holders);
+}
 
 void router_askers_init(struct router_lookups *lookups, struct router_askers *group) {
   *group = (struct router_askers){.group.groups = &lookups->groups};
@@ -86,8 +89,32 @@ void router_lookups_forget(struct router_lookups *lookups, struct router_lookup 
   router_chain_remove(&lookup->used);
   discharge(lookups, lookup->asker, sizeof *lookup);
   router_addresstable_remove(&lookups->table, &lookup->entry);
+  if (lookup->held_by_device) router_addresstable_remove(&lookups->holders, &lookup->holder);
   lookups->count--;
   free(lookup);
+}
+
+struct router_lookup *router_lookups_held_by(struct router_lookups *lookups, const uint8_t device[16]) {
+  struct router_addresstable_entry *holder = router_addresstable_find(&lookups->holders, device);
+  return holder == NULL ? NULL : ROUTER_CHAINED(struct router_lookup, holder, holder);
+}
+
+void router_lookups_hold_by(struct router_lookups *lookups, struct router_lookup *lookup, const uint8_t device[16]) {
+  struct router_lookup *former = router_lookups_held_by(lookups, device);
+  if (former == lookup) return;
+  if (former != NULL) router_lookups_forget(lookups, former);
+  if (lookup->held_by_device) router_addresstable_remove(&lookups->holders, &lookup->holder);
+  memcpy(lookup->holder.address, device, sizeof lookup->holder.address);
+  router_addresstable_add(&lookups->holders, &lookup->holder);
+  lookup->held_by_device = true;
+}
+
+void router_lookups_forget_holders(struct router_lookups *lookups) {
+  for (struct router_addresstable_entry *holder; (holder = router_addresstable_take(&lookups->holders)) != NULL;) {
+    struct router_lookup *lookup = ROUTER_CHAINED(struct router_lookup, holder, holder);
+    lookup->held_by_device = false;
+    router_lookups_forget(lookups, lookup);
+  }
 }
 
 static struct router_lookup *least_recent(struct router_asker *asker) {

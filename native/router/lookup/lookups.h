@@ -1,6 +1,6 @@
-// What one thread knows of addresses without a route, which of them it has to ask JavaScript about, and the packets that wait for the
-// answers. Devices share that: the memory in equal shares, networks first (transport/shares.h), and the questions in turns, networks
-// first. So one that scans addresses evicts what it has asked for itself, and its questions wait behind each other.
+// What one thread knows of addresses without a route, and of /64s behind devices that have none; which of them it has to ask JavaScript about, and
+// the packets that wait for the answers. Devices share that: the memory in equal shares, networks first (transport/shares.h), and the questions in
+// turns, networks first. So one that scans addresses evicts what it has asked for itself, and its questions wait behind each other.
 #pragma once
 #include "chain.h"
 #include "router/addresstable.h"
@@ -16,6 +16,7 @@ enum {
 
 struct router_lookups {
   struct router_addresstable table;
+  struct router_addresstable holders;  // by the devices that have them: the lookups of /64s
   struct dp_ranking groups;
   struct router_chain waiting;  // groups with questions, by turn
   uint64_t bytes, asked_until;  // asked_until: token bucket as a time, as `reports_until`
@@ -42,7 +43,9 @@ struct router_asker {
 enum router_lookup_state { ROUTER_LOOKUP_WAITING, ROUTER_LOOKUP_ASKED, ROUTER_LOOKUP_NOBODY, ROUTER_LOOKUP_DEVICE };
 
 struct router_lookup {
-  struct router_addresstable_entry entry;
+  struct router_addresstable_entry entry;   // a /64 by its first address
+  struct router_addresstable_entry holder;  // of a /64 once it is known: the device that has it
+  bool held_by_device;
   enum router_lookup_state state;
   uint32_t group;  // of the device, once that is known; 0: none
   struct router_asker *asker;         // whose share it is in
@@ -86,5 +89,15 @@ void router_lookups_settle(struct router_lookup *lookup, enum router_lookup_stat
 // that leaves meanwhile takes its packets out of the list.
 struct router_held *router_lookups_take(struct router_lookups *lookups, struct router_chain *held);
 void router_held_free(struct router_held *held);
+// It is a /64, which this device has. If another one was the device's, that is forgotten: a device has one at a time.
+void router_lookups_hold_by(struct router_lookups *lookups, struct router_lookup *lookup, const uint8_t device[16]);
+// The /64 of the device; NULL if that is not known.
+struct router_lookup *router_lookups_held_by(struct router_lookups *lookups, const uint8_t device[16]);
+// Forgets whose all /64s are.
+void router_lookups_forget_holders(struct router_lookups *lookups);
+// The device that has the address, or the /64.
+static inline const uint8_t *router_lookup_device(const struct router_lookup *lookup) {
+  return lookup->held_by_device ? lookup->holder.address : lookup->entry.address;
+}
 // Drops its packets.
 void router_lookups_forget(struct router_lookups *lookups, struct router_lookup *lookup);

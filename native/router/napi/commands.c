@@ -52,23 +52,26 @@ napi_value router_disconnect_call(napi_env env, napi_callback_info info) {
 }
 
 napi_value router_answer_call(napi_env env, napi_callback_info info) {
-  napi_value arguments[5];
-  size_t length;
-  uint8_t *address;
+  napi_value arguments[6];
+  size_t length, device_length;
+  uint8_t *address, *device;
   uint32_t thread, answer, group;
-  struct router_handle *handle = router_handle_called(env, info, arguments, 5);
+  struct router_handle *handle = router_handle_called(env, info, arguments, 6);
   if (handle == NULL) return NULL;
   if (!addon_u32(env, arguments[1], &thread) || thread >= ROUTER_MOST_THREADS ||
       !addon_bytes(env, arguments[2], &address, &length) || length != 16 || !addon_u32(env, arguments[3], &answer) ||
-      answer > ROUTER_OWNER_UNKNOWN || !addon_u32(env, arguments[4], &group))
-    return addon_bad(env, "routerAnswer(router, thread, address, answer, group): expected a thread, 16 bytes, 0, 1 or 2, and a number");
+      answer > ROUTER_OWNER_UNKNOWN || !addon_u32(env, arguments[4], &group) ||
+      !addon_bytes(env, arguments[5], &device, &device_length) || (device_length != 0 && device_length != 16))
+    return addon_bad(env, "routerAnswer(router, thread, address, answer, group, device): expected a thread, 16 bytes, 0, 1 or 2, a number, and 0 or 16 bytes");
   if (handle->router == NULL || thread >= handle->router->threads) return NULL;
   struct router_command *command = calloc(1, sizeof *command);
   if (command == NULL) return addon_errno(env, ENOMEM, "answering a router's thread");
   command->kind = ROUTER_ANSWER;
   command->answer = (enum router_owner)answer;
   command->group = group;
+  command->delegated = device_length > 0;
   memcpy(command->address, address, sizeof command->address);
+  memcpy(command->device, device, device_length);
   handle->router->thread[thread].answers_given++;
   router_send_command(handle->router, thread, command);
   return NULL;

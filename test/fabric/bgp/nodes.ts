@@ -24,6 +24,8 @@ export interface Nodes {
   attach(node: string, link: string, address: string): void;
   /** Runs a command there; true if it succeeds. */
   outside(...command: readonly string[]): boolean;
+  /** Runs a command where the link is, with an interface `port-NODE` for each node, and it must succeed. */
+  onLink(...command: readonly string[]): string;
   /** Has the node's process do something with its routes (node-child.ts). */
   order(node: string, order: object): Promise<Record<string, unknown>>;
   /** What the node's process has logged. */
@@ -47,14 +49,16 @@ export interface Nodes {
 
 export const TABLE = 100;
 export const PROTOCOL = 77;
-/** The address of a node on the link. */
-export const addressOf = (node: string): string => `fd99::${node.charCodeAt(0) - 96}`;
+export const numberOf = (node: string): number => node.charCodeAt(0) - 96;
+/** The address of a node on the link, or at the end of its tunnels to the others. */
+export const addressOf = (node: string): string => `fd99::${numberOf(node)}`;
 
-/** `source`: the program of a node. */
+/** `source`: the program of a node; `outer`: its address on the link, if that is not what BIRD knows it by. */
 export async function createNodes(
   name: string,
   names: readonly string[] = ['a', 'b', 'c'],
   source = 'node-child.ts',
+  outer = addressOf,
 ): Promise<Nodes> {
   const own = ownName(name);
   const folder = mkdtempSync(join(tmpdir(), `enf-${name}-`));
@@ -100,7 +104,7 @@ export async function createNodes(
       must(lan, 'ip', 'link', 'add', `port-${node}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', here);
       must(lan, 'ip', 'link', 'set', `port-${node}`, 'master', 'br0', 'up');
       must(here, 'ip', 'link', 'set', 'eth0', 'up');
-      must(here, 'ip', '-6', 'addr', 'add', `${addressOf(node)}/64`, 'dev', 'eth0', 'nodad');
+      must(here, 'ip', '-6', 'addr', 'add', `${outer(node)}/64`, 'dev', 'eth0', 'nodad');
       must(here, 'ip', 'link', 'add', 'tun0', 'type', 'veth', 'peer', 'name', 'd0', 'netns', devices);
       must(here, 'ip', 'link', 'set', 'tun0', 'up');
       must(here, 'ip', '-6', 'addr', 'add', 'fe80::1/64', 'dev', 'tun0', 'nodad');
@@ -110,7 +114,7 @@ export async function createNodes(
       const peers = names
         .filter((each) => each !== node)
         .map((each) => ({ name: each, address: addressOf(each) }));
-      const routerId = `10.0.0.${node.charCodeAt(0) - 96}`;
+      const routerId = `10.0.0.${numberOf(node)}`;
       const text = birdConfig({ routerId, as: 64_512, peers, table: TABLE, protocol: PROTOCOL });
       writeFileSync(join(folder, node, 'bird.conf'), text);
     }
@@ -150,6 +154,7 @@ export async function createNodes(
       must(lan, 'ip', '-6', 'route', 'add', 'fd00:1::/64', 'via', 'fd98::1');
     },
     outside: (...command) => run(lan, command).status === 0,
+    onLink: (...command) => must(lan, ...command),
     order(node, order) {
       return new Promise((resolve) => {
         waiting.get(node)!.push(resolve);

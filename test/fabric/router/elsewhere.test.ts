@@ -28,6 +28,7 @@ const OFFICE = parsePrefix('fd00:2::/64');
 const POOL = parsePrefix('fd00:9::/48');
 const PUMPS = new Uint8Array(32).fill(1);
 const CAMERAS = new Uint8Array(32).fill(2);
+const [CLERKS, VISITORS] = [new Uint8Array(32).fill(3), new Uint8Array(32).fill(4)];
 const SINK: RouteSink = { add: async () => {}, remove: () => {} };
 
 function source(): NetworkSource & RuleSource & { set(...rules: Partial<NewRule>[]): Promise<void> } {
@@ -75,11 +76,12 @@ let admission: FakeAdmission;
 let tun: FakeTun;
 let registry: ReturnType<typeof source>;
 let router: Router;
-let [pump, camera, far, farPump, clerk]: [Device, Device, Device, Device, Device] = [] as never;
+let [pump, camera, far, farPump, clerk, visitor]: [Device, Device, Device, Device, Device, Device] =
+  [] as never;
 let [pumpPeer, cameraPeer]: [Peer, Peer] = [] as never;
 let mark = 1;
 
-/** `pump` and `camera` have tunnels here; `far` is a camera and `farPump` a pump of the same network elsewhere, `clerk` of another one. */
+/** `pump` and `camera` have tunnels here; `far` is a camera and `farPump` a pump of the same network elsewhere, `clerk` and `visitor` of another one. */
 async function begin(routes: RouteSink | undefined): Promise<void> {
   admission = fakeAdmission();
   tun = fakeTun();
@@ -88,9 +90,10 @@ async function begin(routes: RouteSink | undefined): Promise<void> {
     ...{ tun, networks: registry, rules: registry, threads: 3 },
     ...(routes !== undefined && { routes, several: true }),
   });
-  [pump, camera, far, farPump, clerk] = (await Promise.all(
-    ['fd00:1::a', 'fd00:1::b', 'fd00:1::fa', 'fd00:1::fb', 'fd00:2::c'].map((each) => makeDevice(each)),
-  )) as [Device, Device, Device, Device, Device];
+  const addresses = ['fd00:1::a', 'fd00:1::b', 'fd00:1::fa', 'fd00:1::fb', 'fd00:2::c', 'fd00:2::d'];
+  [pump, camera, far, farPump, clerk, visitor] = (await Promise.all(
+    addresses.map((each) => makeDevice(each)),
+  )) as [Device, Device, Device, Device, Device, Device];
   for (const [device, gid] of [
     [pump, PUMPS],
     [camera, CAMERAS],
@@ -98,7 +101,8 @@ async function begin(routes: RouteSink | undefined): Promise<void> {
     [farPump, PUMPS],
   ] as const)
     admission.set(device, 'active', 'fd00:1::/64', { gid });
-  admission.set(clerk, 'active', 'fd00:2::/64');
+  admission.set(clerk, 'active', 'fd00:2::/64', { gid: CLERKS });
+  admission.set(visitor, 'active', 'fd00:2::/64', { gid: VISITORS });
   pumpPeer = await admitted(router, pump);
   cameraPeer = await admitted(router, camera);
 }
@@ -186,11 +190,84 @@ describe('with rules', () => {
     expect(await comes(pumpPeer, packet(far, pump))).toBe(true);
     expect(await comes(pumpPeer, packet(farPump, pump))).toBe(false);
     expect(drops()).toEqual({ refused: 1 });
-    // Nobody has the address, and nothing is known of those behind devices elsewhere.
+    // Nobody has the addresses.
     expect(await comes(pumpPeer, packet('fd00:1::99', pump))).toBe(false);
     expect(await comes(pumpPeer, packet('fd00:9:0:5::1', pump))).toBe(false);
     expect(await leaves(pumpPeer, packet(pump, 'fd00:9:0:5::1'))).toBe(false);
-    expect(drops()).toEqual({ refused: 2, 'host-spoofed': 2 });
+    expect(drops()).toEqual({ refused: 1, 'host-spoofed': 2, offline: 1 });
+  });
+
+  const delegate = (
+    device: Device,
+    prefix: string | undefined,
+    gid = device === far ? CAMERAS : PUMPS,
+  ): void =>
+    admission.set(device, 'active', 'fd00:1::/64', {
+      gid,
+      ...(prefix !== undefined && { delegated: prefix }),
+    });
+
+  test('what is behind a device of another node is that device', async () => {
+    delegate(far, 'fd00:9:0:5::/64');
+    delegate(farPump, 'fd00:9:0:6::/64');
+    await set(only(CAMERAS), { ...only(PUMPS), direction: 'out', action: 'deny' }, { action: 'deny' });
+    for (const machine of ['fd00:9:0:5::1', 'fd00:9:0:5::', 'fd00:9:0:5:1:2:3:4']) {
+      expect(await comes(pumpPeer, packet(machine, pump))).toBe(true);
+      expect(await leaves(pumpPeer, packet(pump, machine))).toBe(true);
+    }
+    // One question for all of it, at each of three threads at most.
+    const asked = admission.asked.filter((each) => each.startsWith('fd00000900000005'));
+    expect(new Set(asked)).toEqual(new Set([toHex(parseIpv6('fd00:9:0:5::'))]));
+    expect(asked.length).toBeLessThanOrEqual(3);
+    expect(drops()).toEqual({});
+    expect(await comes(pumpPeer, packet('fd00:9:0:6::1', pump))).toBe(false);
+    expect(await leaves(pumpPeer, packet(pump, 'fd00:9:0:6::1'))).toBe(false);
+    expect(drops()).toEqual({ refused: 2 });
+    // A rule that names the device means what is behind it, too.
+    await set({ other: { kind: 'device', address: far.address } }, { action: 'deny' });
+    expect(await comes(pumpPeer, packet('fd00:9:0:5::2', pump))).toBe(true);
+    expect(await comes(pumpPeer, packet('fd00:9:0:6::2', pump))).toBe(false);
+    await set({ other: { kind: 'device', address: far.address }, direction: 'out', action: 'deny' });
+    expect(await leaves(pumpPeer, packet(pump, 'fd00:9:0:5::3'))).toBe(false);
+    expect(await leaves(pumpPeer, packet(pump, 'fd00:9:0:6::3'))).toBe(true);
+    expect(drops()).toEqual({ refused: 4 });
+  });
+
+  test('a prefix is of the device that has it now', async () => {
+    await set(only(CAMERAS), { action: 'deny' });
+    let machine = 1;
+    // A machine that has not been heard before: what has begun goes on until the rules change.
+    const comesFrom = (prefix: string): Promise<boolean> =>
+      comes(pumpPeer, packet(`${prefix}${machine++}`, pump));
+    // Nobody has it, then a camera, which becomes a pump; then another camera does.
+    expect(await comesFrom('fd00:9:0:5::')).toBe(false);
+    delegate(far, 'fd00:9:0:5::/64');
+    expect(await comesFrom('fd00:9:0:5::')).toBe(true);
+    delegate(far, 'fd00:9:0:5::/64', PUMPS);
+    expect(await comesFrom('fd00:9:0:5::')).toBe(false);
+    delegate(far, undefined);
+    delegate(farPump, 'fd00:9:0:5::/64', CAMERAS);
+    expect(await comesFrom('fd00:9:0:5::')).toBe(true);
+    // It gets another one in its place.
+    delegate(farPump, 'fd00:9:0:7::/64', CAMERAS);
+    expect(await comesFrom('fd00:9:0:7::')).toBe(true);
+    expect(await comesFrom('fd00:9:0:5::')).toBe(false);
+    expect(drops()).toEqual({ 'host-spoofed': 2, refused: 1 });
+  });
+
+  test('behind devices of another network, too', async () => {
+    const clerkPeer = await admitted(router, clerk);
+    delegate(far, 'fd00:9:0:5::/64');
+    expect(await leaves(clerkPeer, packet(clerk, 'fd00:9:0:5::1'))).toBe(false);
+    expect(await comes(clerkPeer, packet('fd00:9:0:5::1', clerk))).toBe(false);
+    expect(drops()).toEqual({ 'foreign-network': 2 });
+    await set({ other: { kind: 'network', prefix: OFFICE } });
+    const there = ipv6(clerk.address, parseIpv6('fd00:9:0:5::1'), 17, udpTo([9, 7]));
+    const back = ipv6(parseIpv6('fd00:9:0:5::1'), clerk.address, 17, udpTo([7, 9]));
+    expect(await comes(clerkPeer, back)).toBe(false);
+    expect(await leaves(clerkPeer, there)).toBe(true);
+    expect(await comes(clerkPeer, back)).toBe(true);
+    expect(drops()).toEqual({ 'foreign-network': 2, refused: 1 });
   });
 
   test('also of one that a packet is for', async () => {
@@ -206,6 +283,37 @@ describe('with rules', () => {
     expect(await leaves(pumpPeer, flow(pump, far, [9, 7]))).toBe(true);
     expect(await comes(pumpPeer, flow(far, pump, [7, 9]))).toBe(true);
     expect(await comes(pumpPeer, flow(far, pump, [8, 9]))).toBe(false);
+    expect(drops()).toEqual({ refused: 2 });
+  });
+
+  test('between networks passes what the rules of both let pass, with its answers', async () => {
+    await set({ other: { kind: 'network', prefix: OFFICE } });
+    expect(await comes(pumpPeer, flow(clerk, pump, [7, 9]))).toBe(true);
+    expect(await leaves(pumpPeer, flow(pump, clerk, [9, 7]))).toBe(true);
+    expect(drops()).toEqual({});
+    await set({ other: { kind: 'group', gid: CLERKS, network: OFFICE } }, { action: 'deny' });
+    expect(await comes(pumpPeer, packet(clerk, pump))).toBe(true);
+    expect(await comes(pumpPeer, packet(visitor, pump))).toBe(false);
+    expect(drops()).toEqual({ refused: 1 });
+    // No device has the address, so it comes from none.
+    expect(await comes(pumpPeer, packet('fd00:2::99', pump))).toBe(false);
+    expect(drops()).toEqual({ refused: 1, 'host-spoofed': 1 });
+    await set({ direction: 'out', action: 'deny', other: { kind: 'network', prefix: OFFICE } });
+    expect(await leaves(pumpPeer, packet(pump, clerk))).toBe(false);
+    await set();
+    expect(await comes(pumpPeer, packet(clerk, pump))).toBe(false);
+    expect(await leaves(pumpPeer, packet(pump, clerk))).toBe(false);
+    expect(drops()).toEqual({ refused: 1, 'host-spoofed': 1, 'foreign-network': 3 });
+  });
+
+  test('into a network without rules come answers from another one, and nothing else', async () => {
+    const clerkPeer = await admitted(router, clerk);
+    await set({ other: { kind: 'network', prefix: OFFICE } });
+    expect(await comes(clerkPeer, flow(farPump, clerk, [7, 9]))).toBe(false);
+    expect(drops()).toEqual({ refused: 1 });
+    expect(await leaves(clerkPeer, flow(clerk, farPump, [9, 7]))).toBe(true);
+    expect(await comes(clerkPeer, flow(farPump, clerk, [7, 9]))).toBe(true);
+    expect(await comes(clerkPeer, flow(farPump, clerk, [8, 9]))).toBe(false);
     expect(drops()).toEqual({ refused: 2 });
   });
 

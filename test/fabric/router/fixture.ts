@@ -87,6 +87,12 @@ export function fakeAdmission(): FakeAdmission {
       if (this.broken) throw new Error('the disk is full');
       return endpoints.get(toHex(address));
     },
+    behind(address) {
+      if (this.broken) throw new Error('the disk is full');
+      return [...endpoints.values()].find(
+        ({ delegated }) => typeof delegated === 'object' && matches(delegated, address),
+      );
+    },
     excluded() {
       if (this.broken) throw new Error('the disk is full');
       return [...endpoints.values()].filter(

@@ -43,7 +43,7 @@ static void close_place(void) {
     CHECK(atomic_load(&place.peers[i]->references) == 1);
     router_peer_release(place.peers[i]);
   }
-  CHECK(place.lookups.bytes == 0 && place.lookups.table.count == 0 && dp_share_largest(&place.lookups.groups) == NULL);
+  CHECK(place.lookups.bytes == 0 && place.lookups.table.count == 0 && place.lookups.holders.count == 0 && dp_share_largest(&place.lookups.groups) == NULL);
   router_lookups_free(&place.lookups);
 }
 
@@ -230,6 +230,30 @@ static void what_is_not_answered_is_bounded(void) {
   close_place();
 }
 
+// A /64 is forgotten with the device that has it, and with another one that the device gets.
+static void a_device_has_one_prefix(void) {
+  open_place();
+  uint8_t first[16], second[16], device[16], other[16];
+  set_address(first, 0, 1);
+  set_address(second, 0, 2);
+  set_address(device, 9, 1);
+  set_address(other, 9, 2);
+  CHECK(send(0, 0, 1, PACKET) && send(0, 0, 2, PACKET));
+  answer_all();
+  struct router_lookup *one = router_lookups_of(&place.lookups, first), *two = router_lookups_of(&place.lookups, second);
+  CHECK(memcmp(router_lookup_device(one), first, 16) == 0);
+  router_lookups_hold_by(&place.lookups, one, device);
+  router_lookups_hold_by(&place.lookups, one, device);
+  CHECK(router_lookups_held_by(&place.lookups, device) == one && memcmp(router_lookup_device(one), device, 16) == 0);
+  router_lookups_hold_by(&place.lookups, two, device);
+  CHECK(router_lookups_of(&place.lookups, first) == NULL && router_lookups_held_by(&place.lookups, device) == two);
+  router_lookups_hold_by(&place.lookups, two, other);
+  CHECK(router_lookups_held_by(&place.lookups, device) == NULL && router_lookups_held_by(&place.lookups, other) == two);
+  router_lookups_forget_holders(&place.lookups);
+  CHECK(router_lookups_of(&place.lookups, second) == NULL && place.lookups.table.count == 0);
+  close_place();
+}
+
 // Devices come and go, addresses are asked, answered and forgotten in any order.
 static void whatever_happens_nothing_is_lost(void) {
   open_place();
@@ -238,7 +262,14 @@ static void whatever_happens_nothing_is_lost(void) {
     uint8_t address[16];
     set_address(address, (uint32_t)rand() % DEVICES, (uint32_t)rand() % 400);
     struct router_lookup *lookup = router_lookups_of(&place.lookups, address);
-    switch (rand() % 8) {
+    switch (rand() % 10) {
+      case 8:
+        set_address(address, 99, (uint32_t)rand() % 50);
+        if (lookup != NULL) router_lookups_hold_by(&place.lookups, lookup, address);
+        break;
+      case 9:
+        if (step % 100 == 0) router_lookups_forget_holders(&place.lookups);
+        break;
       case 0: answer_all(); break;
       case 1:
         if (lookup != NULL) router_lookups_forget(&place.lookups, lookup);
@@ -276,6 +307,7 @@ int main(void) {
   a_network_of_scanners_has_one_turn();
   a_question_is_asked_for_whoever_waits_least();
   what_is_not_answered_is_bounded();
+  a_device_has_one_prefix();
   whatever_happens_nothing_is_lost();
   puts("ok");
   return 0;

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import {
@@ -108,6 +109,55 @@ test('the kernel reports changes of links, addresses, routes, rules and nftables
   const count = heard.length;
   await ip('link', 'del', name);
   expect(heard).toHaveLength(count);
+});
+
+/** The netlink sockets of this process that hear of routes. */
+function sockets(): number {
+  const own = new Set(
+    readdirSync('/proc/self/fd').flatMap((fd) => {
+      try {
+        return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1] ?? [];
+      } catch {
+        return []; // the folder's own
+      }
+    }),
+  );
+  const rows = readFileSync('/proc/self/net/netlink', 'latin1').trim().split('\n').slice(1);
+  return rows
+    .map((row) => row.trim().split(/\s+/))
+    .filter((row) => row[1] === '0' && row[3] !== '00000000' && own.has(row.at(-1)!)).length;
+}
+
+test('all who listen share a socket, and each hears until it ends', async () => {
+  const name = `enfs${process.pid % 100_000}`;
+  const heard: [KernelChange[], KernelChange[]] = [[], []];
+  const before = sockets();
+  const first = watchKernel(false, (change) => heard[0].push(change));
+  // It ends while the first one is told.
+  const second = watchKernel(true, (change) => {
+    heard[1].push(change);
+    second.close();
+    second.close();
+  });
+  onTestFinished(async () => {
+    first.close();
+    await run('ip', 'link', 'del', name);
+  });
+  expect(sockets()).toBe(before + 1);
+  await ip('link', 'add', name, 'type', 'veth');
+  await vi.waitFor(() => expect(heard[1]).toHaveLength(1), 10_000);
+  const count = heard[0].length;
+  await ip('link', 'set', name, 'up');
+  await vi.waitFor(() => expect(heard[0].length).toBeGreaterThan(count), 10_000);
+  expect(heard[1]).toHaveLength(1);
+  expect(sockets()).toBe(before + 1);
+  first.close();
+  expect(sockets()).toBe(before);
+  // And whoever begins anew hears.
+  const third = watchKernel(false, (change) => heard[1].push(change));
+  await ip('link', 'set', name, 'down');
+  await vi.waitFor(() => expect(heard[1].length).toBeGreaterThan(1), 10_000);
+  third.close();
 });
 
 test('the source towards an address, without sending anything', () => {

@@ -81,13 +81,18 @@ export function delegationsContract(openEmpty: OpenEmpty): void {
       const address = await admit();
       const behind = parseIpv6('fd00:9::17');
       expect(await registry.deviceBehind(behind)).toBeUndefined();
+      expect(registry.behind(behind)).toBeUndefined();
       await grant(registry, address);
       expect(await registry.deviceBehind(behind)).toEqual(address);
+      expect(registry.behind(behind)).toEqual(registry.lookup(address));
+      expect(registry.behind(parseIpv6('fd00:9::'))).toEqual(registry.lookup(address));
+      expect(registry.behind(address)).toBeUndefined();
       expect(await registry.deviceBehind(parseIpv6('fd00:9:0:1::17'))).toBeUndefined();
       const other = await registry.addOwner('root', 'other');
       expect(await registry.of(scopeOf(other.id, false)).deviceBehind(behind)).toBeUndefined();
       await grant(registry, address, false);
       expect(await registry.deviceBehind(behind)).toBeUndefined();
+      expect(registry.behind(behind)).toBeUndefined();
     });
 
     test('a device that is retired has none, and another one may get it; one that takes an address over gets its prefix', async () => {
