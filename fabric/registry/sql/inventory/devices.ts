@@ -304,10 +304,11 @@ export function endOpenTunnels(
     `SELECT id, address, node FROM device
      WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL AND id > ? ORDER BY id LIMIT ?`,
   ).all(after, ENDED) as (Pick<Row, 'id' | 'address'> & { node: number | null })[];
-  for (const { id, address, node } of open) {
-    if ((several && node !== null) || isConnected(address)) continue;
-    prepare(db, 'UPDATE device SET tunnel_ended = ?, node = NULL WHERE id = ?').run(at, id);
-  }
+  const ended = open.filter(({ address, node }) => !(several && node !== null) && !isConnected(address));
+  prepare(
+    db,
+    'UPDATE device SET tunnel_ended = ?, node = NULL WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(?))',
+  ).run(at, JSON.stringify(ended.map(({ id }) => id)));
   return open.length < ENDED ? undefined : open.at(-1)!.id;
 }
 
