@@ -61,7 +61,11 @@ export function makeUnfinishedSchema(link: Link, now: number): boolean {
 }
 
 export const finishSchema = (link: Link, now: number): void =>
-  inTransaction(link, (link) => noteBaseline(link, now));
+  inTransaction(link, (link) => {
+    // The server would look at the tables by itself, some minutes later; until then it would plan for few rows.
+    link.ask('write', { sql: 'ANALYZE' });
+    noteBaseline(link, now);
+  });
 
 /** The version of a schema into which a registry is copied. */
 const UNFINISHED = 0;

@@ -3,7 +3,7 @@ import type { Scope } from '../../access/scope.ts';
 import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../pages.ts';
 import type { Device, DeviceFilter, DeviceKind, GroupStatus } from '../records.ts';
 import { all, type Condition, lastLookedAt, listSql } from './base/filters.ts';
-import { inScope, isIndexed } from './base/owned.ts';
+import { inScope, isIndexed, NUMBERS, numbers } from './base/owned.ts';
 import { bytes, type Database, prepare } from './base/statements.ts';
 import { attachedOf, deviceStanding, kindOf } from './inventory/devices.ts';
 import { nodeNumber } from './nodes/nodes.ts';
@@ -87,10 +87,10 @@ export function listFound(
   const conditions = [indexed, ...others];
   const rows = prepare(
     db,
-    `SELECT ${COLUMNS} FROM device NOT INDEXED WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each(?)) AND ${all(conditions)} ORDER BY id LIMIT ?`,
+    `SELECT ${COLUMNS} FROM device NOT INDEXED WHERE id IN ${NUMBERS} AND ${all(conditions)} ORDER BY id LIMIT ?`,
   )
     .raw()
-    .all(JSON.stringify(found.ids), ...conditions.flatMap(({ values }) => values), page.limit + 1) as Row[];
+    .all(numbers(found.ids), ...conditions.flatMap(({ values }) => values), page.limit + 1) as Row[];
   const { rows: shown, next } = pageOf('devices', page, rows, ([id]) => id);
   const behind = found.upTo === undefined ? undefined : cursorOf('devices', found.upTo);
   return { rows: devicesOf(db, shown), next: next ?? behind };

@@ -4,7 +4,7 @@ import type { Alarm, AlarmKind, Finding } from '../../alarms.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
 import type { Act } from '../../records.ts';
 import { FABRIC } from '../../registry.ts';
-import { inScope, ownerShown } from '../base/owned.ts';
+import { inScope, ownersShown } from '../base/owned.ts';
 import { type Database, prepare } from '../base/statements.ts';
 import { appendAudit, TWINS } from '../trail/audit.ts';
 import { announce } from './hooks.ts';
@@ -55,7 +55,8 @@ export function listAlarms(db: Database, scope: Scope, page: PageRequest, open: 
     `SELECT * FROM alarm WHERE ended IS ${open ? '' : 'NOT'} NULL AND ${own.sql} AND id < ? ORDER BY id DESC LIMIT ?`,
   ).all(...own.values, before, page.limit + 1) as Row[];
   const { rows: shown, next } = pageOf('alarms', page, rows, (row) => row.id);
-  return { rows: shown.map((row) => ({ ...alarm(row), ...ownerShown(db, row.owner) })), next };
+  const whose = ownersShown(db, shown);
+  return { rows: shown.map((row) => ({ ...alarm(row), ...whose(row.owner) })), next };
 }
 
 export function newAlarms(db: Database, scope: Scope): number {

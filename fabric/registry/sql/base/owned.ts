@@ -13,8 +13,21 @@ export function inScope({ owner, everything }: Scope, column = 'owner'): Conditi
 /** Whether an index finds what is in the scope: else it is looked at in a bounded number of rows. */
 export const isIndexed = ({ owner, everything }: Scope): boolean => !everything && owner > 1;
 
-/** What an owner is called, for a row that shows whose it is; nothing for what is the host's, or nobody's. */
-export function ownerShown(db: Database, owner: number): { readonly ownerName?: string } {
-  const name = prepare(db, 'SELECT name FROM owner WHERE id = ?').pluck().get(owner) as string | undefined;
-  return name === undefined ? {} : { ownerName: name };
+/** A list of numbers, as a parameter. */
+export const NUMBERS = '(SELECT CAST(value AS BIGINT) FROM json_each(?))';
+export const numbers = (ids: Iterable<number>): string => JSON.stringify([...new Set(ids)]);
+
+/** What owners are called, for rows that show whose they are; nothing for what is the host's, or nobody's. */
+export function ownersShown(
+  db: Database,
+  rows: readonly { readonly owner: number }[],
+): (owner: number) => { readonly ownerName?: string } {
+  const found = prepare(db, `SELECT id, name FROM owner WHERE id IN ${NUMBERS}`).all(
+    numbers(rows.map(({ owner }) => owner)),
+  ) as { id: number; name: string }[];
+  const names = new Map(found.map(({ id, name }) => [id, name]));
+  return (owner) => {
+    const name = names.get(owner);
+    return name === undefined ? {} : { ownerName: name };
+  };
 }

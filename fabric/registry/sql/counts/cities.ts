@@ -1,6 +1,6 @@
 import type { Scope } from '../../../access/scope.ts';
 import type { City, CountedCity } from '../../records.ts';
-import { inScope } from '../base/owned.ts';
+import { inScope, NUMBERS, numbers } from '../base/owned.ts';
 import { type Database, prepare } from '../base/statements.ts';
 
 /** A row of `place`, or the columns of one that a device is joined with. */
@@ -41,9 +41,12 @@ export const cityOf = (row: CityRow): City => ({
   point: { latitude: row.latitude, longitude: row.longitude, radiusKm: row.radius_km },
 });
 
-/** The city of a number that `cityId` gave. */
-export const cityAt = (db: Database, id: number): City =>
-  cityOf(prepare(db, 'SELECT * FROM place WHERE id = ?').get(id) as CityRow);
+/** The cities of numbers that `cityId` gave. */
+export function citiesAt(db: Database, ids: readonly number[]): ReadonlyMap<number, City> {
+  if (ids.length === 0) return new Map();
+  const rows = prepare(db, `SELECT * FROM place WHERE id IN ${NUMBERS}`).all(numbers(ids));
+  return new Map((rows as (CityRow & { id: number })[]).map((row) => [row.id, cityOf(row)]));
+}
 
 /** Where most devices are, those first. */
 export function deviceCities(db: Database, scope: Scope, most: number): CountedCity[] {

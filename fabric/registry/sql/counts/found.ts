@@ -52,14 +52,14 @@ export function beyondLimits(db: Database, since: number): Finding[] {
     db,
     // A group that has become another owner's since then is none of the former one's, nor the other way round.
     `SELECT grp.gid, grp.owner, grp.name, result, country, count(*) AS times, max(at) AS last
-     FROM owner JOIN handshake AS refused ON refused.id IN
+     FROM owner JOIN handshake AS refused ON refused.owner = owner.id AND refused.result IN ${KEPT_OUT} AND refused.id >= coalesce(
        (SELECT newest.id FROM handshake AS newest WHERE newest.owner = owner.id AND newest.result IN ${KEPT_OUT}
-        ORDER BY newest.id DESC LIMIT ?)
+        ORDER BY newest.id DESC LIMIT 1 OFFSET ?), 0)
      JOIN grp ON grp.gid = refused.gid AND grp.owner = refused.owner LEFT JOIN group_size ON group_size.gid = grp.gid
      WHERE at > ? AND CASE result WHEN 'fabric.group-full' THEN devices - retired >= most WHEN 'fabric.not-on-roster' THEN roster > 0
        ELSE instr(',' || countries || ',', ',' || coalesce(country, 'unknown') || ',') = 0 END
      GROUP BY grp.gid, result, country ORDER BY times DESC`,
-  ).all(Math.max(LEAST_REFUSALS, Math.floor(REFUSALS / owners)), since) as Refused[];
+  ).all(Math.max(LEAST_REFUSALS, Math.floor(REFUSALS / owners)) - 1, since) as Refused[];
   const found = new Map<string, Refused[]>();
   for (const row of rows) {
     const key = `${row.result} ${toHex(row.gid)}`;

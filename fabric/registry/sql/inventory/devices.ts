@@ -13,7 +13,7 @@ import type {
   StandingChange,
 } from '../../records.ts';
 import type { DeviceNames } from '../../registry.ts';
-import { inScope } from '../base/owned.ts';
+import { inScope, NUMBERS, numbers } from '../base/owned.ts';
 import { bytes, type Database, prepare } from '../base/statements.ts';
 import { type CityRow, cityOf } from '../counts/cities.ts';
 import { appendAudit } from '../trail/audit.ts';
@@ -304,10 +304,11 @@ export function endOpenTunnels(
     `SELECT id, address, node FROM device
      WHERE tunnel_at IS NOT NULL AND tunnel_ended IS NULL AND id > ? ORDER BY id LIMIT ?`,
   ).all(after, ENDED) as (Pick<Row, 'id' | 'address'> & { node: number | null })[];
-  for (const { id, address, node } of open) {
-    if ((several && node !== null) || isConnected(address)) continue;
-    prepare(db, 'UPDATE device SET tunnel_ended = ?, node = NULL WHERE id = ?').run(at, id);
-  }
+  const ended = open.filter(({ address, node }) => !(several && node !== null) && !isConnected(address));
+  prepare(db, `UPDATE device SET tunnel_ended = ?, node = NULL WHERE id IN ${NUMBERS}`).run(
+    at,
+    numbers(ended.map(({ id }) => id)),
+  );
   return open.length < ENDED ? undefined : open.at(-1)!.id;
 }
 

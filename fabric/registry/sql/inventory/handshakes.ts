@@ -2,9 +2,9 @@ import { HOST, type Scope } from '../../../access/scope.ts';
 import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
 import { ABANDONED, type Handshake, type HandshakeFilter } from '../../records.ts';
 import { type Condition, newestFirst } from '../base/filters.ts';
-import { inScope, isIndexed, ownerShown } from '../base/owned.ts';
+import { inScope, isIndexed, ownersShown } from '../base/owned.ts';
 import { bytes, type Database, prepare } from '../base/statements.ts';
-import { cityAt, cityId } from '../counts/cities.ts';
+import { citiesAt, cityId } from '../counts/cities.ts';
 import { countHandshakes, isOfChip, trimMember, trimUnproven } from '../counts/history.ts';
 import { tally, trimTallies } from '../counts/tallies.ts';
 
@@ -48,19 +48,27 @@ interface Row {
   place: number | null;
 }
 
-const handshakeOf = (db: Database, row: Row): Handshake => ({
-  at: row.at,
-  source: row.source,
-  ...(row.country === null ? {} : { country: row.country }),
-  ...(row.place === null ? {} : { city: cityAt(db, row.place) }),
-  ...(row.suite === null ? {} : { suite: row.suite }),
-  ...(row.gid === null ? {} : { gid: bytes(row.gid) }),
-  ...(row.pseudonym === null ? {} : { pseudonym: bytes(row.pseudonym) }),
-  proven: row.proven === 1,
-  result: row.result,
-  ...(row.address === null ? {} : { address: bytes(row.address) }),
-  ...ownerShown(db, row.owner),
-});
+/** Whose the rows are, and where they came from, is read once for all. */
+function handshakesOf(db: Database, rows: readonly Row[]): Handshake[] {
+  const shown = ownersShown(db, rows);
+  const cities = citiesAt(
+    db,
+    rows.flatMap(({ place }) => (place === null ? [] : [place])),
+  );
+  return rows.map((row) => ({
+    at: row.at,
+    source: row.source,
+    ...(row.country === null ? {} : { country: row.country }),
+    ...(row.place === null ? {} : { city: cities.get(row.place)! }),
+    ...(row.suite === null ? {} : { suite: row.suite }),
+    ...(row.gid === null ? {} : { gid: bytes(row.gid) }),
+    ...(row.pseudonym === null ? {} : { pseudonym: bytes(row.pseudonym) }),
+    proven: row.proven === 1,
+    result: row.result,
+    ...(row.address === null ? {} : { address: bytes(row.address) }),
+    ...shown(row.owner),
+  }));
+}
 
 /** A page of handshakes, newest first; a narrowed one has been looked for in a bounded number of rows. */
 export function listHandshakes(
@@ -78,7 +86,7 @@ export function listHandshakes(
   );
   const { rows: shown, next } = pageOf('handshakes', page, rows, (row) => row.id);
   return {
-    rows: shown.map((row) => handshakeOf(db, row)),
+    rows: handshakesOf(db, shown),
     next: seen === undefined ? next : cursorOf('handshakes', seen),
   };
 }
@@ -127,7 +135,7 @@ export function knocksOf(db: Database, scope: Scope, gid: Uint8Array, most: numb
     db,
     `SELECT * FROM handshake WHERE gid = ? AND ${REFUSED} AND result = 'fabric.group-not-admitted' ORDER BY id DESC LIMIT ?`,
   ).all(gid, most) as Row[];
-  return rows.map((row) => handshakeOf(db, row));
+  return handshakesOf(db, rows);
 }
 
 /**
@@ -143,9 +151,8 @@ export function handshakesBetween(db: Database, after: number, upTo: number, mos
   ) as Row[];
   const shown = new Set(rows.map(({ owner }) => owner));
   const others = rows.length < most ? [] : newestOfEach(db, after, rows.at(-1)?.id ?? after);
-  return [...rows, ...others.filter(({ owner }) => !shown.has(owner))]
-    .sort((a, b) => a.id - b.id)
-    .map((row) => ({ ...handshakeOf(db, row), owner: row.owner }));
+  const all = [...rows, ...others.filter(({ owner }) => !shown.has(owner))].sort((a, b) => a.id - b.id);
+  return handshakesOf(db, all).map((handshake, at) => ({ ...handshake, owner: all[at]!.owner }));
 }
 
 /** The newest handshake of each owner behind a number and before another. */

@@ -64,23 +64,24 @@ function indexed(
   const own = inScope(scope);
   // Looked at in the rows of the index that is meant, and never looked up in the owner's.
   const looked = inScope(scope, '+owner');
-  /** The cursor is the last parameter. */
-  const idsOf = (sql: string, ...values: readonly unknown[]): number[] =>
-    prepare(db, `${sql} > ? ORDER BY id LIMIT ?`)
+  const idsOf = (sql: string, id: string, ...values: readonly unknown[]): number[] =>
+    prepare(db, `SELECT id FROM ${sql} AND ${id} > ? ORDER BY ${id} LIMIT ?`)
       .pluck()
       .all(...values, after, most) as number[];
-  const ofGroup = `SELECT id FROM device WHERE gid = ? AND ${looked.sql} AND id`;
-  // The few rows of the range are looked at, not all behind the cursor.
-  const inRange = `SELECT id FROM device WHERE address BETWEEN ? AND ? AND ${looked.sql} AND +id`;
   return [
     // Three characters are found wherever they stand.
     ...(name === undefined || text !== undefined
       ? []
-      : [idsOf(`SELECT id FROM ${byName(own.sql)} WHERE id`, name, `${name}\u{10ffff}`, ...own.values)]),
-    ...(from === undefined || to === undefined ? [] : [idsOf(inRange, from, to, ...looked.values)]),
+      : [idsOf(`${byName(own.sql)} WHERE true`, 'id', name, `${name}\u{10ffff}`, ...own.values)]),
+    // The few rows of the range are looked at, not all behind the cursor.
+    ...(from === undefined || to === undefined
+      ? []
+      : [idsOf(`device WHERE address BETWEEN ? AND ? AND ${looked.sql}`, '+id', from, to, ...looked.values)]),
     ...(text === undefined
       ? []
-      : groupsNamed(db, scope, text).map((gid) => idsOf(ofGroup, gid, ...looked.values))),
+      : groupsNamed(db, scope, text).map((gid) =>
+          idsOf(`device WHERE gid = ? AND ${looked.sql}`, 'id', gid, ...looked.values),
+        )),
   ];
 }
 

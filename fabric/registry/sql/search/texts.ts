@@ -23,8 +23,9 @@ const SEARCHES: Readonly<Record<Engine, typeof textSearch>> = { sqlite: byTrigra
 const INDEXED: Readonly<Record<Engine, string>> = {
   sqlite: `SELECT device_text.rowid AS id, owner FROM device_text CROSS JOIN device ON device.id = device_text.rowid
     WHERE device_text MATCH ? AND device_text.rowid > ? ORDER BY device_text.rowid LIMIT ?`,
-  postgres: `SELECT id, owner FROM device WHERE (name IS NOT NULL OR note IS NOT NULL) AND described(name, note) LIKE ? AND id > ?
-    ORDER BY id LIMIT ?`,
+  // Of the index of texts, and not of all names in the order of their ids.
+  postgres: `SELECT id, owner FROM device WHERE (name IS NOT NULL OR note IS NOT NULL) AND described(name, note) LIKE ? AND +id > ?
+    ORDER BY +id LIMIT ?`,
 };
 
 const PATTERN: Readonly<Record<Engine, (text: string) => string>> = {

@@ -9,7 +9,7 @@ import { cursorOf, type Page, type PageRequest, pageOf, parseNumberCursor } from
 import type { AuditEntry, AuditHead } from '../../records.ts';
 import { ownTurn } from '../../turns.ts';
 import { all, type Condition, newestFirst } from '../base/filters.ts';
-import { inScope, isIndexed, ownerShown } from '../base/owned.ts';
+import { inScope, isIndexed, ownersShown } from '../base/owned.ts';
 import { bytes, type Database, prepare } from '../base/statements.ts';
 
 interface Row {
@@ -89,15 +89,19 @@ export function lastTwins(db: Database, subject: string): AuditEntry | undefined
     db,
     `SELECT * FROM audit WHERE action = '${TWINS}' AND subject = ? ORDER BY seq DESC LIMIT 1`,
   ).get(subject) as Row | undefined;
-  return row === undefined ? undefined : entryOf(db, row);
+  return row === undefined ? undefined : entriesOf(db, [row])[0];
 }
 
-const entryOf = (db: Database, { owner, ...row }: Row): AuditEntry => ({
-  ...row,
-  ...ownerShown(db, owner),
-  detail: JSON.parse(row.detail) as Record<string, unknown>,
-  hash: bytes(row.hash),
-});
+/** Whose the rows are is read once for all. */
+function entriesOf(db: Database, rows: readonly Row[]): AuditEntry[] {
+  const shown = ownersShown(db, rows);
+  return rows.map(({ owner, ...row }) => ({
+    ...row,
+    ...shown(owner),
+    detail: JSON.parse(row.detail) as Record<string, unknown>,
+    hash: bytes(row.hash),
+  }));
+}
 
 /**
  * The entries behind a number up to another, oldest first, of which at most `most` are given, the newest; `left`: the owners of the others, `isWhole`:
@@ -123,7 +127,7 @@ export function entriesBetween(
     .pluck()
     .all(after, from) as number[];
   return {
-    rows: rows.map((row) => ({ ...entryOf(db, row), owner: row.owner })),
+    rows: entriesOf(db, rows).map((entry, at) => ({ ...entry, owner: rows[at]!.owner })),
     left,
     isWhole: rows.length === upTo - from,
   };
@@ -152,7 +156,7 @@ export function listAudit(db: Database, scope: Scope, page: PageRequest, subject
     rows.sort((one, other) => other.seq - one.seq).splice(page.limit + 1);
   }
   const { rows: shown, next } = pageOf('audit', page, rows, (row) => row.seq);
-  const entries = shown.map((row) => entryOf(db, row));
+  const entries = entriesOf(db, shown);
   return {
     rows: scope.everything ? entries : entries.map(({ hash: _, ...entry }) => entry),
     next: seen === undefined ? next : cursorOf('audit', seen),
