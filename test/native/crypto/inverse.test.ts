@@ -19,7 +19,7 @@ const BUILDS = { wide: [], narrow: ['-U__SIZEOF_INT128__'] };
 beforeAll(() => {
   const flags = '-std=gnu11 -O2 -g -D_GNU_SOURCE -Wno-deprecated-declarations'.split(' ');
   for (const [name, more] of Object.entries(BUILDS)) {
-    const files = [source, join(native, 'crypto/inverse.c'), LIBRARY, '-o', join(folder, name)];
+    const files = [source, join(native, 'crypto', 'inverse.c'), LIBRARY, '-o', join(folder, name)];
     execFileSync('gcc', [...flags, ...more, '-iquote', native, ...files], { env });
   }
 }, 60_000);

@@ -31,6 +31,7 @@ const same = (rights: Rights): Readonly<Record<Role, Rights>> => ({
 
 const NODE_SAYS = update(
   ...['address', 'version', 'serves', 'installation', 'run', 'started', 'seen', 'stopped', 'tunnels', 'load'],
+  'routes_lost',
 );
 
 /** Every table has its line: a new one is decided about here. */

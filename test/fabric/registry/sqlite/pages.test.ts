@@ -13,6 +13,17 @@ import { parsePrefix } from '../../../../protocol/ipv6.ts';
 import { allOf, anyGroup, NETWORK, opened, random, registryFile } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
 
+/** False for the ids of a page, and for the rows of a window that a search of the table has found. */
+function isOfTheTable(
+  { detail }: { detail: string },
+  _: number,
+  plan: readonly { detail: string }[],
+): boolean {
+  if (detail.startsWith('SCAN json_each VIRTUAL TABLE')) return false;
+  const isWindow = plan.some((each) => each.detail === detail.replace('SCAN', 'CO-ROUTINE'));
+  return !isWindow || plan.filter((each) => each.detail === detail).length > 1;
+}
+
 test('[H-E] every page is found by an index, without a look at the other rows and without sorting', async () => {
   const path = registryFile();
   const registry = opened(path);
@@ -59,7 +70,7 @@ test('[H-E] every page is found by an index, without a look at the other rows an
     const parameters = Array.from(sql.matchAll(/\?/g), () => 1);
     const plan = prepare(db, `EXPLAIN QUERY PLAN ${sql}`).all(parameters) as { detail: string }[];
     expect(plan.length).toBeGreaterThan(0);
-    for (const { detail } of plan) expect(detail, sql).not.toMatch(/SCAN|TEMP B-TREE/);
+    for (const { detail } of plan.filter(isOfTheTable)) expect(detail, sql).not.toMatch(/SCAN|TEMP B-TREE/);
     // By their ids they would be found among all devices.
     if (sql.includes('tunnel_ended IS NULL AND id')) expect(plan[0]!.detail).toContain('open_tunnel');
     // Those of others are not looked at.
