@@ -2,7 +2,7 @@ import { isFailure } from '../../../protocol/failure.ts';
 import type { CommitQueue } from '../sql/base/commit-queue.ts';
 import type { ServerDatabase } from './connection.ts';
 import { StatementError } from './failures.ts';
-import type { Link } from './link.ts';
+import type { Answer, Link, Query } from './link.ts';
 
 /** More jobs per transaction gain nothing, but keep other nodes from writing. */
 const BATCH = 256;
@@ -24,20 +24,28 @@ interface Waiting {
   };
 }
 
-/** Jobs of one kind that are done at once, where that can be: what answers each of them, undefined for those that are left to `alone`. */
+/** Jobs of one kind that one statement does, where that can be. */
 export interface Together<Item, Result> {
-  together(items: readonly Item[]): readonly (Result | undefined)[];
+  /** The statement for these; undefined: it can do none of them. It changes nothing for those that it does not answer. */
+  together(items: readonly Item[]): TogetherStatement<Result> | undefined;
+  /** Does what the statement leaves. */
   alone(item: Item): Result;
 }
 
+export interface TogetherStatement<Result> {
+  readonly query: Pick<Query, 'sql' | 'statement' | 'values'>;
+  /** What answers each of them, undefined for those that are left. */
+  results(answer: Answer): readonly (Result | undefined)[];
+}
+
 export interface ServerQueue extends CommitQueue {
-  /** As `submit`, together with others of this kind. `together` changes nothing for those that it does not answer, and does not throw for one of them. */
+  /** As `submit`, together with others of this kind. */
   submitTogether<Item, Result>(kind: Together<Item, Result>, item: Item): Promise<Result>;
 }
 
 /**
- * The commit queue of a registry on a server. It waits neither for its turn to write nor for the server's disk: only the statements of the jobs
- * themselves are waited for. `afterCommit` runs once a commit is on the disk, before its jobs are answered. What was asked when the connection was lost
+ * The commit queue of a registry on a server. It waits neither for its turn to write, nor for what is done together, nor for the server's disk: only
+ * the statements of single jobs are waited for. `afterCommit` runs once a commit is on the disk, before its jobs are answered. What was asked when the connection was lost
  * is told so: it may have happened, as far as anybody knows.
  */
 export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => void): ServerQueue {
@@ -70,7 +78,7 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
     const batch: Waiting[] = [];
     let answers: (() => void)[];
     try {
-      answers = runBatch(number, batch);
+      answers = await runBatch(number, batch);
       await link.send('write', { sql: 'COMMIT', transaction: number });
     } catch (error) {
       await undo(number);
@@ -93,17 +101,20 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
     link.send('write', { sql: 'ROLLBACK', transaction: number }).catch(() => {});
 
   /** Moves the jobs that are begun from those that wait to `batch`. Returns how to answer each of them. */
-  function runBatch(number: number, batch: Waiting[]): (() => void)[] {
+  async function runBatch(number: number, batch: Waiting[]): Promise<(() => void)[]> {
     const until = performance.now() + BATCH_MS;
+    // Those that come meanwhile are of the next one.
+    const most = Math.min(waiting.length, BATCH);
     const answers: (() => void)[] = [];
-    while (waiting.length > 0 && batch.length < BATCH && (batch.length === 0 || performance.now() < until)) {
+    while (batch.length < most && (batch.length === 0 || performance.now() < until)) {
       const kind = waiting[0]!.together?.kind;
       let many = 1;
       if (kind !== undefined)
-        while (waiting[many]?.together?.kind === kind && batch.length + many < BATCH) many++;
+        while (batch.length + many < most && waiting[many]!.together?.kind === kind) many++;
       const next = waiting.splice(0, many);
       batch.push(...next);
-      answers.push(...(kind === undefined ? [runAlone(number, next[0]!)] : runTogether(number, kind, next)));
+      if (kind === undefined) answers.push(runAlone(number, next[0]!));
+      else answers.push(...(await runTogether(number, kind, next)));
     }
     return answers;
   }
@@ -113,15 +124,16 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
     return job.run(number);
   }
 
-  function runTogether(
+  async function runTogether(
     number: number,
     kind: Together<unknown, unknown>,
     jobs: readonly Waiting[],
-  ): (() => void)[] {
+  ): Promise<(() => void)[]> {
     current = undefined;
-    const done = db.within(number, () => kind.together(jobs.map(({ together }) => together!.item)));
+    const statement = db.within(number, () => kind.together(jobs.map(({ together }) => together!.item)));
+    const done = statement?.results(await link.send('write', { ...statement.query, transaction: number }));
     return jobs.map((job, at) => {
-      const value = done[at];
+      const value = done?.[at];
       return value === undefined ? runAlone(number, job) : () => job.together!.answer(value);
     });
   }
