@@ -26,7 +26,7 @@ interface Waiting {
 
 /** Jobs of one kind that one statement does, where that can be. */
 export interface Together<Item, Result> {
-  /** The statement for these; undefined: it can do none of them. It changes nothing for those that it does not answer. */
+  /** The statement for these; undefined: it can do none of them. It changes nothing for those that it does not answer. If it throws, each is done alone. */
   together(items: readonly Item[]): TogetherStatement<Result> | undefined;
   /** Does what the statement leaves. */
   alone(item: Item): Result;
@@ -37,6 +37,9 @@ export interface TogetherStatement<Result> {
   /** What answers each of them, undefined for those that are left. */
   results(answer: Answer): readonly (Result | undefined)[];
 }
+
+/** The same jobs, which are not done together with others any more. */
+const alone = (jobs: readonly Waiting[]): Waiting[] => jobs.map(({ run, reject }) => ({ run, reject }));
 
 export interface ServerQueue extends CommitQueue {
   /** As `submit`, together with others of this kind. */
@@ -94,7 +97,7 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
     current?.reject(error);
     const others = batch.filter((each) => each !== current);
     // Where it was of several that were done together, it is not known whose: each is done alone.
-    waiting.unshift(...(current === undefined ? others.map(({ run, reject }) => ({ run, reject })) : others));
+    waiting.unshift(...(current === undefined ? alone(others) : others));
   }
 
   const undo = (number: number): Promise<unknown> =>
@@ -113,8 +116,22 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
         while (batch.length + many < most && waiting[many]!.together?.kind === kind) many++;
       const next = waiting.splice(0, many);
       batch.push(...next);
-      if (kind === undefined) answers.push(runAlone(number, next[0]!));
-      else answers.push(...(await runTogether(number, kind, next)));
+      if (kind === undefined) {
+        answers.push(runAlone(number, next[0]!));
+        continue;
+      }
+      const results = await runTogether(number, kind, next);
+      const left: Waiting[] = [];
+      batch.length -= next.length;
+      for (const [at, job] of next.entries()) {
+        const result = results?.[at];
+        if (result === undefined) left.push(job);
+        else {
+          batch.push(job);
+          answers.push(() => job.together!.answer(result));
+        }
+      }
+      waiting.unshift(...alone(left));
     }
     return answers;
   }
@@ -124,18 +141,23 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
     return job.run(number);
   }
 
+  /** What answers each of them; undefined: the statement did not do it. */
   async function runTogether(
     number: number,
     kind: Together<unknown, unknown>,
     jobs: readonly Waiting[],
-  ): Promise<(() => void)[]> {
+  ): Promise<readonly unknown[] | undefined> {
     current = undefined;
-    const statement = db.within(number, () => kind.together(jobs.map(({ together }) => together!.item)));
-    const done = statement?.results(await link.send('write', { ...statement.query, transaction: number }));
-    return jobs.map((job, at) => {
-      const value = done?.[at];
-      return value === undefined ? runAlone(number, job) : () => job.together!.answer(value);
+    const statement = db.within(number, () => {
+      try {
+        return kind.together(jobs.map(({ together }) => together!.item));
+      } catch (error) {
+        if (isServers(error)) throw error;
+        // The one whose error it is has it again alone.
+        return undefined;
+      }
     });
+    return statement?.results(await link.send('write', { ...statement.query, transaction: number }));
   }
 
   function settle(answers: readonly (() => void)[]): void {
