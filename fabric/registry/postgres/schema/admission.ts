@@ -4,7 +4,8 @@
  * it has written nothing for the others, which are another case. Whoever calls it has the turn to write.
  *
  * `chips` is an array of objects with the columns below: `address` is the first one that the chip may have, `subject` the same as text, `detail` what the
- * trail says of its admission. Joins go by indexes: tables that have just begun have no statistics, and grow faster than those are made.
+ * trail says of its admission. Tables that have just begun have no statistics, and grow faster than those are made: so joins go by indexes, and each by
+ * the one that finds a single row, since what is "not distinct" is looked for in none.
  */
 const ADMIT_TOGETHER = `
 CREATE TYPE applicant AS (
@@ -48,17 +49,17 @@ BEGIN
           located boolean, city_country text, region text, city text, latitude double precision, longitude double precision, radius_km double precision
         ) ORDER BY gid, pseudonym, number
       ) AS come
-      JOIN grp ON grp.gid = come.gid AND grp.network = come.network AND grp.owner = come.owner
+      JOIN grp ON grp.gid = come.gid AND grp.network IS NOT DISTINCT FROM come.network AND grp.owner IS NOT DISTINCT FROM come.owner
       JOIN network ON network.id = grp.network
       LEFT JOIN place ON (place.country, place.region, place.city, place.latitude, place.longitude, place.radius_km)
         = (come.city_country, come.region, come.city, come.latitude, come.longitude, come.radius_km)
-      LEFT JOIN device ON device.gid = come.gid AND device.pseudonym = come.pseudonym
+      LEFT JOIN device ON device.address = come.address
       LEFT JOIN noted ON noted.address = device.address AND noted.action = 'device.rekey'
       WHERE grp.status = 'active' AND network.resident = 0 AND grp.roster IS NULL AND grp.anchor IS NULL AND grp.keys = 0
         AND (place.id IS NOT NULL OR NOT come.located)
         AND CASE
           WHEN device.id IS NULL THEN grp.most IS NULL AND grp.countries IS NULL
-          ELSE device.address = come.address AND device.banned = 0 AND device.evicted = 0 AND device.retired IS NULL
+          ELSE device.gid = come.gid AND device.pseudonym = come.pseudonym AND device.banned = 0 AND device.evicted = 0 AND device.retired IS NULL
             AND ((device.country = come.country) IS NOT FALSE OR 'private' IN (device.country, come.country) OR now - device.handshake_at >= one_day)
             -- an entry that says how many were left out before
             AND NOT coalesce(device.longterm_key <> come.key AND abs(now - noted.since) >= one_day AND noted.times > 3, false)
@@ -71,8 +72,9 @@ BEGIN
       ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS written = ROW_COUNT;
     IF written < cardinality(fresh) THEN
-      -- somebody has the address
-      SELECT array_agg(it ORDER BY it.number) INTO fresh FROM unnest(fresh) AS it JOIN device ON device.gid = it.gid AND device.pseudonym = it.pseudonym;
+      -- another one of these has the address, or the chip has another address
+      SELECT array_agg(it ORDER BY it.number) INTO fresh FROM unnest(fresh) AS it JOIN device ON device.address = it.address
+        AND device.gid IS NOT DISTINCT FROM it.gid AND device.pseudonym IS NOT DISTINCT FROM it.pseudonym;
     END IF;
   END IF;
   admitted := fresh || known;
