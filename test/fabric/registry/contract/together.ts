@@ -5,7 +5,15 @@ import type { RegistryOptions } from '../../../../fabric/registry/registry.ts';
 import { toHex } from '../../../../protocol/bytes.ts';
 import { isFailure } from '../../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../../protocol/ipv6.ts';
-import { allOf, anyGroup, NETWORK, type WholeRegistry as Registry, random } from '../../place.ts';
+import {
+  allOf,
+  anyGroup,
+  NETWORK,
+  opened,
+  type WholeRegistry as Registry,
+  random,
+  registryFile,
+} from '../../place.ts';
 import { applicant, type OpenEmpty, ZERO } from './place.ts';
 
 const START = Date.parse('2026-11-30T09:00:00Z');
@@ -49,7 +57,8 @@ export function togetherContract(openEmpty: OpenEmpty): void {
       ];
       const registries: Registry[] = [];
       for (let n = 0; n < 2; n++) {
-        const registry = await (await openEmpty())(options);
+        // The other one is a file, whose engine knows one way only.
+        const registry = n === 0 ? await (await openEmpty())(options) : opened(registryFile(), options);
         await registry.addNetwork('owner', NETWORK, 'plant');
         for (const group of groups) await registry.addGroup('owner', group);
         await registry.changeGroup('owner', small.gid, { most: 2 });
