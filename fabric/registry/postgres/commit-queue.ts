@@ -2,7 +2,7 @@ import { isFailure } from '../../../protocol/failure.ts';
 import type { CommitQueue } from '../sql/base/commit-queue.ts';
 import type { ServerDatabase } from './connection.ts';
 import { StatementError } from './failures.ts';
-import type { Link } from './link.ts';
+import type { Answer, Link, Query } from './link.ts';
 
 /** More jobs per transaction gain nothing, but keep other nodes from writing. */
 const BATCH = 256;
@@ -24,20 +24,31 @@ interface Waiting {
   };
 }
 
-/** Jobs of one kind that are done at once, where that can be: what answers each of them, undefined for those that are left to `alone`. */
+/** Jobs of one kind that one statement does, where that can be. */
 export interface Together<Item, Result> {
-  together(items: readonly Item[]): readonly (Result | undefined)[];
+  /** The statement for these; undefined: it can do none of them. It changes nothing for those that it does not answer. If it throws, each is done alone. */
+  together(items: readonly Item[]): TogetherStatement<Result> | undefined;
+  /** Does what the statement leaves. */
   alone(item: Item): Result;
 }
 
+export interface TogetherStatement<Result> {
+  readonly query: Pick<Query, 'sql' | 'statement' | 'values'>;
+  /** What answers each of them, undefined for those that are left. */
+  results(answer: Answer): readonly (Result | undefined)[];
+}
+
+/** The same jobs, which are not done together with others any more. */
+const alone = (jobs: readonly Waiting[]): Waiting[] => jobs.map(({ run, reject }) => ({ run, reject }));
+
 export interface ServerQueue extends CommitQueue {
-  /** As `submit`, together with others of this kind. `together` changes nothing for those that it does not answer, and does not throw for one of them. */
+  /** As `submit`, together with others of this kind. */
   submitTogether<Item, Result>(kind: Together<Item, Result>, item: Item): Promise<Result>;
 }
 
 /**
- * The commit queue of a registry on a server. It waits neither for its turn to write nor for the server's disk: only the statements of the jobs
- * themselves are waited for. `afterCommit` runs once a commit is on the disk, before its jobs are answered. What was asked when the connection was lost
+ * The commit queue of a registry on a server. It waits neither for its turn to write, nor for what is done together, nor for the server's disk: only
+ * the statements of single jobs are waited for. `afterCommit` runs once a commit is on the disk, before its jobs are answered. What was asked when the connection was lost
  * is told so: it may have happened, as far as anybody knows.
  */
 export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => void): ServerQueue {
@@ -70,7 +81,7 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
     const batch: Waiting[] = [];
     let answers: (() => void)[];
     try {
-      answers = runBatch(number, batch);
+      answers = await runBatch(number, batch);
       await link.send('write', { sql: 'COMMIT', transaction: number });
     } catch (error) {
       await undo(number);
@@ -86,24 +97,41 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
     current?.reject(error);
     const others = batch.filter((each) => each !== current);
     // Where it was of several that were done together, it is not known whose: each is done alone.
-    waiting.unshift(...(current === undefined ? others.map(({ run, reject }) => ({ run, reject })) : others));
+    waiting.unshift(...(current === undefined ? alone(others) : others));
   }
 
   const undo = (number: number): Promise<unknown> =>
     link.send('write', { sql: 'ROLLBACK', transaction: number }).catch(() => {});
 
   /** Moves the jobs that are begun from those that wait to `batch`. Returns how to answer each of them. */
-  function runBatch(number: number, batch: Waiting[]): (() => void)[] {
+  async function runBatch(number: number, batch: Waiting[]): Promise<(() => void)[]> {
     const until = performance.now() + BATCH_MS;
+    // Those that come meanwhile are of the next one.
+    const most = Math.min(waiting.length, BATCH);
     const answers: (() => void)[] = [];
-    while (waiting.length > 0 && batch.length < BATCH && (batch.length === 0 || performance.now() < until)) {
+    while (batch.length < most && (batch.length === 0 || performance.now() < until)) {
       const kind = waiting[0]!.together?.kind;
       let many = 1;
       if (kind !== undefined)
-        while (waiting[many]?.together?.kind === kind && batch.length + many < BATCH) many++;
+        while (batch.length + many < most && waiting[many]!.together?.kind === kind) many++;
       const next = waiting.splice(0, many);
       batch.push(...next);
-      answers.push(...(kind === undefined ? [runAlone(number, next[0]!)] : runTogether(number, kind, next)));
+      if (kind === undefined) {
+        answers.push(runAlone(number, next[0]!));
+        continue;
+      }
+      const results = await runTogether(number, kind, next);
+      const left: Waiting[] = [];
+      batch.length -= next.length;
+      for (const [at, job] of next.entries()) {
+        const result = results?.[at];
+        if (result === undefined) left.push(job);
+        else {
+          batch.push(job);
+          answers.push(() => job.together!.answer(result));
+        }
+      }
+      waiting.unshift(...alone(left));
     }
     return answers;
   }
@@ -113,17 +141,23 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
     return job.run(number);
   }
 
-  function runTogether(
+  /** What answers each of them; undefined: the statement did not do it. */
+  async function runTogether(
     number: number,
     kind: Together<unknown, unknown>,
     jobs: readonly Waiting[],
-  ): (() => void)[] {
+  ): Promise<readonly unknown[] | undefined> {
     current = undefined;
-    const done = db.within(number, () => kind.together(jobs.map(({ together }) => together!.item)));
-    return jobs.map((job, at) => {
-      const value = done[at];
-      return value === undefined ? runAlone(number, job) : () => job.together!.answer(value);
+    const statement = db.within(number, () => {
+      try {
+        return kind.together(jobs.map(({ together }) => together!.item));
+      } catch (error) {
+        if (isServers(error)) throw error;
+        // The one whose error it is has it again alone.
+        return undefined;
+      }
     });
+    return statement?.results(await link.send('write', { ...statement.query, transaction: number }));
   }
 
   function settle(answers: readonly (() => void)[]): void {

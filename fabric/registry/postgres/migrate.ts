@@ -1,7 +1,6 @@
 import { Failure } from '../../../protocol/failure.ts';
 import { newerSchema } from '../sqlite/schema.ts';
 import type { Link } from './link.ts';
-import { ADMISSION_FUNCTION } from './schema/admission.ts';
 import { COUNTS } from './schema/counts.ts';
 import { DEVICES } from './schema/devices.ts';
 import { FUNCTIONS } from './schema/functions.ts';
@@ -80,7 +79,7 @@ function makeTables(link: Asked): void {
   const run = (sql: string): unknown => link.ask('write', { sql });
   run('CREATE SCHEMA IF NOT EXISTS enf');
   run('CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA enf');
-  for (const sql of [PEOPLE, DEVICES, FUNCTIONS, COUNTS, ADMISSION_FUNCTION, SEARCH, BEGINNING]) run(sql);
+  for (const sql of [PEOPLE, DEVICES, FUNCTIONS, COUNTS, SEARCH, BEGINNING]) run(sql);
   for (const { sql } of STEPS) run(sql);
 }
 

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +19,8 @@ export interface BenchFabric {
   readonly data: string;
   readonly root: Uint8Array;
   serve(cores: string, ...options: string[]): Promise<Serving>;
+  /** Another node of it, of this name: with the same keys, on the same registry, which is on a server. */
+  another(name: string): BenchFabric;
   /** The same with these words before the program, e.g. for a network namespace, on all addresses. */
   serveAs(before: readonly string[], ...options: string[]): Promise<Serving>;
   /** Devices admitted so far. */
@@ -58,12 +60,26 @@ export function found(groups: readonly BenchGroup[], registry?: string): BenchFa
     fabric('group', 'add', '--label', label, '--network', 'fd00:8f80:8000:1::/64', '--data', data);
   }
   if (registry !== undefined) fabric('registry', 'move', registry, '--data', data);
+  return fabricIn(folder);
+}
+
+/** `config`: its own file of settings, if it has one. */
+function fabricIn(folder: string, config: readonly string[] = []): BenchFabric {
+  const data = join(folder, 'fabric');
   return {
     folder,
     data,
     root: parseTrust(readFileSync(join(data, 'trust.json'), 'utf8')).xttRoot,
-    serve: (cores, ...options) => serve(data, ['taskset', '-c', cores], '127.0.0.1:0', options),
-    serveAs: (before, ...options) => serve(data, before, '[::]:0', options),
+    serve: (cores, ...options) =>
+      serve(data, ['taskset', '-c', cores], '127.0.0.1:0', [...config, ...options]),
+    serveAs: (before, ...options) => serve(data, before, '[::]:0', [...config, ...options]),
+    another(name) {
+      const other = mkdtempSync(join(tmpdir(), 'enf-admit-'));
+      cpSync(data, join(other, 'fabric'), { recursive: true });
+      const file = join(other, 'fabric.toml');
+      writeFileSync(file, `[node]\nname = "${name}"\n`);
+      return fabricIn(other, ['--config', file]);
+    },
     devices: () => (JSON.parse(fabric('device', 'list', '--json', '--data', data)) as unknown[]).length,
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };

@@ -10,6 +10,7 @@ import { found } from './fabric.ts';
 import { makeGroup } from './fleet.ts';
 import { type Figures, measure } from './measure.ts';
 import { measureP256 } from './p256.ts';
+import { compareRegistries, reportRegistries } from './registries.ts';
 import { report, reportArithmetic } from './report.ts';
 import { soak } from './soak.ts';
 
@@ -26,6 +27,11 @@ const OPTIONS: readonly Option[] = [
     name: 'registry',
     value: 'FILE',
     help: 'have the registry on PostgreSQL: FILE holds the address of an empty database, mode 0600 (docs/scale.md)',
+  },
+  {
+    name: 'servers',
+    value: 'N',
+    help: 'only: first boots and boots of known devices with the registry in a file and on PostgreSQL (--registry), there with one identity server and, if N is 2, with two',
   },
   { name: 'rounds', value: 'N', help: 'rounds of the arithmetic alone (default 5)' },
   {
@@ -64,23 +70,35 @@ if (given.flag('help')) {
   const seconds = given.whole('seconds', 1, 120, 8);
   const minutes = given.whole('soak', 1, 600, 0);
   const rate = given.whole('soak-rate', 1, 2_000, 300);
+  const servers = given.whole('servers', 1, 2, 0);
+  const registry = given.value('registry');
+  if (servers > 0 && registry === undefined)
+    throw badOption('--servers: there is no database', 'Give --registry FILE, too.');
   const several = availableParallelism() > 1;
-  if (minutes === 0) say('arithmetic alone');
-  const arithmetic = minutes === 0 ? await measureEcdaa(given.whole('rounds', 1, 100, 5)) : undefined;
+  const whole = minutes === 0 && servers === 0;
+  if (whole) say('arithmetic alone');
+  const arithmetic = whole ? await measureEcdaa(given.whole('rounds', 1, 100, 5)) : undefined;
   const p256 = measureP256();
   // Threads that come later inherit it: the server's core is the server's.
   if (several) execFileSync('taskset', ['-a', '-c', '-p', '1', String(process.pid)], { stdio: 'ignore' });
   const groups = Array.from({ length: given.whole('groups', 1, 64, 4) }, (_, i) => makeGroup(`bench ${i}`));
-  const fabric = found(groups, given.value('registry'));
+  const fabric = found(groups, servers > 0 ? undefined : registry);
   try {
     const program = await compile('admit/callers', fabric.folder);
+    const write = (figures: unknown): void => {
+      const file = given.value('json');
+      if (file !== undefined) writeFileSync(file, `${JSON.stringify(figures, null, 2)}\n`);
+    };
     if (minutes > 0) process.stdout.write(`${await soak(fabric, groups, { program, minutes, rate, say })}\n`);
-    else {
+    else if (registry !== undefined && servers > 0) {
+      const figures = await compareRegistries(fabric, groups, { program, seconds, registry, servers, say });
+      process.stdout.write(`${reportRegistries(figures)}\n`);
+      write(figures);
+    } else {
       const load = await measure(fabric, groups, { seconds, p256, program, say });
       const figures: Figures = { ...arithmetic!, ...load.figures };
       process.stdout.write(`${report(figures, load.remarks)}\n`);
-      const file = given.value('json');
-      if (file !== undefined) writeFileSync(file, `${JSON.stringify(figures, null, 2)}\n`);
+      write(figures);
     }
   } finally {
     fabric.remove();

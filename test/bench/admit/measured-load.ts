@@ -48,7 +48,10 @@ export interface MeasuredLoad extends Outcome {
 
 /** Both processes of the load generator count as the load generator. */
 export async function measureLoad(
-  { serving, callers }: TestServer,
+  {
+    serving,
+    callers,
+  }: { readonly serving: Pick<Serving, 'cpu'>; readonly callers: Pick<Callers, 'cpu' | 'delays'> },
   run: () => Promise<Outcome>,
 ): Promise<MeasuredLoad> {
   callers.delays();

@@ -22,6 +22,7 @@ import { rostersContract } from './contract/rosters.ts';
 import { routerContract } from './contract/router.ts';
 import { rulesContract } from './contract/rules.ts';
 import { searchesContract } from './contract/searches.ts';
+import { togetherContract } from './contract/together.ts';
 import { tokensContract } from './contract/tokens.ts';
 
 /** What every engine of the registry has to do (fabric/registry/registry.ts). */
@@ -38,6 +39,7 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     pagesContract(openEmpty);
     searchesContract(openEmpty);
     admissionContract(openEmpty);
+    togetherContract(openEmpty);
     limitsContract(openEmpty);
     rostersContract(openEmpty);
     citiesContract(openEmpty);

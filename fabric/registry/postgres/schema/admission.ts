@@ -1,34 +1,164 @@
 /**
- * Admits a chip that comes for the first time to a group without limits and without a roster, with the same rows as sql/admit.ts writes: what mostly
- * happens takes one statement instead of eight. False: nothing was written, and it is another case. `entry` is the end of the text that an
- * entry of the trail is hashed as (audit-chain.ts), behind its number and time.
+ * Admits, in one statement, the chips that wait together: those that come for the first time to a group without limits, and devices that are known and
+ * may come, to groups without a roster. The rows are those that sql/admit.ts writes for them. It returns the numbers of the chips that it has admitted:
+ * it has written nothing for the others, which are another case. Whoever calls it has the turn to write.
+ *
+ * `chips` is an array of objects with the columns below: `address` is the first one that the chip may have, `subject` the same as text, `detail` what the
+ * trail says of its admission. Tables that have just begun have no statistics, and grow faster than those are made: so joins go by indexes, and each by
+ * the one that finds a single row, since what is "not distinct" is looked for in none.
  */
-export const ADMISSION_FUNCTION = `
-CREATE FUNCTION admit_new(
-  of_group bytea, of_network bigint, of_owner bigint, its_pseudonym bytea, its_address bytea, its_key bytea,
-  now bigint, its_source text, its_country text, its_place bigint, its_suite bigint, its_subject text, its_detail text, entry text
-) RETURNS boolean LANGUAGE plpgsql AS $$
+const ADMIT_TOGETHER = `
+CREATE TYPE applicant AS (
+  number bigint, gid bytea, owner bigint, pseudonym bytea, address bytea, key bytea, suite bigint,
+  source text, country text, place bigint, subject text, detail text,
+  -- of those that are known: the row, whether the key is another one, and since when and how often that was noted
+  device bigint, rekeyed boolean, since bigint, times bigint
+);
+
+CREATE FUNCTION admit_together(now bigint, by text, chips json) RETURNS bigint[] LANGUAGE plpgsql
+  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-  number bigint;
-  previous bytea;
+  one_day CONSTANT bigint := 86400000;
+  rows_kept CONSTANT bigint := 50;
+  first_day CONSTANT bigint := now / one_day - 400;
+  fresh applicant[];
+  known applicant[];
+  admitted applicant[];
+  rekeyed applicant[];
+  told applicant[];
+  chip applicant;
+  written bigint;
+  entries bigint;
+  changes bigint;
+  hash bytea;
+  hashes bytea[] := '{}';
 BEGIN
-  PERFORM 1 FROM grp JOIN network ON network.id = grp.network
-    WHERE gid = of_group AND status = 'active' AND network = of_network AND grp.owner = of_owner AND resident = 0
-      AND most IS NULL AND countries IS NULL AND roster IS NULL AND anchor IS NULL AND keys = 0;
-  IF NOT FOUND THEN RETURN false; END IF;
-  INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from, country, owner, place)
-    VALUES (of_group, its_pseudonym, its_address, its_key, now, now, its_source, its_country, of_owner, its_place)
-    ON CONFLICT DO NOTHING;
-  IF NOT FOUND THEN RETURN false; END IF;
-  UPDATE counter SET value = value + 1 WHERE name = 'audit' RETURNING value INTO number;
-  SELECT hash INTO previous FROM audit WHERE seq = number - 1;
-  INSERT INTO audit (seq, at, actor, action, subject, detail, hash, owner) VALUES (
-    number, now, 'fabric', 'device.admit', its_subject, its_detail,
-    sha256(coalesce(previous, decode(repeat('00', 32), 'hex')) || convert_to('[' || number || ',' || now || entry, 'UTF8')), of_owner);
+  SELECT array_agg(it ORDER BY (it).number) FILTER (WHERE (it).device IS NULL), array_agg(it ORDER BY (it).number) FILTER (WHERE (it).device IS NOT NULL)
+    INTO fresh, known
+    FROM (
+      SELECT ROW(
+        come.number, come.gid, come.owner, come.pseudonym, come.address, come.key, come.suite,
+        come.source, come.country, place.id, come.subject, come.detail,
+        device.id, device.longterm_key <> come.key,
+        CASE WHEN abs(now - noted.since) < one_day THEN noted.since ELSE now END, CASE WHEN abs(now - noted.since) < one_day THEN noted.times + 1 ELSE 1 END
+      )::applicant AS it
+      FROM (
+        SELECT DISTINCT ON (gid, pseudonym) * FROM json_to_recordset(chips) AS each (
+          number bigint, gid bytea, network bigint, owner bigint, pseudonym bytea, address bytea, key bytea, suite bigint,
+          source text, country text, subject text, detail text,
+          located boolean, city_country text, region text, city text, latitude double precision, longitude double precision, radius_km double precision
+        ) ORDER BY gid, pseudonym, number
+      ) AS come
+      JOIN grp ON grp.gid = come.gid AND grp.network IS NOT DISTINCT FROM come.network AND grp.owner IS NOT DISTINCT FROM come.owner
+      JOIN network ON network.id = grp.network
+      LEFT JOIN place ON (place.country, place.region, place.city, place.latitude, place.longitude, place.radius_km)
+        = (come.city_country, come.region, come.city, come.latitude, come.longitude, come.radius_km)
+      LEFT JOIN device ON device.address = come.address
+      LEFT JOIN noted ON noted.address = device.address AND noted.action = 'device.rekey'
+      WHERE grp.status = 'active' AND network.resident = 0 AND grp.roster IS NULL AND grp.anchor IS NULL AND grp.keys = 0
+        AND (place.id IS NOT NULL OR NOT come.located)
+        AND CASE
+          WHEN device.id IS NULL THEN grp.most IS NULL AND grp.countries IS NULL
+          ELSE device.gid = come.gid AND device.pseudonym = come.pseudonym AND device.banned = 0 AND device.evicted = 0 AND device.retired IS NULL
+            AND ((device.country = come.country) IS NOT FALSE OR 'private' IN (device.country, come.country) OR now - device.handshake_at >= one_day)
+            -- an entry that says how many were left out before
+            AND NOT coalesce(device.longterm_key <> come.key AND abs(now - noted.since) >= one_day AND noted.times > 3, false)
+        END
+    ) AS found;
+
+  IF fresh IS NOT NULL THEN
+    INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from, country, owner, place)
+      SELECT it.gid, it.pseudonym, it.address, it.key, now, now, it.source, it.country, it.owner, it.place FROM unnest(fresh) AS it ORDER BY it.number
+      ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS written = ROW_COUNT;
+    IF written < cardinality(fresh) THEN
+      -- another one of these has the address, or the chip has another address
+      SELECT array_agg(it ORDER BY it.number) INTO fresh FROM unnest(fresh) AS it JOIN device ON device.address = it.address
+        AND device.gid IS NOT DISTINCT FROM it.gid AND device.pseudonym IS NOT DISTINCT FROM it.pseudonym;
+    END IF;
+  END IF;
+  admitted := fresh || known;
+  IF admitted IS NULL THEN RETURN '{}'; END IF;
+
+  IF known IS NOT NULL THEN
+    UPDATE device SET longterm_key = it.key, handshake_at = now, handshake_from = it.source, country = it.country, place = it.place
+      FROM unnest(known) AS it WHERE device.id = it.device;
+    SELECT array_agg(it ORDER BY it.number) INTO rekeyed FROM unnest(known) AS it WHERE it.rekeyed;
+  END IF;
+  IF rekeyed IS NOT NULL THEN
+    UPDATE counter SET value = value + cardinality(rekeyed) WHERE name = 'change' RETURNING value - cardinality(rekeyed) INTO changes;
+    INSERT INTO change SELECT changes + it.ordinality, 'device', it.address FROM unnest(rekeyed) WITH ORDINALITY AS it;
+    INSERT INTO noted SELECT it.address, 'device.rekey', it.since, it.times FROM unnest(rekeyed) AS it
+      ON CONFLICT (address, action) DO UPDATE SET since = excluded.since, times = excluded.times;
+  END IF;
+
+  SELECT array_agg(it ORDER BY it.number) INTO told FROM unnest(admitted) AS it WHERE it.device IS NULL OR (it.rekeyed AND it.times <= 3);
+  IF told IS NOT NULL THEN
+    UPDATE counter SET value = value + cardinality(told) WHERE name = 'audit' RETURNING value - cardinality(told) INTO entries;
+    hash := coalesce((SELECT last.hash FROM audit AS last WHERE last.seq = entries), decode(repeat('00', 32), 'hex'));
+    FOREACH chip IN ARRAY told LOOP
+      hash := sha256(hash || convert_to('[' || entries + cardinality(hashes) + 1 || ',' || now || ',' || to_json(by) || ','
+        || CASE WHEN chip.device IS NULL THEN '"device.admit","' || chip.subject || '",' || to_json(chip.detail)
+           ELSE '"device.rekey","' || chip.subject || '","{\\"rekeyed\\":true}"' END || ']', 'UTF8'));
+      hashes := hashes || hash;
+    END LOOP;
+    INSERT INTO audit (seq, at, actor, action, subject, detail, hash, owner)
+      SELECT entries + it.ordinality, now, by, CASE WHEN it.device IS NULL THEN 'device.admit' ELSE 'device.rekey' END, it.subject,
+        CASE WHEN it.device IS NULL THEN it.detail ELSE '{"rekeyed":true}' END, hashes[it.ordinality], it.owner
+      FROM unnest(told) WITH ORDINALITY AS it;
+  END IF;
+
   INSERT INTO handshake (at, source, suite, gid, pseudonym, proven, result, address, country, owner, place)
-    VALUES (now, its_source, its_suite, of_group, its_pseudonym, 1, 'ok', its_address, its_country, of_owner, its_place);
-  INSERT INTO handshake_hour VALUES (now / 3600000, of_owner, coalesce(its_country, ''), 1, 1)
-    ON CONFLICT (hour, owner, country, ok) DO UPDATE SET times = handshake_hour.times + 1;
-  RETURN true;
+    SELECT now, it.source, it.suite, it.gid, it.pseudonym, 1, 'ok', it.address, it.country, it.owner, it.place FROM unnest(admitted) AS it ORDER BY it.number;
+  INSERT INTO handshake_hour SELECT now / 3600000, it.owner, coalesce(it.country, ''), 1, count(*) FROM unnest(admitted) AS it GROUP BY 2, 3
+    ON CONFLICT (hour, owner, country, ok) DO UPDATE SET times = handshake_hour.times + excluded.times;
+  IF known IS NOT NULL THEN
+    WITH surplus AS (
+      SELECT it.gid, it.pseudonym, oldest.id FROM unnest(known) AS it CROSS JOIN LATERAL (
+        SELECT id FROM handshake WHERE handshake.gid = it.gid AND handshake.pseudonym = it.pseudonym ORDER BY id DESC LIMIT 1 OFFSET rows_kept
+      ) AS oldest
+    ), removed AS (
+      DELETE FROM handshake USING surplus
+        WHERE handshake.gid = surplus.gid AND handshake.pseudonym = surplus.pseudonym AND handshake.id <= surplus.id
+        RETURNING handshake.gid, handshake.pseudonym, at, result, proven = 1 AND result <> 'fabric.not-on-roster' AS own
+    ), forgotten AS (
+      DELETE FROM handshake_day USING surplus
+        WHERE handshake_day.gid = surplus.gid AND handshake_day.pseudonym = surplus.pseudonym AND day < first_day
+    )
+    INSERT INTO handshake_day
+      SELECT CASE WHEN own THEN gid ELSE '' END, CASE WHEN own THEN pseudonym ELSE '' END, at / one_day, result, count(*), min(at), max(at)
+        FROM removed WHERE at / one_day >= first_day OR NOT own GROUP BY 1, 2, 3, 4
+      ON CONFLICT (gid, pseudonym, day, result) DO UPDATE SET times = handshake_day.times + excluded.times,
+        first = least(handshake_day.first, excluded.first), last = greatest(handshake_day.last, excluded.last);
+  END IF;
+  RETURN ARRAY(SELECT it.number FROM unnest(admitted) AS it);
 END $$;
 `;
+
+/** Devices are counted once for each statement that brings some, and those that change only where a count does. */
+const COUNTED_TOGETHER = `
+CREATE FUNCTION devices_are_counted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO group_size (gid, devices) SELECT gid, count(*) FROM arrived GROUP BY gid
+    ON CONFLICT (gid) DO UPDATE SET devices = group_size.devices + excluded.devices;
+  INSERT INTO arrival SELECT gid, created / 60000, count(*) FROM arrived GROUP BY 1, 2
+    ON CONFLICT (gid, minute) DO UPDATE SET devices = arrival.devices + excluded.devices;
+  INSERT INTO device_country SELECT owner, country, count(*) FROM arrived WHERE country IS NOT NULL GROUP BY 1, 2
+    ON CONFLICT (owner, country) DO UPDATE SET devices = device_country.devices + excluded.devices;
+  INSERT INTO device_place SELECT owner, place, count(*) FROM arrived WHERE place IS NOT NULL GROUP BY 1, 2
+    ON CONFLICT (owner, place) DO UPDATE SET devices = device_place.devices + excluded.devices;
+  RETURN NULL;
+END $$;
+DROP TRIGGER device_arrives ON device;
+CREATE TRIGGER device_arrives AFTER INSERT ON device REFERENCING NEW TABLE AS arrived FOR EACH STATEMENT EXECUTE FUNCTION devices_are_counted();
+DROP TRIGGER device_changes ON device;
+CREATE TRIGGER device_changes AFTER UPDATE OF tunnel_at, tunnel_ended, banned, evicted, retired, country, place ON device FOR EACH ROW
+  WHEN ((OLD.tunnel_at, OLD.tunnel_ended, OLD.banned, OLD.evicted, OLD.retired, OLD.country, OLD.place)
+    IS DISTINCT FROM (NEW.tunnel_at, NEW.tunnel_ended, NEW.banned, NEW.evicted, NEW.retired, NEW.country, NEW.place))
+  EXECUTE FUNCTION device_is_counted();
+`;
+
+/** Programs of the former version admit each chip by the code of both engines once theirs is gone, until they are started anew. */
+const FORMER = 'DROP FUNCTION IF EXISTS admit_new;';
+
+export const ADMISSION = `${FORMER}${COUNTED_TOGETHER}${ADMIT_TOGETHER}`;

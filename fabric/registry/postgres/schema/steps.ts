@@ -1,3 +1,4 @@
+import { ADMISSION } from './admission.ts';
 import { GUARD } from './guard.ts';
 
 /** What comes after the schema that a registry begins with, in order: each step does what SQLite's migration of the same number does (sqlite/file/). */
@@ -41,4 +42,5 @@ export const STEPS: readonly { readonly name: string; readonly sql: string }[] =
     name: 'nodes whose routes reach no other node',
     sql: 'ALTER TABLE node ADD COLUMN routes_lost bigint;',
   },
+  { name: 'chips are admitted together', sql: ADMISSION },
 ];

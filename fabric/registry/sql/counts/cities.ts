@@ -16,20 +16,30 @@ export interface CityRow {
 /** As exactly as a kilometre: what databases say beyond that is not meant. */
 const PARTS_OF_DEGREE = 100;
 
+/** A city as its row has it. */
+export function cityRow({ country, region = '', city = '', point }: City): CityRow {
+  const { latitude, longitude, radiusKm } = point;
+  return {
+    country,
+    region,
+    city,
+    latitude: rounded(latitude),
+    longitude: rounded(longitude),
+    radius_km: radiusKm,
+  };
+}
+
 /** The number of a city, which is made unless it is there; null for none. In the caller's transaction. */
 export function cityId(db: Database, city: City | undefined): number | null {
   if (city === undefined) return null;
-  const { latitude, longitude, radiusKm } = city.point;
-  const values = [
-    ...[city.country, city.region ?? '', city.city ?? ''],
-    ...[rounded(latitude), rounded(longitude), radiusKm],
-  ];
+  const row = cityRow(city);
+  const values = [row.country, row.region, row.city, row.latitude, row.longitude, row.radius_km];
   const columns = 'country, region, city, latitude, longitude, radius_km';
   const known = prepare(db, `SELECT id FROM place WHERE (${columns}) = (?, ?, ?, ?, ?, ?)`);
-  const row =
+  const there =
     known.get(...values) ??
     prepare(db, `INSERT INTO place (${columns}) VALUES (?, ?, ?, ?, ?, ?) RETURNING id`).get(...values);
-  return (row as { id: number }).id;
+  return (there as { id: number }).id;
 }
 
 const rounded = (degrees: number): number => Math.round(degrees * PARTS_OF_DEGREE) / PARTS_OF_DEGREE;

@@ -46,7 +46,16 @@ test('a job whose statement the server refuses fails alone; those before and beh
 
 test('of jobs that are done together, the one that the server refuses fails alone', async () => {
   const { queue, insert, names } = await place();
-  const kind: Together<string, string> = { together: (all) => all.map(insert), alone: insert };
+  const kind: Together<string, string> = {
+    together: (all) => ({
+      query: {
+        sql: 'INSERT INTO counter SELECT value, 1 FROM json_each($1)',
+        values: [JSON.stringify(all)],
+      },
+      results: () => all,
+    }),
+    alone: insert,
+  };
   const done = await Promise.allSettled(
     ['job1', 'job2', TOO_LONG, 'job3'].map((name) => queue.submitTogether(kind, name)),
   );

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { NewNode } from '../../../../fabric/registry/nodes.ts';
 import { SERVER_VERSION } from '../../../../fabric/registry/postgres/migrate.ts';
 import {
@@ -8,6 +8,7 @@ import {
   openServerRegistry,
 } from '../../../../fabric/registry/postgres/registry.ts';
 import { GRANTS, ROLES, type Role } from '../../../../fabric/registry/postgres/schema/grants.ts';
+import { STEPS } from '../../../../fabric/registry/postgres/schema/steps.ts';
 import { anyGroup, NETWORK, random, scratch } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
 import { byDuty, grant, makeRoles, NAMES, openAs, urlOf } from './by-duty.ts';
@@ -30,6 +31,19 @@ function database(): string {
   server.sql('postgres', `CREATE DATABASE ${name} TEMPLATE empty`);
   return name;
 }
+
+/** One whose schema is that before the last step. */
+async function formerDatabase(): Promise<string> {
+  const name = `registry${++made}`;
+  server.sql('postgres', `CREATE DATABASE ${name}`);
+  vi.resetModules();
+  vi.doMock(STEPS_FILE, () => ({ STEPS: STEPS.slice(0, -1) }));
+  const former = await import('../../../../fabric/registry/postgres/registry.ts');
+  vi.doUnmock(STEPS_FILE);
+  await former.makeServerRegistry([server.url(name)], 'test', 1_000);
+  return name;
+}
+const STEPS_FILE = '../../../../fabric/registry/postgres/schema/steps.ts';
 
 const node = (name: string): NewNode => ({ name, version: '1.0', installation: random(32) });
 
@@ -200,13 +214,11 @@ test('a node that is asked for what is not its duty says so, and does the rest',
 });
 
 test('a node waits for the owner to change the schema, who gives the rights of new tables, too', async () => {
-  const name = database();
+  const name = await formerDatabase();
   const url = [server.url(name)];
-  // As it was before the last step.
   server.sql(
     name,
-    `DROP TRIGGER device_is_guarded ON enf.device; DROP FUNCTION enf.device_is_guarded; ALTER TABLE enf.node DROP COLUMN serves;
-     DELETE FROM enf.migration WHERE version = ${SERVER_VERSION}; CREATE TABLE kept AS SELECT * FROM enf.grantee; DROP TABLE enf.grantee`,
+    'GRANT USAGE ON SCHEMA enf TO enf_identity, enf_console; GRANT SELECT ON enf.migration TO enf_identity, enf_console',
   );
   const open = (): unknown => openAs(server, name, 'identity');
   expect(open).toThrow(expect.objectContaining({ code: 'registry.older-schema', remedy: 'retry' }));
@@ -215,7 +227,8 @@ test('a node waits for the owner to change the schema, who gives the rights of n
   );
   // Nobody has told this registry of roles.
   expect(migrateServers(url, 1)).toEqual({ before: SERVER_VERSION - 1, version: SERVER_VERSION, roles: {} });
-  server.sql(name, 'INSERT INTO enf.grantee SELECT * FROM kept; REVOKE SELECT ON enf.node FROM enf_identity');
+  grant(server, name);
+  server.sql(name, 'REVOKE SELECT ON enf.node FROM enf_identity');
   expect(migrateServers(url, 1)).toEqual({ before: SERVER_VERSION, version: SERVER_VERSION, roles: NAMES });
   await openAs(server, name, 'identity').join(node('a'));
   // A user whose role was dropped does not stop the others.
