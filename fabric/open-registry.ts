@@ -5,6 +5,7 @@ import { Failure } from '../protocol/failure.ts';
 import type { Migrated } from './registry/postgres/migrate.ts';
 import { type CopyProgress, copyFromServers, type Moved, moveToServers } from './registry/postgres/move.ts';
 import {
+  forgetServers,
   migrateServers,
   openServerReader,
   openServerRegistry,
@@ -70,7 +71,7 @@ const SILENT: CopyProgress = { table() {}, copied() {}, verifying() {} };
 export async function copyRegistry(path: string, to: string): Promise<void> {
   const servers = serversOf(path);
   if (servers === undefined) copyDatabase(path, to);
-  else await copyFromServers(servers, to, SILENT);
+  else await copyFromServers({ urls: servers, path: serversFile(path) }, to, SILENT);
 }
 
 /**
@@ -90,6 +91,7 @@ export async function moveRegistry(path: string, file: string, progress: CopyPro
     progress,
     async finishing() {
       const { uid, gid } = await stat(path);
+      forgetServers(serversFile(path));
       await writeDurable(serversFile(path), addresses, 0o600, { uid, gid });
     },
   });

@@ -73,6 +73,8 @@ function alarmed(subject: string, detail: Detail): string {
 const WORDS: Readonly<Record<string, Words>> = {
   'fabric.init': ({ who }) => `${who} set the fabric up`,
   'fabric.restore': ({ who }) => `${who} put the registry back to an earlier state`,
+  'registry.failover': ({ detail }) =>
+    `the database went on without what came after audit entry ${field(detail, 'newest')}, up to ${field(detail, 'seen')}: it was lost when another server took over`,
   'certificate.rotate': ({ who, subject }) => `${who} replaced the certificate of the ${subject}`,
   'certificate.rotate-request': ({ who, subject }) => `${who} asked for a new certificate of the ${subject}`,
   'root.add': ({ who }) => `${who} made the next roots`,

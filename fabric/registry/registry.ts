@@ -55,7 +55,10 @@ export interface RegistryReader extends OwnersReader, NodesReader {
    * and whether that was the end. @throws Failure `audit.broken`
    */
   verifyAuditPart(from?: AuditHead): Promise<{ readonly head: AuditHead; readonly end: boolean }>;
-  /** `audit.behind` if newer entries were once written than the trail has, as far as the engine can know; undefined otherwise. */
+  /**
+   * `audit.behind` if newer entries were once written than the trail has, as far as the engine can know, `registry.diverged` if no other server is there
+   * than one of which that is so; undefined otherwise.
+   */
   missing(): Failure | undefined;
   /** Commits what waits, and closes. */
   close(): Promise<void>;
@@ -315,6 +318,8 @@ export interface RegistryOptions {
   readonly now?: () => number;
   /** Replaced in tests, where two chips must collide. */
   readonly identifier?: Identifier;
+  /** It is opened to give up what it lacks: a server that would be refused for that is used. */
+  readonly givesUp?: boolean;
   /** How many of the newest handshakes are kept even if they were refused and prove nothing. */
   readonly refusalsKept?: number;
   /** What this process serves: all, unless given. What is done for all of the registry by itself is done by those that serve the console. */

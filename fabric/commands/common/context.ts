@@ -8,6 +8,7 @@ import { openJobs } from '../../jobs/jobs.ts';
 import { lockKeys, openReader, openRegistry } from '../../open-registry.ts';
 import { hostScope } from '../../operations/actors.ts';
 import type { OperationName } from '../../operations/all.ts';
+import { acceptLoss } from '../../operations/audit.ts';
 import type { Context, Operation, ReadContext, ReadOperation } from '../../operations/contract/operation.ts';
 import { askRunning, besideFabric, fabricBehind } from '../../operations/running.ts';
 import { pathOf } from '../../pki/files.ts';
@@ -83,7 +84,8 @@ export async function withLocalFabric<T>(
     if (here === undefined) {
       const reply = await askRunning(socket, operation.name, { actor, owner, input });
       if (reply !== undefined) return reply.view as Awaited<ReturnType<typeof operation.run>>;
-      const opened = await openRegistry(pathOf(data, 'registry'));
+      const givesUp = operation.name === acceptLoss.name;
+      const opened = await openRegistry(pathOf(data, 'registry'), { givesUp });
       here = {
         opened,
         context: {

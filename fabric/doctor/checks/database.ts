@@ -24,7 +24,7 @@ export const database: Check = {
     if (primaries.length > 1)
       return failed(
         `${primaries.map(({ address }) => address).join(' and ')} both take changes: what is written to one, the other lacks`,
-        'Stop the one that was replaced, and make it a standby of the other; the first in the file "registry.url" is the one that is used.',
+        'Stop the one that was replaced, and make it a standby of the other; the one that was promoted last is used.',
       );
     const old = there.find(({ version }) => Number.parseInt(version!, 10) < OLDEST);
     if (old !== undefined)

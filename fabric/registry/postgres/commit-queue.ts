@@ -1,4 +1,6 @@
+import { fromHex } from '../../../protocol/bytes.ts';
 import { isFailure } from '../../../protocol/failure.ts';
+import type { AuditHead } from '../records.ts';
 import type { CommitQueue } from '../sql/base/commit-queue.ts';
 import type { ServerDatabase } from './connection.ts';
 import { StatementError } from './failures.ts';
@@ -11,6 +13,9 @@ const BATCH_MS = 20;
 
 /** One node writes at a time: so everything happens in one order, the audit trail's chain and the numbers of changes with it. */
 const BEGIN = 'BEGIN; SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 0))';
+
+/** There always is one: the registry's beginning. */
+const HEAD = 'SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1';
 
 interface Waiting {
   /** Does the job; the function that it returns answers the caller. */
@@ -48,10 +53,14 @@ export interface ServerQueue extends CommitQueue {
 
 /**
  * The commit queue of a registry on a server. It waits neither for its turn to write, nor for what is done together, nor for the server's disk: only
- * the statements of single jobs are waited for. `afterCommit` runs once a commit is on the disk, before its jobs are answered. What was asked when the connection was lost
+ * the statements of single jobs are waited for. `afterCommit` runs once a commit is on the disk, before its jobs are answered, with the newest audit entry. What was asked when the connection was lost
  * is told so: it may have happened, as far as anybody knows.
  */
-export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => void): ServerQueue {
+export function serverQueue(
+  db: ServerDatabase,
+  link: Link,
+  afterCommit: (newest: AuditHead) => void,
+): ServerQueue {
   const waiting: Waiting[] = [];
   let underway = false;
   let transactions = 0;
@@ -80,8 +89,10 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
     }
     const batch: Waiting[] = [];
     let answers: (() => void)[];
+    let newest: AuditHead;
     try {
       answers = await runBatch(number, batch);
+      newest = await headIn(number);
       await link.send('write', { sql: 'COMMIT', transaction: number });
     } catch (error) {
       await undo(number);
@@ -89,7 +100,7 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
       else for (const each of batch) each.reject(error);
       return;
     }
-    settle(answers);
+    settle(answers, newest);
   }
 
   /** The server refused a statement of one of them, and nothing was written: the others are begun again. */
@@ -98,6 +109,12 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
     const others = batch.filter((each) => each !== current);
     // Where it was of several that were done together, it is not known whose: each is done alone.
     waiting.unshift(...(current === undefined ? alone(others) : others));
+  }
+
+  async function headIn(number: number): Promise<AuditHead> {
+    const { rows } = await link.send('write', { sql: HEAD, statement: 'head', transaction: number });
+    const [seq, hash] = rows[0]!;
+    return { seq: Number(seq), hash: fromHex(hash!.slice('\\x'.length)) };
   }
 
   const undo = (number: number): Promise<unknown> =>
@@ -160,8 +177,8 @@ export function serverQueue(db: ServerDatabase, link: Link, afterCommit: () => v
     return statement?.results(await link.send('write', { ...statement.query, transaction: number }));
   }
 
-  function settle(answers: readonly (() => void)[]): void {
-    afterCommit();
+  function settle(answers: readonly (() => void)[], newest: AuditHead): void {
+    afterCommit(newest);
     for (const answer of answers) answer();
   }
 

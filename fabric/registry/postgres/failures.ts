@@ -16,7 +16,7 @@ export class StatementError extends Error {
   }
 }
 
-/** Nobody knows what was committed, or nothing was: the connection ended, or was never there. */
+/** Nothing was done: the connection ended before it was committed, or was never there. */
 export const unreachable = (why: string, cause?: unknown): Failure =>
   new Failure('registry.unreachable', 'retry', `the registry's database server cannot be used: ${why}`, {
     action:
@@ -35,6 +35,9 @@ const FORBIDDEN = /^(28|3D000|3F000)/;
 /** Insufficient privilege. */
 const NOT_PERMITTED = '42501';
 
+/** In place of an SQLSTATE: the server lacks what this node has seen (fence.mjs). */
+const STALE = 'stale';
+
 /** What a statement's error means for whoever asked. */
 export function postgresFailure(error: ServerError): Error {
   const cause = new StatementError(error);
@@ -44,6 +47,18 @@ export function postgresFailure(error: ServerError): Error {
       action: 'Try again; if it lasts, look at pg_stat_activity for who holds the lock.',
       cause,
     });
+  }
+  if (code === STALE) {
+    return new Failure(
+      'registry.diverged',
+      'operator',
+      `the registry's database server is not the one that was used: ${message}`,
+      {
+        action:
+          'Start the server that has replaced it, and make this one its standby (docs/scale.md). If what it lacks is given up, run "enf-fabric audit --accept-loss".',
+        cause,
+      },
+    );
   }
   if (code === '53100') {
     return new Failure(

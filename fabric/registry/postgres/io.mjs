@@ -2,16 +2,16 @@
 // The thread that talks to PostgreSQL. The registry's code runs statements that answer before they return (link.ts waits for them), and
 // begins and ends transactions without waiting.
 import { workerData } from 'node:worker_threads';
-import pg from 'pg';
+import { fence } from './fence.mjs';
 
 /**
  * @typedef {'write' | 'read' | 'listen'} Name
  * @typedef {{ id: number, name: Name, sql: string, statement?: string, values?: (string | null)[], transaction?: number, begins?: number, waits: boolean }} Request
- * @typedef {{ client: pg.Client, transaction: number | undefined }} Connection
+ * @typedef {{ client: import('pg').Client, transaction: number | undefined, server: string }} Connection
  */
 
-/** @type {{ urls: readonly string[], settings: string, connectMs: number, pauseMs: number, sendMs: number, answers: import('node:worker_threads').MessagePort, events: import('node:worker_threads').MessagePort, signal: SharedArrayBuffer }} */
-const { urls, settings, connectMs, pauseMs, sendMs, answers, events, signal } = workerData;
+/** @type {Parameters<typeof fence>[0] & { pauseMs: number, sendMs: number, lookMs: number, answers: import('node:worker_threads').MessagePort, events: import('node:worker_threads').MessagePort, signal: SharedArrayBuffer }} */
+const { pauseMs, sendMs, lookMs, answers, events, signal } = workerData;
 const flag = new Int32Array(signal);
 
 /** @type {Map<Name, Promise<Connection>>} */
@@ -28,8 +28,7 @@ const before = new Set();
 const turns = new Map();
 let ended = false;
 
-/** All values stay the texts that the server sends; link.ts knows what they are. */
-const types = { getTypeParser: () => (/** @type {unknown} */ value) => value };
+const servers = fence(workerData, (adopted) => events.postMessage({ adopted }));
 
 /** @param {string} message */
 const lost = (message) => Object.assign(new Error(message), { code: '08006' });
@@ -71,63 +70,32 @@ function renew(name) {
   if (!ended && !connections.has(name)) attempt(name).catch(() => {});
 }
 
-/** The first server that takes changes; to read, any that answers if there is none: a standby lags behind. @param {Name} name */
+/** @param {Name} name @returns {Promise<Connection>} */
 async function connect(name) {
-  /** @type {unknown} */
-  let failure;
-  for (const primary of name === 'read' ? [true, false] : [true]) {
-    for (const url of urls) {
-      try {
-        return await connectTo(name, url, primary);
-      } catch (error) {
-        failure ??= error;
-      }
-    }
-  }
-  throw failure;
-}
-
-/** @param {Name} name @param {string} url @param {boolean} primary @returns {Promise<Connection>} */
-async function connectTo(name, url, primary) {
-  const client = new pg.Client({
-    connectionString: url,
-    connectionTimeoutMillis: connectMs,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: 10_000,
-    options: settings,
-    types,
-    application_name: `enf-fabric ${name}`,
+  /** @type {Connection | undefined} */
+  let made;
+  const { found } = await servers.connect(name, (client) => {
+    const there = { client, transaction: undefined, server: '' };
+    made = there;
+    client.on('error', () => forget(name, there));
+    client.on('end', () => forget(name, there));
+    if (name === 'listen') client.on('notification', () => tell(false));
   });
-  /** @type {Connection} */
-  const made = { client, transaction: undefined };
-  // From the beginning: an error that nobody listens to ends the thread.
-  client.on('error', () => forget(name, made));
-  client.on('end', () => forget(name, made));
-  if (name === 'listen') client.on('notification', () => tell(false));
-  // What is asked first must be answered in time, too.
-  const late = setTimeout(() => client.connection.stream.destroy(), 2 * connectMs);
-  try {
-    await client.connect();
-    if (primary) await requirePrimary(client);
-    if (name === 'listen') await client.query('LISTEN enf_change');
-    return made;
-  } catch (error) {
-    client.end().catch(() => {});
-    throw error;
-  } finally {
-    clearTimeout(late);
-  }
+  const there = /** @type {Connection} */ (/** @type {unknown} */ (made));
+  there.server = `${found.system} ${found.timeline}`;
+  if (found.timeline !== undefined) leaveOthers(there.server);
+  return there;
 }
 
-/** @param {pg.Client} client */
-async function requirePrimary(client) {
-  const { rows } = await client.query({ text: 'SELECT pg_is_in_recovery()', rowMode: 'array' });
-  if (rows[0]?.[0] === 't') throw Object.assign(new Error('it is a standby'), { code: '25006' });
+/** Connections to a standby that was read meanwhile, or to a server that was replaced, are of no use any more. @param {string} server */
+function leaveOthers(server) {
+  for (const [name, there] of ready) if (there.server !== server) renewNow(name);
 }
 
 /** @param {Name} name @param {Connection} which */
 async function forget(name, which) {
   if ((await connections.get(name)?.catch(() => undefined)) !== which) return;
+  servers.lost();
   connections.delete(name);
   ready.delete(name);
   // Whoever listens asks nothing.
@@ -138,6 +106,12 @@ async function forget(name, which) {
 function lose(name) {
   losses.set(name, lossesOf(name) + 1);
   refused.set(name, lost('it does not answer'));
+  servers.lost();
+  renewNow(name);
+}
+
+/** Gives up a connection, if there is one, and makes another. @param {Name} name */
+function renewNow(name) {
   const there = ready.get(name);
   if (there !== undefined) {
     connections.delete(name);
@@ -211,10 +185,27 @@ async function serve(request) {
   Atomics.notify(flag, 0);
 }
 
-events.on('message', (/** @type {Request | { lose: Name } | { listen: true } | { end: true }} */ message) => {
+/** Looks for a server that has replaced the one that is used, which may not know that, as long as somebody listens. */
+async function lookForNewer() {
+  if (ended || !(await servers.isReplaced())) return;
+  servers.lost();
+  for (const name of ready.keys()) renewNow(name);
+}
+
+/** @typedef {{ lose: Name } | { listen: true } | { seen: Parameters<typeof servers.seen>[0] } | { giveUp: true } | { end: true }} Order */
+
+events.on('message', (/** @type {Request | Order} */ message) => {
   if ('sql' in message) return void serve(message);
-  if ('listen' in message) return renew('listen');
+  if ('listen' in message) {
+    if (workerData.urls.length > 1) setInterval(lookForNewer, lookMs).unref();
+    return renew('listen');
+  }
   if ('lose' in message) return lose(message.lose);
+  if ('seen' in message) return servers.seen(message.seen);
+  if ('giveUp' in message) {
+    servers.giveUp();
+    return refused.clear();
+  }
   ended = true;
   for (const { client } of ready.values()) client.end().catch(() => {});
   events.close();

@@ -1,5 +1,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { assetPath } from '../../../os/files/asset.ts';
+import { toHex } from '../../../protocol/bytes.ts';
+import type { AuditHead } from '../records.ts';
 import { postgresFailure, type ServerError, unreachable } from './failures.ts';
 
 /** The connections to the server: changes, what is read beside them, and news of others' changes. */
@@ -26,6 +28,25 @@ export interface Query {
   readonly patienceMs?: number;
 }
 
+/** What a node knows of the servers, which decides which of them it uses (fence.mjs). */
+export interface Known {
+  /** The newest audit entry that it has seen; its hash in hex. */
+  readonly seq: number;
+  readonly hash: string;
+  /** When it last was the newest one, in milliseconds since 1970. */
+  readonly at: number;
+  /** The server that had it: the system identifier that it has in common with its standbys, and how often they were promoted. */
+  readonly system?: string;
+  readonly timeline?: number;
+}
+
+/** The server whose trail counts from now on. */
+export interface Adopted {
+  readonly known: Known;
+  /** The number of the newest entry that was seen before, if it has lost that: it was promoted without. */
+  readonly lost?: number;
+}
+
 /** What talks to the server. */
 export interface Link {
   /** Waits for the answer: nothing else is done in this thread meanwhile, for some seconds at most. @throws Failure see failures.ts */
@@ -34,6 +55,14 @@ export interface Link {
   send(name: Name, query: Query): Promise<Answer>;
   /** Calls back when somebody has recorded a change, or may have; `anew`: it is read from another connection, maybe from a server that lacks the last ones. */
   listen(changed: (anew: boolean) => void): void;
+  /** Calls back when another server than the last one is used, before anything is read there. */
+  onAdopted(call: (adopted: Adopted) => void): void;
+  /** What was seen on the servers; undefined before one was used. */
+  readonly known: Known | undefined;
+  /** The newest entry on the server that is used: one that lacks it is not used any more. */
+  seen(head: AuditHead): void;
+  /** Whichever server is there is used from now on, whatever it lacks. */
+  giveUp(): void;
   close(): void;
 }
 
@@ -46,6 +75,8 @@ const PATIENCE_MS = 6_000;
 const SEND_MS = 10_000;
 /** Between two attempts to connect. */
 const PAUSE_MS = 1_000;
+/** Between two looks for a server that was promoted while the former one goes on. */
+const LOOK_MS = 15_000;
 
 const SETTINGS = [
   `statement_timeout=${STATEMENT_MS}`,
@@ -71,16 +102,32 @@ interface News {
   readonly anew: boolean;
 }
 
+/** That another server is used; the number counts these. */
+interface Adoption {
+  readonly adopted: Adopted & { readonly era: number };
+}
+
 type Message = { readonly id: number } & (Answer | { readonly error: ServerError });
 
-/** `urls`: the servers, `postgres://user@host/database`, of which one takes changes. They are connected to when something is asked. */
-export function openLink(urls: readonly string[]): Link {
+/**
+ * `urls`: the servers, `postgres://user@host/database`, of which one takes changes. They are connected to when something is asked. `fence`: none that lacks
+ * what is known is used; otherwise any.
+ */
+export function openLink(urls: readonly string[], fence?: { readonly known: Known | undefined }): Link {
   const waiting = new Map<number, { resolve: (answer: Answer) => void; reject: (error: unknown) => void }>();
   let changed: ((anew: boolean) => void) | undefined;
+  let adopted: ((adopted: Adopted) => void) | undefined;
+  let known = fence?.known;
+  let era = 0;
   let last = 0;
   let thread: Thread | undefined;
 
-  function received(message: Message | News): void {
+  function received(message: Message | News | Adoption): void {
+    if ('adopted' in message) {
+      ({ era, known } = message.adopted);
+      adopted?.(message.adopted);
+      return;
+    }
     if ('change' in message) {
       changed?.(message.anew);
       return;
@@ -95,8 +142,9 @@ export function openLink(urls: readonly string[]): Link {
   /** The thread; another one if it has ended, by an error of its own. */
   function running(): Thread {
     if (thread !== undefined) return thread;
-    const started = startThread(urls, received, (error) => {
+    const started = startThread({ urls, fenced: fence !== undefined, known }, received, (error) => {
       if (thread === started) thread = undefined;
+      era = 0;
       const callers = [...waiting.values()];
       waiting.clear();
       for (const caller of callers) caller.reject(unreachable('the thread that asks it has ended', error));
@@ -142,6 +190,22 @@ export function openLink(urls: readonly string[]): Link {
       changed = call;
       running().events.postMessage({ listen: true });
     },
+    onAdopted(call) {
+      adopted = call;
+    },
+    get known() {
+      return known;
+    },
+    seen({ seq, hash }) {
+      if (known === undefined || seq < known.seq) return;
+      const seen = { seq, hash: toHex(hash), at: Date.now() };
+      known = { ...known, ...seen };
+      thread?.events.postMessage({ seen: { ...seen, era } });
+    },
+    giveUp() {
+      known = undefined;
+      running().events.postMessage({ giveUp: true });
+    },
     close() {
       thread?.events.postMessage({ end: true });
       thread?.answers.close();
@@ -158,8 +222,8 @@ interface Thread {
 }
 
 function startThread(
-  urls: readonly string[],
-  received: (message: Message | News) => void,
+  servers: { readonly urls: readonly string[]; readonly fenced: boolean; readonly known: Known | undefined },
+  received: (message: Message | News | Adoption) => void,
   failed: (error: unknown) => void,
 ): Thread {
   const answers = new MessageChannel();
@@ -167,8 +231,8 @@ function startThread(
   const signal = new SharedArrayBuffer(4);
   const worker = new Worker(assetPath(import.meta.url, 'enf-fabric-postgres.mjs', './io.mjs'), {
     workerData: {
-      ...{ urls, settings: SETTINGS, signal },
-      ...{ connectMs: CONNECT_MS, pauseMs: PAUSE_MS, sendMs: SEND_MS },
+      ...{ ...servers, settings: SETTINGS, signal },
+      ...{ connectMs: CONNECT_MS, pauseMs: PAUSE_MS, sendMs: SEND_MS, lookMs: LOOK_MS },
       ...{ answers: answers.port2, events: events.port2 },
     },
     transferList: [answers.port2, events.port2],

@@ -11,6 +11,7 @@ import { copyTable, type Side, tablesOf } from './copy.ts';
 import { StatementError } from './failures.ts';
 import { type Link, openLink } from './link.ts';
 import { finishSchema, makeUnfinishedSchema } from './migrate.ts';
+import { readKnown } from './server-head.ts';
 
 /** What is told while a registry is copied. */
 export interface CopyProgress {
@@ -66,9 +67,9 @@ export async function moveToServers(
   }
 }
 
-/** Writes all that a registry on servers has, at one moment, into a new registry file. @throws Failure `registry.absent`, and those of the server and of writing */
+/** Writes all that the registry on the servers of `urls`, which the file `path` names, has at one moment into a new registry file. @throws Failure `registry.absent`, and those of the server and of writing */
 export async function copyFromServers(
-  urls: readonly string[],
+  { urls, path }: { readonly urls: readonly string[]; readonly path: string },
   to: string,
   progress: CopyProgress,
 ): Promise<void> {
@@ -78,7 +79,7 @@ export async function copyFromServers(
     emptyDatabase(Date.now(), () => {}),
   );
   const file = openDatabase(to);
-  const link = openLink(urls);
+  const link = openLink(urls, { known: readKnown(path) });
   try {
     const db = serverDatabase(link);
     db.asOfNow();

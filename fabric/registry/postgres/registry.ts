@@ -1,9 +1,10 @@
+import { rmSync } from 'node:fs';
 import { HOST } from '../../access/scope.ts';
 import type { Registry, RegistryOptions, RegistryReader } from '../registry.ts';
 import { readerOn } from '../sql/reader.ts';
 import { registryOn } from '../sql/registry.ts';
 import { appendAudit } from '../sql/trail/audit.ts';
-import { headFile, keptHead } from '../sql/trail/kept-head.ts';
+import { headFile } from '../sql/trail/kept-head.ts';
 import { admitOnServer } from './admit.ts';
 import { serverQueue } from './commit-queue.ts';
 import { serverDatabase } from './connection.ts';
@@ -16,6 +17,7 @@ import {
   SERVER_VERSION,
   serverVersion,
 } from './migrate.ts';
+import { readKnown, refusalBy, serverHead } from './server-head.ts';
 
 /**
  * Opens the registry on the servers of `urls` (link.ts); `path` is the file of the data folder that names them, beside which the newest audit entry is
@@ -26,18 +28,22 @@ export function openServerRegistry(
   path: string,
   options: RegistryOptions = {},
 ): Registry {
-  const { now = Date.now, onError = () => {} } = options;
-  const link = openLink(urls);
+  const { now = Date.now, onError = () => {}, givesUp = false } = options;
+  const link = openLink(urls, { known: readKnown(path) });
+  const head = serverHead(link, path, onError);
   try {
+    if (givesUp) head.giveUp();
     migrateServer(link, now());
     const db = serverDatabase(link);
-    const read = <T>(work: () => T): T => work();
     return registryOn(
       {
-        ...{ db, read },
-        head: keptHead(db, path, onError),
+        ...{ db, head },
+        read: (work) => work(),
         writing(afterCommit) {
-          const queue = serverQueue(db, link, afterCommit);
+          const queue = serverQueue(db, link, (newest) => {
+            head.seen(newest);
+            afterCommit();
+          });
           return {
             queue,
             admitting(work) {
@@ -46,7 +52,12 @@ export function openServerRegistry(
             },
           };
         },
-        listen: link.listen,
+        listen: (changed) =>
+          link.listen((anew) => {
+            head.look(db);
+            changed(anew);
+          }),
+        onLoss: head.onLoss,
         close: db.close,
       },
       options,
@@ -67,14 +78,22 @@ export function migrateServers(urls: readonly string[], now: number): Migrated {
   }
 }
 
+/** Forgets what was seen of the registry on the servers that `path` names: another one is moved there. */
+export const forgetServers = (path: string): void => rmSync(headFile(path), { force: true });
+
 /** What a registry on servers keeps in the data folder, whose file `path` names them. */
 export const serverFiles = (path: string): readonly string[] => [path, headFile(path)];
 
-/** Opens the same to read, at the first server that answers, be it a standby; undefined if its schema is not the one that this program knows. */
+/** Opens the same to read, be it at a standby; undefined if its schema is not the one that this program knows. */
 export function openServerReader(urls: readonly string[], path: string): RegistryReader | undefined {
-  const link = openLink(urls);
+  const link = openLink(urls, { known: readKnown(path) });
   try {
-    if (serverVersion(link) === SERVER_VERSION) return readerOn(serverDatabase(link), (work) => work(), path);
+    if (serverVersion(link) === SERVER_VERSION)
+      return readerOn(
+        serverDatabase(link),
+        (work) => work(),
+        () => refusalBy(link),
+      );
   } catch (error) {
     link.close();
     throw error;

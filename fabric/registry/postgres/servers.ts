@@ -2,7 +2,7 @@ import { lstatSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Failure } from '../../../protocol/failure.ts';
 
-/** The file of a data folder that says on which servers its registry is, instead of a file: an address on each line, the first that answers is used. */
+/** The file of a data folder that says on which servers its registry is, instead of a file: an address on each line. */
 export const SERVERS_FILE = 'registry.url';
 
 /** Where that file is of the data folder of a registry file at `path`. */
@@ -29,13 +29,19 @@ export function readServers(file: string): readonly string[] | undefined {
   if (urls.length === 0 || urls.length > MOST_SERVERS) {
     throw badUrl(file, `it has ${urls.length} addresses, and 1 to ${MOST_SERVERS} are expected`);
   }
-  for (const [at, url] of urls.entries())
+  for (const [at, url] of urls.entries()) {
     if (!isAddress(url)) throw badUrl(file, `address ${at + 1} is none of PostgreSQL's`);
+    // They would replace what the program sets, such as that a commit waits for the disk.
+    if (parsed(url).searchParams.has('options')) throw badUrl(file, `address ${at + 1} sets "options"`);
+  }
   return urls;
 }
 
 const isAddress = (text: string): boolean =>
-  /^postgres(ql)?:\/\/\S+$/.test(text) && URL.canParse(text.replace('@/', '@localhost/'));
+  /^postgres(ql)?:\/\/\S+$/.test(text) && URL.canParse(withHost(text));
+
+const withHost = (text: string): string => text.replace('@/', '@localhost/');
+const parsed = (url: string): URL => new URL(withHost(url));
 
 // What is in the file is not shown: it may be a password.
 const badUrl = (file: string, why: string): Failure =>
@@ -45,7 +51,7 @@ const badUrl = (file: string, why: string): Failure =>
 
 /** Where an address leads, for messages: without passwords, wherever one may be in it. */
 export function shownAddress(url: string): string {
-  const { protocol, username, host, pathname, searchParams } = new URL(url.replace('@/', '@localhost/'));
+  const { protocol, username, host, pathname, searchParams } = parsed(url);
   const socket = searchParams.get('host');
   const where = url.includes('@/') ? '' : host;
   // A password with an "@" or a "/" that is not written as "%40" or "%2F" would be in the place of something else.

@@ -42,7 +42,6 @@ import { type Tails, tailsOf } from './search/tails.ts';
 import { listRates, ratesFor } from './traffic/rates.ts';
 import { listRules } from './traffic/rules.ts';
 import { lastTwins, listAudit, verifyAudit, verifyAuditPart } from './trail/audit.ts';
-import { missingBeside } from './trail/kept-head.ts';
 
 /** Runs an access to the file; its errors become a Failure. */
 export type Read = <T>(work: () => T) => T;
@@ -107,8 +106,12 @@ export function readingPart(
   };
 }
 
-/** The registry on a connection, to be read; beside `path` the newest audit entry is kept. */
-export function readerOn(db: Database & { close(): unknown }, read: Read, path: string): RegistryReader {
+/** The registry on a connection, to be read; `missing` says what it lacks. */
+export function readerOn(
+  db: Database & { close(): unknown },
+  read: Read,
+  missing: RegistryReader['missing'],
+): RegistryReader {
   const tails = tailsOf(db, read);
   return {
     ...ownersReader(db, read),
@@ -116,7 +119,7 @@ export function readerOn(db: Database & { close(): unknown }, read: Read, path: 
     of: (scope) => readingPart(db, scope, { read, tails, now: Date.now }),
     verifyAudit: (expected) => verifyAudit(db, read, expected),
     verifyAuditPart: async (from) => read(() => verifyAuditPart(db, from)),
-    missing: () => read(() => missingBeside(db, path)),
+    missing: () => read(missing),
     close: async () => void db.close(),
   };
 }

@@ -49,7 +49,7 @@ import { appendAudit, TWINS, verifyAudit, verifyAuditPart } from './trail/audit.
 import { changesSince, everythingNow, lastChange } from './trail/changes.ts';
 import type { KeptHead } from './trail/kept-head.ts';
 import { noteOfDevice, ownerOfDevice } from './trail/notes.ts';
-import { lastRestore, recordRestore } from './trail/restored.ts';
+import { type Loss, lastRestore, recordLoss, recordRestore } from './trail/restored.ts';
 
 /** Between two parts of what is read for searches at the start: others have most of the time. */
 const FILL_PAUSE_MS = 10;
@@ -68,6 +68,8 @@ export interface Store {
   writing(afterCommit: () => void): Writing;
   /** Calls back when somebody has changed something, if the engine hears of it; `anew`: what is read now may lack what was read before. */
   listen?(changed: (anew: boolean) => void): void;
+  /** Has `record` say in the trail what was lost, if the engine goes on without. */
+  onLoss?(record: (loss: Loss) => Promise<void>): void;
   close(): void;
 }
 
@@ -110,13 +112,20 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
   };
   // Whoever follows tries again soon.
   const tryToCatchUp = (): void => void catchUp().catch(onError);
-  const { queue, admitting } = store.writing(() => {
-    head.committed();
-    tryToCatchUp();
-  });
+  /** What other nodes have changed, or given up. */
+  const lookAtOthers = async (): Promise<void> => {
+    if (db.open) restoredAt = read(() => lastRestore(db));
+    await catchUp();
+  };
+  const { queue, admitting } = store.writing(tryToCatchUp);
   const later = (job: () => void): void => {
     queue.submit(job).catch(onError);
   };
+  store.onLoss?.(async (loss) => {
+    const made = act(FABRIC);
+    await queue.submit(() => recordLoss(db, made, loss));
+    restoredAt = made.at;
+  });
 
   const news = tunnelNews(now());
   const tails = tailsOf(db, read);
@@ -217,7 +226,8 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
       return follow(
         {
           ...{ db, queue, feed, now, isConnected: tunnels.part.isConnected },
-          ...{ node: nodes.own(), carries: serves.includes('tunnels'), look: tryToCatchUp, onError },
+          ...{ node: nodes.own(), carries: serves.includes('tunnels'), onError },
+          look: () => void lookAtOthers().catch(onError),
         },
         periodMs,
       );
@@ -225,9 +235,8 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
     missing: head.missing,
     async recordRestore(actor, detail) {
       const made = act(actor);
-      await queue.submit(() => recordRestore(db, made, detail));
+      await head.accept(() => queue.submit(() => recordRestore(db, made, detail)));
       restoredAt = made.at;
-      head.accept();
     },
     async close() {
       tunnels.flush();

@@ -4,7 +4,7 @@ import { admitDevice } from '../sql/admit.ts';
 import { type Read, readerOn } from '../sql/reader.ts';
 import { registryOn, type Store } from '../sql/registry.ts';
 import { appendAudit } from '../sql/trail/audit.ts';
-import { keptHead } from '../sql/trail/kept-head.ts';
+import { keptHead, missingBeside } from '../sql/trail/kept-head.ts';
 import { connect } from './connect.ts';
 import { emptyDatabase, guarded, openDatabase } from './database.ts';
 import { commitQueue } from './group-commit.ts';
@@ -15,11 +15,14 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   const { now = Date.now, onError = () => {} } = options;
   const db = openDatabase(path, { now: now() });
   const read: Read = (work) => guarded(path, work);
+  const head = read(() => keptHead(db, path, onError));
   const store: Store = {
-    ...{ db, read },
-    head: read(() => keptHead(db, path, onError)),
+    ...{ db, read, head },
     writing(afterCommit) {
-      const queue = commitQueue(db, path, afterCommit);
+      const queue = commitQueue(db, path, () => {
+        head.committed();
+        afterCommit();
+      });
       return {
         queue,
         admitting:
@@ -45,7 +48,8 @@ export function openSqliteReader(path: string): RegistryReader | undefined {
   const read: Read = (work) => guarded(path, work);
   const db = read(() => connect(path, { readonly: true, timeout: BUSY_TIMEOUT_MS }));
   try {
-    if (read(() => schemaVersion(db)) === MIGRATIONS.length) return readerOn(db, read, path);
+    if (read(() => schemaVersion(db)) === MIGRATIONS.length)
+      return readerOn(db, read, () => missingBeside(db, path));
   } catch (error) {
     db.close();
     throw error;

@@ -17,45 +17,35 @@ import { auditHash, auditHead } from './audit.ts';
 /** The file with the newest audit entry, as `audit --expect` takes it: beside the registry, so that a copy without its log is noticed. */
 export const headFile = (path: string): string => `${path}-head`;
 
-const FORM = /^([1-9]\d{0,14}):([0-9a-f]{64})\n?$/;
+const FORM = /^([1-9]\d{0,14}):([0-9a-f]{64})(?:\n(.{0,200}))?\n?$/;
 /** It lags: written once in a while it costs nothing, and a copy that lacks no more than that is found by the next one. */
 const LAG_MS = 1_000;
 
 export interface KeptHead {
   /** What the registry lacks; undefined if the entry that was kept is in it. */
   missing(): Failure | undefined;
-  /** Keeps the newest entry, soon: for the moment in which all that was committed is on the disk. */
-  committed(): void;
-  /** The registry as it is now is the one that counts. */
-  accept(): void;
+  /** The registry as it is now is the one that counts, once `record` has said so in it. */
+  accept(record: () => Promise<void>): Promise<void>;
   /** Writes what is still to be kept. */
   close(): void;
 }
 
-/** The head kept beside the registry at `path`. It is not flushed to the disk, and one that cannot be read counts as none. */
-export function keptHead(db: Database, path: string, onError: (error: unknown) => void): KeptHead {
-  let kept = readHead(path);
-  let newest: AuditHead | undefined;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let lost = lacks(db, kept);
+/** The same of a registry in a file. */
+export interface KeptFileHead extends KeptHead {
+  /** Keeps the newest entry, soon: for the moment in which all that was committed is on the disk. */
+  committed(): void;
+}
 
-  function write(): void {
-    clearTimeout(timer);
-    timer = undefined;
-    if (newest === undefined || (kept !== undefined && equal(newest.hash, kept.hash))) return;
-    try {
-      writeHead(path, newest);
-      kept = newest;
-    } catch (error) {
-      onError(error);
-    }
-  }
+/** The head kept beside the registry at `path`. It is not flushed to the disk, and one that cannot be read counts as none. */
+export function keptHead(db: Database, path: string, onError: (error: unknown) => void): KeptFileHead {
+  const kept = readHead(path);
+  const keeper = headKeeper(path, onError);
+  let lost = lacks(db, kept);
 
   function committed(): void {
     if (lost) return;
     try {
-      newest = auditHead(db);
-      timer ??= setTimeout(write, LAG_MS).unref();
+      keeper.keep(auditHead(db));
     } catch (error) {
       // What was committed is committed.
       onError(error);
@@ -65,9 +55,38 @@ export function keptHead(db: Database, path: string, onError: (error: unknown) =
   return {
     missing: () => (lost ? behind(path, kept!, auditHead(db)) : undefined),
     committed,
-    accept() {
+    async accept(record) {
+      await record();
       lost = false;
       committed();
+    },
+    close: keeper.close,
+  };
+}
+
+/** Writes the newest entry to the head file of `path` once in a while, with a line of `more`. */
+export function headKeeper(
+  path: string,
+  onError: (error: unknown) => void,
+): { keep(head: AuditHead, more?: string): void; close(): void } {
+  let newest: string | undefined;
+  let written: string | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  function write(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    if (newest === undefined || newest === written) return;
+    try {
+      writeHead(path, newest);
+      written = newest;
+    } catch (error) {
+      onError(error);
+    }
+  }
+  return {
+    keep({ seq, hash }, more = '') {
+      newest = `${seq}:${toHex(hash)}\n${more}${more && '\n'}`;
+      timer ??= setTimeout(write, LAG_MS).unref();
     },
     close: write,
   };
@@ -80,12 +99,12 @@ export function missingBeside(db: Database, path: string): Failure | undefined {
 }
 
 /** As the registry's owner has it, also if root writes: the next program may be that user's. No link is followed. */
-function writeHead(path: string, { seq, hash }: AuditHead): void {
+function writeHead(path: string, text: string): void {
   const temp = `${headFile(path)}.tmp`;
   rmSync(temp, { force: true });
   const file = openSync(temp, 'wx', 0o600);
   try {
-    writeSync(file, `${seq}:${toHex(hash)}\n`);
+    writeSync(file, text);
     if (process.geteuid?.() === 0) {
       const { uid, gid } = statSync(path);
       fchownSync(file, uid, gid);
@@ -96,7 +115,8 @@ function writeHead(path: string, { seq, hash }: AuditHead): void {
   renameSync(temp, headFile(path));
 }
 
-function readHead(path: string): AuditHead | undefined {
+/** The entry that the head file of `path` has, and the line behind it; undefined if there is none. */
+export function readHead(path: string): (AuditHead & { readonly more?: string }) | undefined {
   let text: string;
   try {
     text = readFileSync(headFile(path), 'latin1');
@@ -104,7 +124,9 @@ function readHead(path: string): AuditHead | undefined {
     return undefined;
   }
   const found = FORM.exec(text);
-  return found === null ? undefined : { seq: Number(found[1]), hash: fromHex(found[2]!) };
+  if (found === null) return undefined;
+  const more = found[3];
+  return { seq: Number(found[1]), hash: fromHex(found[2]!), ...(more && { more }) };
 }
 
 /** True if the entry is not in the trail, or is another one there. */

@@ -11,9 +11,25 @@ export function lastRestore(db: Database): number | undefined {
 
 /** Records that the registry was put back to an earlier state, in the caller's transaction; `detail` says from what. */
 export function recordRestore(db: Database, act: Act, detail: Record<string, unknown>): void {
+  record(db, act, 'fabric.restore', detail);
+}
+
+/** What a server lacked when it replaced the one before: the numbers of the newest audit entry that was seen, and of the newest one that it had. */
+export interface Loss {
+  readonly seen: number;
+  readonly newest: number;
+  /** How often a server was promoted, as PostgreSQL counts it. */
+  readonly timeline: number;
+}
+
+/** Records the same, since another server has replaced the one that had the newest entries. */
+export const recordLoss = (db: Database, act: Act, loss: Loss): void =>
+  record(db, act, 'registry.failover', { ...loss });
+
+function record(db: Database, act: Act, action: string, detail: Record<string, unknown>): void {
   prepare(
     db,
     "INSERT INTO counter VALUES ('restored', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
   ).run(act.at);
-  appendAudit(db, { ...act, owner: HOST, action: 'fabric.restore', subject: 'registry', detail });
+  appendAudit(db, { ...act, owner: HOST, action, subject: 'registry', detail });
 }

@@ -1,7 +1,5 @@
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
 import { expect, onTestFinished, test } from 'vitest';
 import { serverDatabase } from '../../../../fabric/registry/postgres/connection.ts';
 import { postgresFailure, StatementError } from '../../../../fabric/registry/postgres/failures.ts';
@@ -9,29 +7,10 @@ import { type Name, openLink, type Query } from '../../../../fabric/registry/pos
 import { makeSchema, serverVersion } from '../../../../fabric/registry/postgres/migrate.ts';
 import { makeServerRegistry, openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
 import { prepare } from '../../../../fabric/registry/sql/base/statements.ts';
-import { keptHead } from '../../../../fabric/registry/sql/trail/kept-head.ts';
 import { anyGroup, NETWORK, scratch, wholeOf } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
 import { ownServer } from './own-server.ts';
-import type { Server } from './server.ts';
-
-/** A way to the server that passes all, nothing, or so many statements of each connection before that is cut. */
-type State = { state: 'open' | 'silent' | 'kerberos' } | { state: 'cut'; left: number; drop: true };
-
-async function wayTo(server: Server) {
-  const worker = new Worker(new URL('way.mjs', import.meta.url), {
-    workerData: join(server.folder, '.s.PGSQL.5432'),
-  });
-  onTestFinished(async () => void (await worker.terminate()));
-  const [port] = (await once(worker, 'message')) as [number];
-  return {
-    url: (database: string) => `postgres://enf@127.0.0.1:${port}/${database}`,
-    async be(state: State) {
-      worker.postMessage(state);
-      await once(worker, 'message');
-    },
-  };
-}
+import { wayTo } from './way.ts';
 
 async function place() {
   const server = await ownServer();
@@ -173,16 +152,6 @@ test('a change of the schema whose connection is lost fails as a whole', async (
   expect(() => makeSchema(losing, 1_000)).toThrow(expect.objectContaining(UNREACHABLE));
   expect(serverVersion(real)).toBeUndefined();
   expect(server.sql('other', "SELECT count(*) FROM pg_tables WHERE schemaname = 'enf'")).toBe('0');
-});
-
-test('what was committed is answered as that, although nothing can be read after it', async () => {
-  const { server, link } = await place();
-  const errors: unknown[] = [];
-  const db = serverDatabase(link(server.url('enf')));
-  const head = keptHead(db, join(scratch(), 'registry.url'), (error) => errors.push(error));
-  await server.kill();
-  head.committed();
-  expect(errors).toEqual([expect.objectContaining(UNREACHABLE)]);
 });
 
 test('a node goes on when a later version has changed a table', async () => {

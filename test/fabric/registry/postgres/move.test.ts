@@ -177,9 +177,9 @@ test('a copy during which the connection is lost fails: it would be of several m
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
     },
   };
-  await expect(copyFromServers([url], join(scratch(), 'copy.db'), cut)).rejects.toMatchObject(
-    code('registry.unreachable'),
-  );
+  await expect(
+    copyFromServers({ urls: [url], path: join(scratch(), 'registry.url') }, join(scratch(), 'copy.db'), cut),
+  ).rejects.toMatchObject(code('registry.unreachable'));
 });
 
 test('a copy of a registry on a server is a file of SQLite with the same content', async () => {

@@ -1,0 +1,205 @@
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { EVERYTHING } from '../../../../fabric/access/scope.ts';
+import {
+  makeServerRegistry,
+  openServerReader,
+  openServerRegistry,
+} from '../../../../fabric/registry/postgres/registry.ts';
+import type { RegistryOptions } from '../../../../fabric/registry/registry.ts';
+import { parsePrefix } from '../../../../protocol/ipv6.ts';
+import { allOf, scratch, wholeOf } from '../../place.ts';
+import { ownServer } from './own-server.ts';
+import type { Server } from './server.ts';
+
+const network = (n: number) => parsePrefix(`fd00:${n}::/64`);
+const DIVERGED = { code: 'registry.diverged', remedy: 'operator' };
+
+/** A primary with a registry, and its standby, which nobody waits for. */
+async function pair() {
+  const primary = await ownServer();
+  primary.sql('postgres', 'CREATE DATABASE enf');
+  await makeServerRegistry([primary.url('enf')], 'test', 1_000);
+  const standby = await ownServer({}, primary);
+  return { primary, standby, urls: [primary.url('enf'), standby.url('enf')] };
+}
+
+/** A node with the data folder of `path`. */
+function node(urls: readonly string[], path: string, options: RegistryOptions = {}) {
+  const registry = wholeOf(openServerRegistry(urls, path, options));
+  onTestFinished(() => registry.close());
+  return registry;
+}
+type Node = ReturnType<typeof node>;
+
+/** The file of a data folder that names the servers. */
+function folder(): string {
+  const path = join(scratch(), 'registry.url');
+  writeFileSync(path, '', { mode: 0o600 });
+  return path;
+}
+
+/** Adds a network, as soon as there is a server to do it. */
+const add = (registry: Node, n: number) =>
+  expect
+    .poll(() => registry.addNetwork('owner', network(n), '').catch(({ code }) => code), { timeout: 30_000 })
+    .toMatchObject({ name: '' });
+
+const entries = (server: Server) => Number(server.sql('enf', 'SELECT max(seq) FROM enf.audit'));
+const failovers = async (registry: Node) =>
+  (await allOf((page) => registry.audit(page))).filter(({ action }) => action === 'registry.failover');
+const hasAll = async (primary: Server, standby: Server) =>
+  expect.poll(() => entries(standby), { timeout: 20_000 }).toBe(entries(primary));
+/** Has whoever is connected connect again. */
+const cut = (server: Server) =>
+  server.sql(
+    'postgres',
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE 'enf-fabric %'",
+  );
+
+/** As a copy that was made when there were so many audit entries. */
+const putBack = (server: Server, entries: number) =>
+  server.sql(
+    'enf',
+    `SET session_replication_role = replica; DELETE FROM enf.audit WHERE seq > ${entries};
+     UPDATE enf.counter SET value = ${entries} WHERE name = 'audit'`,
+  );
+
+test('a primary that was replaced and runs again is not used, be it the first; nor after a restart, nor by a node that knows nothing', async () => {
+  const { primary, standby, urls } = await pair();
+  const path = folder();
+  const registry = node(urls, path);
+  await add(registry, 1);
+  await hasAll(primary, standby);
+  await primary.kill();
+  standby.sql('postgres', 'SELECT pg_promote()');
+  await add(registry, 2);
+  await primary.start();
+  cut(standby);
+  await add(registry, 3);
+  expect(await failovers(registry)).toEqual([]);
+  await registry.close();
+
+  await add(node(urls, path), 4);
+  await add(node(urls, folder()), 5);
+  expect(entries(primary)).toBe(2);
+  expect(entries(standby)).toBe(6);
+
+  await standby.kill();
+  expect(() => node(urls, path)).toThrow(expect.objectContaining(DIVERGED));
+  expect(() => openServerReader(urls, path)).toThrow(expect.objectContaining(DIVERGED));
+  expect(entries(primary)).toBe(2);
+}, 120_000);
+
+test('a standby that is promoted without the last commits is used, the trail says what was lost, and the former primary is not used', async () => {
+  const { primary, standby, urls } = await pair();
+  const [path, later] = [folder(), folder()];
+  const registry = node(urls, path);
+  onTestFinished(await registry.follow(60_000));
+  await add(registry, 1);
+  await hasAll(primary, standby);
+  standby.sql('postgres', "ALTER SYSTEM SET primary_conninfo = ''");
+  standby.sql('postgres', 'SELECT pg_reload_conf()');
+  await expect
+    .poll(() => primary.sql('postgres', 'SELECT count(*) FROM pg_stat_replication'), { timeout: 20_000 })
+    .toBe('0');
+  const idle = node(urls, later);
+  await add(registry, 2);
+  await add(idle, 3);
+  await idle.close();
+  // What others have written is seen, too.
+  await expect.poll(() => readFileSync(`${path}-head`, 'utf8'), { timeout: 20_000 }).toMatch(/^4:/);
+  await primary.kill();
+  // It is read only if it has everything.
+  await expect
+    .poll(() => registry.census().then(String, (error: Error) => error.message), { timeout: 20_000 })
+    .toContain('it is a standby that has no audit entry 4');
+  standby.sql('postgres', 'SELECT pg_promote()');
+  await add(registry, 4);
+  const said = { seen: 4, newest: 2, timeline: 2 };
+  await expect.poll(() => failovers(registry), { timeout: 20_000 }).toMatchObject([{ detail: said }]);
+  await registry.verifyAudit();
+  // Whoever comes later hears that it was said, and does not say it again.
+  const other = node(urls, later);
+  await add(other, 5);
+  await primary.start();
+  cut(standby);
+  await add(other, 6);
+  await add(registry, 7);
+  expect(await failovers(other)).toHaveLength(1);
+  expect(entries(primary)).toBe(4);
+}, 120_000);
+
+test('a node leaves a primary that goes on, once another one was promoted', async () => {
+  const { primary, standby, urls } = await pair();
+  const registry = node(urls, folder());
+  onTestFinished(await registry.follow(60_000));
+  await add(registry, 1);
+  await hasAll(primary, standby);
+  standby.sql('postgres', 'SELECT pg_promote()');
+  await expect
+    .poll(
+      async () => {
+        await registry.setZone('owner', network(1), undefined).catch(() => {});
+        return entries(standby) > 2;
+      },
+      { timeout: 60_000, interval: 1_000 },
+    )
+    .toBe(true);
+  const left = entries(primary);
+  await add(registry, 2);
+  expect(entries(primary)).toBe(left);
+  await registry.verifyAudit();
+}, 120_000);
+
+test('a server that lacks what was seen is used once a person has given that up, on one of all nodes', async () => {
+  const server = await ownServer();
+  server.sql('postgres', 'CREATE DATABASE enf');
+  const urls = [server.url('enf')];
+  await makeServerRegistry(urls, 'test', 1_000);
+  const [one, other] = [folder(), folder()];
+  const first = node(urls, one);
+  await add(first, 1);
+  await add(first, 2);
+  await first.close();
+  cpSync(`${one}-head`, `${other}-head`);
+  const running = node(urls, folder());
+  await add(running, 3);
+  putBack(server, 2);
+  cut(server);
+  await expect.poll(() => running.census().then(String, ({ code }) => code)).toBe('registry.diverged');
+  expect(() => node(urls, one)).toThrow(expect.objectContaining(DIVERGED));
+  expect(() => node(urls, other)).toThrow(expect.objectContaining(DIVERGED));
+  expect(running.missing()).toMatchObject(DIVERGED);
+  expect(entries(server)).toBe(2);
+
+  const accepting = node(urls, one, { givesUp: true });
+  expect(accepting.missing()).toMatchObject(DIVERGED);
+  await accepting.recordRestore('owner', { lost: 'all' });
+  expect(accepting.missing()).toBeUndefined();
+  await accepting.close();
+  await add(node(urls, one), 4);
+  await add(node(urls, other), 5);
+  await add(running, 6);
+  expect(running.missing()).toBeUndefined();
+  const actions = (await allOf((page) => running.of(EVERYTHING).audit(page))).map(({ action }) => action);
+  expect(actions.filter((action) => action === 'fabric.restore')).toHaveLength(1);
+  await running.verifyAudit();
+}, 120_000);
+
+test('a process that gives up what the running fabric lacks does so there, too', async () => {
+  const server = await ownServer();
+  server.sql('postgres', 'CREATE DATABASE enf');
+  const urls = [server.url('enf')];
+  await makeServerRegistry(urls, 'test', 1_000);
+  const running = node(urls, folder());
+  await add(running, 1);
+  putBack(server, 1);
+  cut(server);
+  await expect.poll(() => running.missing()?.code, { timeout: 20_000 }).toBe('registry.diverged');
+  await running.recordRestore('owner', { lost: 'one' });
+  expect(running.missing()).toBeUndefined();
+  await add(running, 2);
+  expect(entries(server)).toBe(3);
+}, 60_000);
