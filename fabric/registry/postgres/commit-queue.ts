@@ -1,9 +1,9 @@
-import { fromHex } from '../../../protocol/bytes.ts';
+import { fromHex, toHex } from '../../../protocol/bytes.ts';
 import { isFailure } from '../../../protocol/failure.ts';
 import type { AuditHead } from '../records.ts';
 import type { CommitQueue } from '../sql/base/commit-queue.ts';
 import type { ServerDatabase } from './connection.ts';
-import { StatementError } from './failures.ts';
+import { outcomeUnknown, StatementError } from './failures.ts';
 import type { Answer, Link, Query } from './link.ts';
 
 /** More jobs per transaction gain nothing, but keep other nodes from writing. */
@@ -12,7 +12,11 @@ const BATCH = 256;
 const BATCH_MS = 20;
 
 /** One node writes at a time: so everything happens in one order, the audit trail's chain and the numbers of changes with it. */
-const BEGIN = 'BEGIN; SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 0))';
+const BEGIN = `BEGIN; SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 0));
+  SELECT value FROM counter WHERE name = 'audit'`;
+/** For how long it is looked whether what was committed when the connection was lost was done, and how often. */
+const DOUBT_MS = 10_000;
+const DOUBT_PAUSE_MS = 200;
 
 /** There always is one: the registry's beginning. */
 const HEAD = 'SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1';
@@ -27,6 +31,16 @@ interface Waiting {
     readonly item: unknown;
     answer(value: unknown): void;
   };
+}
+
+/** A batch whose commit was not answered. */
+interface Doubtful {
+  /** The newest audit entry, which the batch has appended. */
+  readonly head: AuditHead;
+  readonly answers: readonly (() => void)[];
+  readonly batch: readonly Waiting[];
+  readonly error: unknown;
+  readonly until: number;
 }
 
 /** Jobs of one kind that one statement does, where that can be. */
@@ -53,8 +67,8 @@ export interface ServerQueue extends CommitQueue {
 
 /**
  * The commit queue of a registry on a server. It waits neither for its turn to write, nor for what is done together, nor for the server's disk: only
- * the statements of single jobs are waited for. `afterCommit` runs once a commit is on the disk, before its jobs are answered, with the newest audit entry. What was asked when the connection was lost
- * is told so: it may have happened, as far as anybody knows.
+ * the statements of single jobs are waited for. `afterCommit` runs once a commit is on the disk, before its jobs are answered, with the newest audit entry. If the connection
+ * is lost before the commit is answered, the trail says whether it was done, on whichever server takes changes then.
  */
 export function serverQueue(
   db: ServerDatabase,
@@ -62,46 +76,90 @@ export function serverQueue(
   afterCommit: (newest: AuditHead) => void,
 ): ServerQueue {
   const waiting: Waiting[] = [];
+  let doubtful: Doubtful[] = [];
   let underway = false;
   let transactions = 0;
   /** The job that is run alone. */
   let current: Waiting | undefined;
 
   function schedule(): void {
-    if (underway || waiting.length === 0) return;
+    if (underway || (waiting.length === 0 && doubtful.length === 0)) return;
     underway = true;
     setImmediate(async () => {
       await turn();
+      giveUpDoubts();
       underway = false;
-      schedule();
-      if (!underway) ended?.();
+      if (doubtful.length > 0 && waiting.length === 0) setTimeout(schedule, DOUBT_PAUSE_MS);
+      else schedule();
+      endIfDone();
     });
   }
 
   async function turn(): Promise<void> {
     const number = ++transactions;
+    let before: number;
+    let resolve: () => void;
     try {
-      await link.send('write', { sql: BEGIN, begins: number });
+      before = Number((await link.send('write', { sql: BEGIN, begins: number })).rows[0]![0]);
+      resolve = await lookForDoubtful(number);
     } catch (error) {
       await undo(number);
-      for (const each of waiting.splice(0)) each.reject(error);
+      rejectAll(waiting.splice(0), error);
       return;
     }
     const batch: Waiting[] = [];
-    let answers: (() => void)[];
-    let newest: AuditHead;
+    let answers: (() => void)[] = [];
+    let newest: AuditHead | undefined;
     try {
       answers = await runBatch(number, batch);
       newest = await headIn(number);
       await link.send('write', { sql: 'COMMIT', transaction: number });
     } catch (error) {
       await undo(number);
-      if (error instanceof StatementError) doWithout(error, batch);
-      else for (const each of batch) each.reject(error);
+      if (error instanceof StatementError) return doWithout(error, batch);
+      if (newest === undefined || !isFailure(error, 'registry.unreachable')) return rejectAll(batch, error);
+      // What says nothing in the trail leaves nothing to look for.
+      if (newest.seq === before) return rejectAll(batch, outcomeUnknown(error));
+      const until = performance.now() + DOUBT_MS;
+      doubtful.push({ head: newest, answers, batch, error, until });
       return;
     }
+    resolve();
     settle(answers, newest);
   }
+
+  /**
+   * In a transaction of whoever writes: what was committed before has ended, and its entries are in the trail or never will be. Returns how to answer
+   * once that transaction is committed, which is written by whoever has to write it, and all before it with it.
+   */
+  async function lookForDoubtful(number: number): Promise<() => void> {
+    if (doubtful.length === 0) return () => {};
+    const entries = doubtful.map(({ head }) => head.seq).join(', ');
+    const { rows } = await link.send('write', {
+      sql: `SELECT pg_current_xact_id(); SELECT seq, hash FROM audit WHERE seq IN (${entries})`,
+      transaction: number,
+    });
+    const there = new Set(rows.map(([seq, hash]) => `${seq} ${hash}`));
+    const found = doubtful.map(({ head: { seq, hash } }) => there.has(`${seq} \\x${toHex(hash)}`));
+    return () => {
+      const resolved = doubtful;
+      doubtful = [];
+      resolved.forEach(({ head, answers, batch, error }, at) => {
+        if (found[at]) settle(answers, head);
+        else rejectAll(batch, error);
+      });
+    };
+  }
+
+  function giveUpDoubts(): void {
+    const now = performance.now();
+    for (const { batch, error, until } of doubtful) if (until < now) rejectAll(batch, outcomeUnknown(error));
+    doubtful = doubtful.filter(({ until }) => until >= now);
+  }
+
+  const rejectAll = (batch: readonly Waiting[], error: unknown): void => {
+    for (const each of batch) each.reject(error);
+  };
 
   /** The server refused a statement of one of them, and nothing was written: the others are begun again. */
   function doWithout(error: StatementError, batch: readonly Waiting[]): void {
@@ -183,6 +241,9 @@ export function serverQueue(
   }
 
   let ended: (() => void) | undefined;
+  const endIfDone = (): void => {
+    if (!underway && doubtful.length === 0) ended?.();
+  };
   return {
     submit: (job) =>
       new Promise((resolve, reject) => {
@@ -205,7 +266,7 @@ export function serverQueue(
     close: () =>
       new Promise((resolve) => {
         ended = resolve;
-        if (!underway) resolve();
+        endIfDone();
       }),
   };
 }

@@ -24,6 +24,15 @@ export const unreachable = (why: string, cause?: unknown): Failure =>
     cause,
   });
 
+/** The connection ended while it was committed, and no server says whether it was. */
+export const outcomeUnknown = (cause: unknown): Failure =>
+  new Failure(
+    'registry.outcome-unknown',
+    'retry',
+    "the connection to the registry's database server ended while this was committed: it may have been done, or not",
+    { action: 'Look whether it was done before you do it again.', cause },
+  );
+
 /** Classes of SQLSTATE: connection, operator intervention, transactions that were idle for too long, a standby that takes no changes, too many connections. */
 const LOST = /^(08|57P|25P0[34]|25006|53300)/;
 /** Five signs; what the system or TLS says of a socket has longer words, but for two. */
