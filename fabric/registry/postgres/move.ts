@@ -8,7 +8,7 @@ import { connect, type SQLiteConnection } from '../sqlite/connect.ts';
 import { emptyDatabase, guarded, openDatabase } from '../sqlite/database.ts';
 import { type ServerDatabase, serverDatabase } from './connection.ts';
 import { copyTable, type Side, tablesOf } from './copy.ts';
-import { StatementError } from './failures.ts';
+import { StatementError, unreachable } from './failures.ts';
 import { type Link, openLink } from './link.ts';
 import { finishSchema, makeUnfinishedSchema } from './migrate.ts';
 import { readKnown } from './server-head.ts';
@@ -42,9 +42,10 @@ export async function moveToServers(
   const link = openLink(urls);
   try {
     guarded(path, () => lock.exec('BEGIN IMMEDIATE'));
+    const turn = takeTurn(link);
     const isNew = makeUnfinishedSchema(link, now);
     const db = serverDatabase(link);
-    const to: Side = { db, write: (work) => writeOn(link, db, work) };
+    const to: Side = { db, write: (work) => writeOn(link, db, turn, work) };
     const counted = await copyAll(from, to, from, progress).catch((error: unknown) => {
       if (isNew || !(error instanceof StatementError)) throw error;
       // It has changed since the copy was interrupted, in what others refer to or what is never changed: it is begun anew.
@@ -58,6 +59,7 @@ export async function moveToServers(
     continueNumbers(link, from);
     // While nobody can change the file: who opens the registry afterwards finds the one on the servers.
     await finishing();
+    requireTurn(link, turn);
     finishSchema(link, now);
     return { ...counted, ...summaryOf(from) };
   } finally {
@@ -108,12 +110,41 @@ async function copyAll(
   return { rows, written };
 }
 
+/** What the server calls a connection. */
+type Turn = string | null | undefined;
+
+/**
+ * Nobody else moves a registry into this database until the connection ends: rows of two would be mixed. Returns which connection that is.
+ * @throws Failure `registry.locked`
+ */
+function takeTurn(link: Link): Turn {
+  const { rows } = link.ask('write', {
+    sql: "SELECT pg_try_advisory_lock(hashtextextended('enf move', 0)), pg_backend_pid()",
+  });
+  const [taken, turn] = rows[0]!;
+  if (taken === 't') return turn;
+  throw new Failure('registry.locked', 'retry', 'somebody else moves a registry into this database', {
+    action: 'Wait until that has ended, or name another database.',
+  });
+}
+
+/** @throws Failure `registry.unreachable` once the connection was lost: somebody else may have the turn since. */
+function requireTurn(link: Link, turn: Turn, transaction?: number): void {
+  const { rows } = link.ask('write', {
+    sql: 'SELECT pg_backend_pid()',
+    ...(transaction !== undefined && { transaction }),
+  });
+  if (rows[0]?.[0] !== turn)
+    throw unreachable('the connection ended while a registry was moved; the same command goes on');
+}
+
 let transactions = 0;
 
-function writeOn(link: Link, db: ServerDatabase, work: () => void): void {
+function writeOn(link: Link, db: ServerDatabase, turn: Turn, work: () => void): void {
   const number = ++transactions;
   link.ask('write', { sql: 'BEGIN', begins: number });
   try {
+    requireTurn(link, turn, number);
     db.within(number, work);
   } catch (error) {
     link.send('write', { sql: 'ROLLBACK', transaction: number }).catch(() => {});

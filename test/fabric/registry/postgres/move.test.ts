@@ -151,6 +151,36 @@ test('a move that was interrupted when all was copied goes on, and nobody opens 
   expect(await seen(await open(path))).toEqual(before);
 });
 
+test('of two moves into one database at once one is refused, and the other one is whole', async () => {
+  const places = [await place(600), await place(600)];
+  const before = await Promise.all(places.map(({ path }) => seen(opened(path))));
+  const { file } = places[0]!;
+  const done = await Promise.allSettled(places.map(({ path }) => moveRegistry(path, file, QUIET)));
+  const moved = done.findIndex(({ status }) => status === 'fulfilled');
+  expect(done[1 - moved]).toMatchObject({ status: 'rejected', reason: code('registry.locked') });
+  expect(await seen(await open(places[moved]!.path))).toEqual(before[moved]);
+  expect(await seen(opened(places[1 - moved]!.path))).toEqual(before[1 - moved]);
+});
+
+test('a move whose connection was lost writes no more, since another one may have begun; it goes on when it is begun again', async () => {
+  const { path, file, database } = await place(600);
+  const before = await seen(opened(path));
+  const cut: CopyProgress = {
+    ...QUIET,
+    verifying() {
+      server.sql(
+        'postgres',
+        `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '${database}' AND application_name = 'enf-fabric write'`,
+      );
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    },
+  };
+  await expect(moveRegistry(path, file, cut)).rejects.toMatchObject(code('registry.unreachable'));
+  expect(server.sql(database, 'SELECT max(version) FROM enf.migration')).toBe('0');
+  await moveRegistry(path, file, QUIET);
+  expect(await seen(await open(path))).toEqual(before);
+});
+
 test('a database that has a registry is left alone', async () => {
   const first = await place(3);
   await moveRegistry(first.path, first.file, QUIET);
