@@ -44,6 +44,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'node.unknown': 404,
   'node.serving': 409,
   'jobs.too-many': 429,
+  'registry.diverged': 503,
   'request.precondition-failed': 412,
   'request.key-reused': 422,
   'request.not-found': 404,

@@ -168,7 +168,9 @@ export function receiveArrivals({
         judgeCertificate(arrival, facts).catch((error: unknown) => {
           const why = error instanceof Error ? error.message : String(error);
           if (!isFailure(error)) log('error', `a certificate could not be judged: ${why}`);
-          refuse(arrival, isFailure(error) ? UNKNOWN : REGISTRY_DOWN, undefined, why);
+          // Of the registry it says nothing about the machine.
+          const isRefused = isFailure(error) && error.remedy !== 'retry' && error.area !== 'registry';
+          refuse(arrival, isRefused ? UNKNOWN : REGISTRY_DOWN, undefined, why);
         });
         return;
       }

@@ -372,6 +372,7 @@ test.each([
   ['fabric.network-exists', 'operator', 409],
   ['label.bad-text', 'operator', 400],
   ['registry.locked', 'retry', 503],
+  ['registry.diverged', 'operator', 503],
   ['audit.broken', 'operator', 422],
   ['access.forbidden', 'operator', 403],
 ] as const)('%s with the remedy %s is %d', (code, remedy, status) => {

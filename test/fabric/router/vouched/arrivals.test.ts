@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { EVERYTHING } from '../../../../fabric/access/scope.ts';
 import { replaceDevice } from '../../../../fabric/operations/endings.ts';
 import { removeAnchor } from '../../../../fabric/operations/pki/cas.ts';
-import { isFailure } from '../../../../protocol/failure.ts';
+import { Failure, isFailure } from '../../../../protocol/failure.ts';
 import { formatIpv6, parseIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
 import { udp } from '../../packets.ts';
 import { connect, makeDevice, OURS, until } from '../fixture.ts';
@@ -70,6 +70,21 @@ describe('a machine with a certificate of its owner’s CA', () => {
     await addCa([root, intermediate]);
     await comesIn(leafOf(intermediate));
     expect(isIn()).toBe(true);
+  });
+
+  it('is told to come later while its registry cannot be written', async () => {
+    await addCa();
+    const { admitVouched } = registry;
+    for (const [code, remedy] of [
+      ['registry.unreachable', 'retry'],
+      ['registry.diverged', 'operator'],
+      ['os.disk-full', 'retry'],
+    ] as const) {
+      registry.admitVouched = () => Promise.reject(new Failure(code, remedy, 'no'));
+      expect((await (await come(leafOf(root))).ending).verdict).toEqual({ kind: 'retry-after', seconds: 30 });
+    }
+    registry.admitVouched = admitVouched;
+    await comesIn(leafOf(root));
   });
 
   it('exchanges packets with another one', async () => {
