@@ -62,6 +62,10 @@ export function fabricProgram(prefix: readonly string[] = []): FabricProgram {
     mkdirSync(join(root, '.cache'), { recursive: true });
     folder = mkdtempSync(join(root, '.cache/fabric-'));
     await bundle(new URL('../../../fabric/main.ts', import.meta.url), join(folder, 'enf-fabric.mjs'));
+    await bundle(
+      new URL('../../../fabric/registry/postgres/io.mjs', import.meta.url),
+      join(folder, 'enf-fabric-postgres.mjs'),
+    );
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

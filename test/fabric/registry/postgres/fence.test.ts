@@ -11,6 +11,7 @@ import type { RegistryOptions } from '../../../../fabric/registry/registry.ts';
 import { parsePrefix } from '../../../../protocol/ipv6.ts';
 import { allOf, scratch, wholeOf } from '../../place.ts';
 import { ownServer } from './own-server.ts';
+import { cut, putBack } from './put-back.ts';
 import type { Server } from './server.ts';
 
 const network = (n: number) => parsePrefix(`fd00:${n}::/64`);
@@ -51,21 +52,6 @@ const failovers = async (registry: Node) =>
   (await allOf((page) => registry.audit(page))).filter(({ action }) => action === 'registry.failover');
 const hasAll = async (primary: Server, standby: Server) =>
   expect.poll(() => entries(standby), { timeout: 20_000 }).toBe(entries(primary));
-/** Has whoever is connected connect again. */
-const cut = (server: Server) =>
-  server.sql(
-    'postgres',
-    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE 'enf-fabric %'",
-  );
-
-/** As a copy that was made when there were so many audit entries. */
-const putBack = (server: Server, entries: number) =>
-  server.sql(
-    'enf',
-    `SET session_replication_role = replica; DELETE FROM enf.audit WHERE seq > ${entries};
-     UPDATE enf.counter SET value = ${entries} WHERE name = 'audit'`,
-  );
-
 test('a primary that was replaced and runs again is not used, be it the first; nor after a restart, nor by a node that knows nothing', async () => {
   const { primary, standby, urls } = await pair();
   const path = folder();
@@ -167,7 +153,6 @@ test('a server that lacks what was seen is used once a person has given that up,
   const running = node(urls, folder());
   await add(running, 3);
   putBack(server, 2);
-  cut(server);
   await expect.poll(() => running.census().then(String, ({ code }) => code)).toBe('registry.diverged');
   expect(() => node(urls, one)).toThrow(expect.objectContaining(DIVERGED));
   expect(() => node(urls, other)).toThrow(expect.objectContaining(DIVERGED));
@@ -196,7 +181,6 @@ test('a process that gives up what the running fabric lacks does so there, too',
   const running = node(urls, folder());
   await add(running, 1);
   putBack(server, 1);
-  cut(server);
   await expect.poll(() => running.missing()?.code, { timeout: 20_000 }).toBe('registry.diverged');
   await running.recordRestore('owner', { lost: 'one' });
   expect(running.missing()).toBeUndefined();
