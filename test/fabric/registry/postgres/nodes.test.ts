@@ -120,7 +120,9 @@ test('a server that is lost fails what is asked with a code, and what comes afte
         try {
           admitted.push(toHex(await registry.admit(applicant(group))));
         } catch (error) {
-          expect(error).toMatchObject({ code: 'registry.unreachable', remedy: 'retry' });
+          // Those whose commit was under way hear of it only if the server is back in time.
+          const code = expect.stringMatching(/^registry\.(unreachable|outcome-unknown)$/);
+          expect(error).toMatchObject({ code, remedy: 'retry' });
           failures++;
           await wait(20);
         }
@@ -129,7 +131,7 @@ test('a server that is lost fails what is asked with a code, and what comes afte
   );
   await expect.poll(() => admitted.length, { timeout: 20_000 }).toBeGreaterThan(20);
   await server.kill();
-  await expect.poll(() => failures, { timeout: 20_000 }).toBeGreaterThan(8);
+  await expect.poll(() => failures, { timeout: 40_000 }).toBeGreaterThan(8);
   await expect(registry.census()).rejects.toMatchObject({ code: 'registry.unreachable' });
   const before = admitted.length;
   await server.start();
