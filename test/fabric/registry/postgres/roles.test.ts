@@ -218,7 +218,7 @@ test('a node waits for the owner to change the schema, who gives the rights of n
   const url = [server.url(name)];
   server.sql(
     name,
-    'GRANT USAGE ON SCHEMA enf TO enf_identity, enf_console; GRANT SELECT ON enf.migration TO enf_identity, enf_console',
+    'GRANT USAGE ON SCHEMA enf TO enf_identity, enf_console; GRANT SELECT ON ALL TABLES IN SCHEMA enf TO enf_identity, enf_console',
   );
   const open = (): unknown => openAs(server, name, 'identity');
   expect(open).toThrow(expect.objectContaining({ code: 'registry.older-schema', remedy: 'retry' }));
