@@ -36,6 +36,7 @@ if (what === 'all' || what === 'bundles') {
     'bench-factory': 'test/bench/factory/main.ts',
     'bench-soak': 'test/bench/soak/main.ts',
     sim: 'test/sim/main.ts',
+    'test-cluster': 'test/cluster/main.ts',
     packaging: 'packaging/main.ts',
     image: 'packaging/image/main.ts',
   };
