@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { cloneDetector, RETURNS, WINDOW_MS } from '../../../fabric/router/clones.ts';
+import { cloneDetector, RETURNS, WINDOW_MS } from '../../../../fabric/router/clones.ts';
 
 const A = 'fd00:1::a';
 

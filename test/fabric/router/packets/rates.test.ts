@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { routerMetrics } from '../../../fabric/metrics/router.ts';
-import { ROUTER_LIMITS, type RouterLimits } from '../../../fabric/router/limits.ts';
-import type { Router } from '../../../fabric/router/router.ts';
-import { toHex } from '../../../protocol/bytes.ts';
-import { eventsIn, FEW_LINES } from '../../lines.ts';
+import { routerMetrics } from '../../../../fabric/metrics/router.ts';
+import { ROUTER_LIMITS, type RouterLimits } from '../../../../fabric/router/limits.ts';
+import type { Router } from '../../../../fabric/router/router.ts';
+import { toHex } from '../../../../protocol/bytes.ts';
+import { eventsIn, FEW_LINES } from '../../../lines.ts';
 import {
   admitted,
   connect,
@@ -14,7 +14,7 @@ import {
   OURS,
   testRouter,
   until,
-} from './fixture.ts';
+} from '../fixture.ts';
 
 let router: Router;
 

@@ -1,6 +1,6 @@
-import type { Change } from '../../../fabric/registry/records.ts';
-import type { NetworkSource } from '../../../fabric/router/networks.ts';
-import { formatPrefix, type Prefix } from '../../../protocol/ipv6.ts';
+import type { Change } from '../../../../fabric/registry/records.ts';
+import type { NetworkSource } from '../../../../fabric/router/networks.ts';
+import { formatPrefix, type Prefix } from '../../../../protocol/ipv6.ts';
 
 /** The networks of a fabric for a router, which are told to change. */
 export interface FakeNetworks {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { invitations } from '../../../fabric/router/invitations.ts';
-import type { Verdict } from '../../../protocol/tunnel/verdict.ts';
+import { invitations } from '../../../../fabric/router/invitations.ts';
+import type { Verdict } from '../../../../protocol/tunnel/verdict.ts';
 
 const UNREGISTERED: Verdict = { kind: 'unregistered' };
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { metricOf, type RouteSink, type TunnelRoute } from '../../../fabric/router/session-routes.ts';
-import { formatPrefix } from '../../../protocol/ipv6.ts';
-import { admitted, connect, fakeAdmission, makeDevice, OURS, testRouter, until } from './fixture.ts';
+import { metricOf, type RouteSink, type TunnelRoute } from '../../../../fabric/router/session-routes.ts';
+import { formatPrefix } from '../../../../protocol/ipv6.ts';
+import { admitted, connect, fakeAdmission, makeDevice, OURS, testRouter, until } from '../fixture.ts';
 
 /** A sink that records, and lets a route wait or fail. */
 function fakeSink(history: string[]) {

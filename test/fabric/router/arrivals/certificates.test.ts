@@ -4,9 +4,9 @@ import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Router } from '../../../fabric/router/router.ts';
-import { concat, u16 } from '../../../protocol/bytes.ts';
-import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
+import type { Router } from '../../../../fabric/router/router.ts';
+import { concat, u16 } from '../../../../protocol/bytes.ts';
+import { heartbeat } from '../../../../protocol/tunnel/icmp6.ts';
 import {
   admitted,
   connect,
@@ -19,7 +19,7 @@ import {
   type Peer,
   testRouter,
   until,
-} from './fixture.ts';
+} from '../fixture.ts';
 
 let admission: FakeAdmission;
 let device: Device;

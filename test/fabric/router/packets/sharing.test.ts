@@ -1,17 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { generateP256 } from '../../../crypto/primitives.ts';
-import type { Change } from '../../../fabric/registry/records.ts';
-import type { RouterLimits } from '../../../fabric/router/limits.ts';
-import type { NetworkSource } from '../../../fabric/router/networks.ts';
-import type { Router } from '../../../fabric/router/router.ts';
-import { concat, equal, u16, u32 } from '../../../protocol/bytes.ts';
-import { formatIpv6, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
-import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
-import { ROUTER_ADDRESS } from '../../../protocol/tunnel/wire.ts';
-import { identityFiles } from '../identities.ts';
-import { udp } from '../packets.ts';
-import { anyGroup, NETWORK, opened, registryFile } from '../place.ts';
-import { applicant } from '../registry/contract/place.ts';
+import { generateP256 } from '../../../../crypto/primitives.ts';
+import type { Change } from '../../../../fabric/registry/records.ts';
+import type { RouterLimits } from '../../../../fabric/router/limits.ts';
+import type { NetworkSource } from '../../../../fabric/router/networks.ts';
+import type { Router } from '../../../../fabric/router/router.ts';
+import { concat, equal, u16, u32 } from '../../../../protocol/bytes.ts';
+import { formatIpv6, parseIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
+import { heartbeat } from '../../../../protocol/tunnel/icmp6.ts';
+import { ROUTER_ADDRESS } from '../../../../protocol/tunnel/wire.ts';
+import { identityFiles } from '../../identities.ts';
+import { udp } from '../../packets.ts';
+import { anyGroup, NETWORK, opened, registryFile } from '../../place.ts';
+import { applicant } from '../../registry/contract/place.ts';
 import {
   admitted,
   type Device,
@@ -23,7 +23,7 @@ import {
   type Peer,
   testRouter,
   until,
-} from './fixture.ts';
+} from '../fixture.ts';
 
 let admission: FakeAdmission;
 let tun: FakeTun;

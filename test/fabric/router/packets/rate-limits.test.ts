@@ -1,16 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { routerMetrics } from '../../../fabric/metrics/router.ts';
-import type { RateLimit, RateParty, Rates } from '../../../fabric/registry/rates.ts';
-import type { NetworkSource } from '../../../fabric/router/networks.ts';
-import type { RateSource } from '../../../fabric/router/rates.ts';
-import type { Router } from '../../../fabric/router/router.ts';
-import { concat, equal, u16 } from '../../../protocol/bytes.ts';
-import { formatPrefix, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
-import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
-import { encodeReport } from '../../../protocol/tunnel/report.ts';
-import { ALPN_CONTROL, ALPN_SUPER, ROUTER_ADDRESS } from '../../../protocol/tunnel/wire.ts';
-import { ipv6, udp, udpTo } from '../packets.ts';
-import { fakeNetworks } from './fake-networks.ts';
+import { routerMetrics } from '../../../../fabric/metrics/router.ts';
+import type { RateLimit, RateParty, Rates } from '../../../../fabric/registry/rates.ts';
+import type { NetworkSource } from '../../../../fabric/router/networks.ts';
+import type { RateSource } from '../../../../fabric/router/rates.ts';
+import type { Router } from '../../../../fabric/router/router.ts';
+import { concat, equal, u16 } from '../../../../protocol/bytes.ts';
+import { formatPrefix, parseIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
+import { heartbeat } from '../../../../protocol/tunnel/icmp6.ts';
+import { encodeReport } from '../../../../protocol/tunnel/report.ts';
+import { ALPN_CONTROL, ALPN_SUPER, ROUTER_ADDRESS } from '../../../../protocol/tunnel/wire.ts';
+import { ipv6, udp, udpTo } from '../../packets.ts';
 import {
   admitted,
   type Device,
@@ -23,7 +22,8 @@ import {
   type Peer,
   testRouter,
   until,
-} from './fixture.ts';
+} from '../fixture.ts';
+import { fakeNetworks } from './fake-networks.ts';
 
 const OUTSIDE = parseIpv6('2001:db8::1');
 const PLANT = parsePrefix('fd00:1::/64');

@@ -1,10 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Router } from '../../../fabric/router/router.ts';
-import { concat, fromHex, u16 } from '../../../protocol/bytes.ts';
-import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
-import { ALPN_SUPER } from '../../../protocol/tunnel/wire.ts';
-import { udp } from '../packets.ts';
-import { type Bulk, bulk, WIRES } from './bulk.ts';
+import type { Router } from '../../../../fabric/router/router.ts';
+import { concat, fromHex, u16 } from '../../../../protocol/bytes.ts';
+import { heartbeat } from '../../../../protocol/tunnel/icmp6.ts';
+import { ALPN_SUPER } from '../../../../protocol/tunnel/wire.ts';
+import { udp } from '../../packets.ts';
 import {
   admitted,
   type Device,
@@ -14,7 +13,8 @@ import {
   type Peer,
   testRouter,
   until,
-} from './fixture.ts';
+} from '../fixture.ts';
+import { type Bulk, bulk, WIRES } from './bulk.ts';
 
 /** Bytes in each direction, at the same time. More with ENF_BULK_MB=100. */
 const BYTES = Number(process.env.ENF_BULK_MB ?? 8) * 1_000_000;

@@ -2,7 +2,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Router } from '../../../fabric/router/router.ts';
+import type { Router } from '../../../../fabric/router/router.ts';
 import {
   admitted,
   connect,
@@ -12,7 +12,7 @@ import {
   makeDevice,
   testRouter,
   until,
-} from './fixture.ts';
+} from '../fixture.ts';
 
 /** The first record of a ClientHello that is never completed. */
 const HALF_HELLO = Uint8Array.of(0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3);

@@ -1,12 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type Router, startRouter } from '../../../fabric/router/router.ts';
-import { pause } from '../../../protocol/backoff.ts';
-import { toHex } from '../../../protocol/bytes.ts';
-import { encodeFrame } from '../../../protocol/tunnel/frame.ts';
-import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
-import { runChild } from '../../native/child.ts';
-import { bulk } from './bulk.ts';
+import { type Router, startRouter } from '../../../../fabric/router/router.ts';
+import { pause } from '../../../../protocol/backoff.ts';
+import { toHex } from '../../../../protocol/bytes.ts';
+import { encodeFrame } from '../../../../protocol/tunnel/frame.ts';
+import { heartbeat } from '../../../../protocol/tunnel/icmp6.ts';
+import { runChild } from '../../../native/child.ts';
 import {
   admitted,
   connect,
@@ -17,7 +16,8 @@ import {
   OURS,
   testRouter,
   until,
-} from './fixture.ts';
+} from '../fixture.ts';
+import { bulk } from './bulk.ts';
 
 let admission: FakeAdmission;
 let router: Router;

@@ -1,15 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { routerMetrics } from '../../../fabric/metrics/router.ts';
-import type { NewRule, Rule } from '../../../fabric/registry/rules.ts';
-import type { NetworkSource } from '../../../fabric/router/networks.ts';
-import type { Router } from '../../../fabric/router/router.ts';
-import type { RuleSource } from '../../../fabric/router/rules.ts';
-import { concat, equal, toHex, u16 } from '../../../protocol/bytes.ts';
-import { formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
-import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
-import { ALPN_SUPER, ROUTER_ADDRESS } from '../../../protocol/tunnel/wire.ts';
-import { echo, fragment, ipv6, type Ports, tcpTo, udpTo } from '../packets.ts';
-import { fakeNetworks } from './fake-networks.ts';
+import { routerMetrics } from '../../../../fabric/metrics/router.ts';
+import type { NewRule, Rule } from '../../../../fabric/registry/rules.ts';
+import type { NetworkSource } from '../../../../fabric/router/networks.ts';
+import type { Router } from '../../../../fabric/router/router.ts';
+import type { RuleSource } from '../../../../fabric/router/rules.ts';
+import { concat, equal, toHex, u16 } from '../../../../protocol/bytes.ts';
+import { formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
+import { heartbeat } from '../../../../protocol/tunnel/icmp6.ts';
+import { ALPN_SUPER, ROUTER_ADDRESS } from '../../../../protocol/tunnel/wire.ts';
+import { echo, fragment, ipv6, type Ports, tcpTo, udpTo } from '../../packets.ts';
 import {
   admitted,
   type Device,
@@ -22,7 +21,8 @@ import {
   type Peer,
   testRouter,
   until,
-} from './fixture.ts';
+} from '../fixture.ts';
+import { fakeNetworks } from './fake-networks.ts';
 
 const [TCP, UDP, FRAGMENT, ICMPV6] = [6, 17, 44, 58];
 const [SYN, RST, ACK] = [2, 4, 16];

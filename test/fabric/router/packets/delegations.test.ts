@@ -1,15 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Rule } from '../../../fabric/registry/rules.ts';
-import type { NetworkSource } from '../../../fabric/router/networks.ts';
-import type { Router } from '../../../fabric/router/router.ts';
-import type { RuleSource } from '../../../fabric/router/rules.ts';
-import { equal, toHex } from '../../../protocol/bytes.ts';
-import { formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
-import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
-import { parsePrefixMessage } from '../../../protocol/tunnel/prefix.ts';
-import { ALPN_CONTROL, ALPN_SUPER, PREFIX_TYPE, ROUTER_ADDRESS } from '../../../protocol/tunnel/wire.ts';
-import { ipv6, tcpTo, udp } from '../packets.ts';
-import { type FakeNetworks, fakeNetworks } from './fake-networks.ts';
+import type { Rule } from '../../../../fabric/registry/rules.ts';
+import type { NetworkSource } from '../../../../fabric/router/networks.ts';
+import type { Router } from '../../../../fabric/router/router.ts';
+import type { RuleSource } from '../../../../fabric/router/rules.ts';
+import { equal, toHex } from '../../../../protocol/bytes.ts';
+import { formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
+import { heartbeat } from '../../../../protocol/tunnel/icmp6.ts';
+import { parsePrefixMessage } from '../../../../protocol/tunnel/prefix.ts';
+import { ALPN_CONTROL, ALPN_SUPER, PREFIX_TYPE, ROUTER_ADDRESS } from '../../../../protocol/tunnel/wire.ts';
+import { ipv6, tcpTo, udp } from '../../packets.ts';
 import {
   admitted,
   type Device,
@@ -22,7 +21,8 @@ import {
   type Peer,
   testRouter,
   until,
-} from './fixture.ts';
+} from '../fixture.ts';
+import { type FakeNetworks, fakeNetworks } from './fake-networks.ts';
 
 const PLANT = parsePrefix('fd00:1::/64');
 const OFFICE = parsePrefix('fd00:2::/64');

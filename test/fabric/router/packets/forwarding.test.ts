@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { Router } from '../../../fabric/router/router.ts';
-import { addon } from '../../../native/index.ts';
-import { concat, equal, fromHex, toHex } from '../../../protocol/bytes.ts';
-import { formatIpv6, parseIpv6 } from '../../../protocol/ipv6.ts';
-import { encodeFrame } from '../../../protocol/tunnel/frame.ts';
-import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
-import { ROUTER_ADDRESS } from '../../../protocol/tunnel/wire.ts';
-import { udp } from '../packets.ts';
+import type { Router } from '../../../../fabric/router/router.ts';
+import { addon } from '../../../../native/index.ts';
+import { concat, equal, fromHex, toHex } from '../../../../protocol/bytes.ts';
+import { formatIpv6, parseIpv6 } from '../../../../protocol/ipv6.ts';
+import { encodeFrame } from '../../../../protocol/tunnel/frame.ts';
+import { heartbeat } from '../../../../protocol/tunnel/icmp6.ts';
+import { ROUTER_ADDRESS } from '../../../../protocol/tunnel/wire.ts';
+import { udp } from '../../packets.ts';
 import {
   admitted,
   type Device,
@@ -19,7 +19,7 @@ import {
   type Peer,
   testRouter,
   until,
-} from './fixture.ts';
+} from '../fixture.ts';
 
 const HOST = parseIpv6('fd00:1::1');
 

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { routerMetrics } from '../../../fabric/metrics/router.ts';
-import type { Change } from '../../../fabric/registry/records.ts';
-import type { NetworkSource } from '../../../fabric/router/networks.ts';
-import type { Router } from '../../../fabric/router/router.ts';
-import { concat, fromHex, toHex, u16 } from '../../../protocol/bytes.ts';
-import { formatIpv6, type Prefix, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
-import { ingressCases } from '../../protocol/tunnel/ingress.ts';
-import { udp } from '../packets.ts';
+import { routerMetrics } from '../../../../fabric/metrics/router.ts';
+import type { Change } from '../../../../fabric/registry/records.ts';
+import type { NetworkSource } from '../../../../fabric/router/networks.ts';
+import type { Router } from '../../../../fabric/router/router.ts';
+import { concat, fromHex, toHex, u16 } from '../../../../protocol/bytes.ts';
+import { formatIpv6, type Prefix, parseIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
+import { ingressCases } from '../../../protocol/tunnel/ingress.ts';
+import { udp } from '../../packets.ts';
 import {
   admitted,
   type Device,
@@ -18,7 +18,7 @@ import {
   type Peer,
   testRouter,
   until,
-} from './fixture.ts';
+} from '../fixture.ts';
 
 const OUTSIDE = parseIpv6('2001:db8::1');
 

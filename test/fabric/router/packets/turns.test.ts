@@ -1,12 +1,12 @@
 import type { TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ROUTER_LIMITS } from '../../../fabric/router/limits.ts';
-import type { Router } from '../../../fabric/router/router.ts';
-import { concat, fromHex } from '../../../protocol/bytes.ts';
-import { encodeFrame } from '../../../protocol/tunnel/frame.ts';
-import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
-import { type RouterEvent, startRouterThreads } from '../../../tunnel/router.ts';
-import { udp } from '../packets.ts';
+import { ROUTER_LIMITS } from '../../../../fabric/router/limits.ts';
+import type { Router } from '../../../../fabric/router/router.ts';
+import { concat, fromHex } from '../../../../protocol/bytes.ts';
+import { encodeFrame } from '../../../../protocol/tunnel/frame.ts';
+import { heartbeat } from '../../../../protocol/tunnel/icmp6.ts';
+import { type RouterEvent, startRouterThreads } from '../../../../tunnel/router.ts';
+import { udp } from '../../packets.ts';
 import {
   APPLICATION_DATA,
   HANDSHAKE,
@@ -14,7 +14,7 @@ import {
   type RecordWriter,
   recordWriter,
   SUITE,
-} from '../tls-records.ts';
+} from '../../tls-records.ts';
 import {
   admitted,
   connect,
@@ -26,7 +26,7 @@ import {
   type Peer,
   testRouter,
   until,
-} from './fixture.ts';
+} from '../fixture.ts';
 
 let admission: FakeAdmission;
 let hostile: Device;

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { routerMetrics } from '../../../fabric/metrics/router.ts';
-import type { Router } from '../../../fabric/router/router.ts';
-import { toHex } from '../../../protocol/bytes.ts';
-import { parseIpv6 } from '../../../protocol/ipv6.ts';
-import { heartbeat, isHeartbeatReply } from '../../../protocol/tunnel/icmp6.ts';
+import { routerMetrics } from '../../../../fabric/metrics/router.ts';
+import type { Router } from '../../../../fabric/router/router.ts';
+import { toHex } from '../../../../protocol/bytes.ts';
+import { parseIpv6 } from '../../../../protocol/ipv6.ts';
+import { heartbeat, isHeartbeatReply } from '../../../../protocol/tunnel/icmp6.ts';
 import {
   admitted,
   connect,
@@ -16,7 +16,7 @@ import {
   type Peer,
   testRouter,
   until,
-} from './fixture.ts';
+} from '../fixture.ts';
 
 const A = 'fd00:1::a';
 const B = 'fd00:1::b';

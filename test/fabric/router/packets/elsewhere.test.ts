@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Change } from '../../../fabric/registry/records.ts';
-import type { NewRule, Rule } from '../../../fabric/registry/rules.ts';
-import type { NetworkSource } from '../../../fabric/router/networks.ts';
-import type { Router } from '../../../fabric/router/router.ts';
-import type { RuleSource } from '../../../fabric/router/rules.ts';
-import type { RouteSink } from '../../../fabric/router/session-routes.ts';
-import { toHex } from '../../../protocol/bytes.ts';
-import { formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
-import { ipv6, type Ports, udp, udpTo } from '../packets.ts';
+import type { Change } from '../../../../fabric/registry/records.ts';
+import type { NewRule, Rule } from '../../../../fabric/registry/rules.ts';
+import type { NetworkSource } from '../../../../fabric/router/networks.ts';
+import type { Router } from '../../../../fabric/router/router.ts';
+import type { RuleSource } from '../../../../fabric/router/rules.ts';
+import type { RouteSink } from '../../../../fabric/router/session-routes.ts';
+import { toHex } from '../../../../protocol/bytes.ts';
+import { formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
+import { ipv6, type Ports, udp, udpTo } from '../../packets.ts';
 import {
   admitted,
   type Device,
@@ -19,7 +19,7 @@ import {
   type Peer,
   testRouter,
   until,
-} from './fixture.ts';
+} from '../fixture.ts';
 
 /** Devices of other nodes: the kernel knows the way to them, and their packets come from it. */
 

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { primitives } from '../../../crypto/primitives.ts';
-import type { RootUpdates } from '../../../fabric/router/roots.ts';
-import type { Router } from '../../../fabric/router/router.ts';
-import { rootSetDigest, setOf } from '../../../protocol/identity/root-update.ts';
-import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
-import { encodeReport, REPORT_REQUEST } from '../../../protocol/tunnel/report.ts';
-import { encodeRootsMessage, NO_DIGEST } from '../../../protocol/tunnel/roots.ts';
-import { MAX_PACKET } from '../../../protocol/tunnel/wire.ts';
+import { primitives } from '../../../../crypto/primitives.ts';
+import type { RootUpdates } from '../../../../fabric/router/roots.ts';
+import type { Router } from '../../../../fabric/router/router.ts';
+import { rootSetDigest, setOf } from '../../../../protocol/identity/root-update.ts';
+import { heartbeat } from '../../../../protocol/tunnel/icmp6.ts';
+import { encodeReport, REPORT_REQUEST } from '../../../../protocol/tunnel/report.ts';
+import { encodeRootsMessage, NO_DIGEST } from '../../../../protocol/tunnel/roots.ts';
+import { MAX_PACKET } from '../../../../protocol/tunnel/wire.ts';
 import {
   admitted,
   connect,
@@ -18,7 +18,7 @@ import {
   type Peer,
   testRouter,
   until,
-} from './fixture.ts';
+} from '../fixture.ts';
 
 const NEWS: RootUpdates = { version: 3, updates: [new Uint8Array(MAX_PACKET - 2).fill(2), Uint8Array.of(3)] };
 const notice = (version: number): Uint8Array => encodeRootsMessage({ kind: 'notice', version });

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { Router } from '../../../fabric/router/router.ts';
-import { concat, fromHex, readU16, u16 } from '../../../protocol/bytes.ts';
-import { ALPN_CONTROL, ALPN_SUPER } from '../../../protocol/tunnel/wire.ts';
-import type { Device } from './fixture.ts';
+import type { Router } from '../../../../fabric/router/router.ts';
+import { concat, fromHex, readU16, u16 } from '../../../../protocol/bytes.ts';
+import { ALPN_CONTROL, ALPN_SUPER } from '../../../../protocol/tunnel/wire.ts';
+import type { Device } from '../fixture.ts';
 
 /** The wire formats of a peer: no ALPN, as enftun, or one of ours. */
 export type Wire = 'plain' | 'enf/1' | 'enf/2';

@@ -3,14 +3,14 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { EVERYTHING } from '../../../fabric/access/scope.ts';
-import type { Context } from '../../../fabric/operations/contract/operation.ts';
-import { setStanding } from '../../../fabric/operations/devices.ts';
-import { registerKey } from '../../../fabric/operations/pki/keys.ts';
-import type { Router } from '../../../fabric/router/router.ts';
-import { parseIpv6, parsePrefix } from '../../../protocol/ipv6.ts';
-import { opened, registryFile, scratch, type WholeRegistry } from '../place.ts';
-import { connect, type Device, makeDevice, OURS, testRouter, until } from './fixture.ts';
+import { EVERYTHING } from '../../../../fabric/access/scope.ts';
+import type { Context } from '../../../../fabric/operations/contract/operation.ts';
+import { setStanding } from '../../../../fabric/operations/devices.ts';
+import { registerKey } from '../../../../fabric/operations/pki/keys.ts';
+import type { Router } from '../../../../fabric/router/router.ts';
+import { parseIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
+import { opened, registryFile, scratch, type WholeRegistry } from '../../place.ts';
+import { connect, type Device, makeDevice, OURS, testRouter, until } from '../fixture.ts';
 
 const NETWORK = 'fd00:1::/64';
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { connectionTotals } from '../../../fabric/router/totals.ts';
-import type { RouterCounters } from '../../../tunnel/router.ts';
+import { connectionTotals } from '../../../../fabric/router/totals.ts';
+import type { RouterCounters } from '../../../../tunnel/router.ts';
 
 interface Connection {
   packets: number;
