@@ -2,6 +2,7 @@ import type { ListenAddress } from '../../os/net/listen.ts';
 import type { Log } from '../../os/service/log.ts';
 import { Failure } from '../../protocol/failure.ts';
 import type { OpenId } from '../access/openid.ts';
+import type { Performed } from '../operations/contract/operation.ts';
 import type { NewsView } from '../operations/news.ts';
 import type { Call } from '../operations/running.ts';
 
@@ -16,7 +17,7 @@ export interface FabricBehind {
    * Runs an operation for its caller, who may or may not; undefined: no fabric is serving.
    * @throws Failure of the operation
    */
-  call(name: string, caller: Caller, input: unknown): Promise<{ readonly view: unknown } | undefined>;
+  call(name: string, caller: Caller, input: unknown): Promise<Performed | undefined>;
   /** Waits some seconds for what is new since a position; undefined: no fabric is serving. */
   news(since: NewsPosition | undefined): Promise<NewsView | undefined>;
 }
@@ -37,14 +38,22 @@ export interface ApiOptions extends FabricBehind {
 }
 
 /** What a fabric answers. @throws Failure of the operation, `fabric.not-serving` */
-export async function ask<View>(
+export const ask = async <View>(
+  fabric: FabricBehind,
+  name: string,
+  caller: Caller,
+  input: unknown,
+): Promise<View> => (await askAll(fabric, name, caller, input)).view as View;
+
+/** The same with what it says beside that. */
+export async function askAll(
   { call }: FabricBehind,
   name: string,
   caller: Caller,
   input: unknown,
-): Promise<View> {
+): Promise<Performed> {
   const done = await call(name, caller, input);
-  if (done !== undefined) return done.view as View;
+  if (done !== undefined) return done;
   throw new Failure('fabric.not-serving', 'retry', 'no fabric is serving', {
     action: 'Start it ("enf-fabric serve"), or wait until it has started.',
   });

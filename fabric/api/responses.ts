@@ -30,6 +30,11 @@ const ETAG = {
   schema: Type.String(),
 };
 
+const AS_OF = {
+  description: 'A replica has answered, which has everything that was committed by then.',
+  schema: Type.String({ format: 'date-time' }),
+};
+
 const inHeader = (name: string, description: string, schema: TSchema = Type.String()) => ({
   name,
   in: 'header',
@@ -100,7 +105,7 @@ export function responsesOf(route: Route | AccountRoute): object {
   return {
     200: {
       description: 'Done.',
-      ...(isTagged && { headers: { ETag: ETAG } }),
+      ...(isTagged && { headers: { ETag: ETAG, ...(route.replica && { 'As-Of': AS_OF }) } }),
       content:
         name === 'events'
           ? { 'text/event-stream': { schema: answer, 'x-events': STREAM_EVENTS } }

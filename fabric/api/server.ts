@@ -17,7 +17,7 @@ import { addSecurityHeaders } from './headers.ts';
 import { idempotency } from './idempotency.ts';
 import { withoutRoute } from './no-route.ts';
 import { openApiDocument } from './openapi.ts';
-import { type ApiOptions, ask, type Caller } from './options.ts';
+import { type ApiOptions, ask, askAll, type Caller } from './options.ts';
 import { inputOf, requireShallow } from './request-input.ts';
 import { API_PREFIX, patternOf, ROUTES, type Route } from './routes.ts';
 import { streams } from './streams.ts';
@@ -113,7 +113,11 @@ function addOperationRoutes(app: FastifyInstance, options: ApiOptions, known: Ca
         if (whole !== undefined) return whole;
         const caller = known.of(request);
         const input = inputOf(route, request);
-        if (route.method === 'GET') return ask(options, route.name, caller, input);
+        if (route.method === 'GET') {
+          const { view, asOf } = await askAll(options, route.name, caller, input);
+          if (asOf !== undefined) reply.header('as-of', asOf);
+          return view;
+        }
         const work = async (): Promise<unknown> => {
           await requireMatch(options, route, caller, input, request.headers['if-match']);
           return ask(options, route.name, caller, input);

@@ -6,7 +6,7 @@ import { EVERYTHING, type Scope } from '../access/scope.ts';
 import type { Registry } from '../registry/registry.ts';
 import { OPERATIONS } from './all.ts';
 import { CATALOGUE } from './contract/catalogue.ts';
-import type { Actor, Context } from './contract/operation.ts';
+import { type Actor, type Context, isoTime, type Performed } from './contract/operation.ts';
 
 /** What operations work on, before it is known who asks for one. */
 export interface Ground extends Omit<Context, 'actor' | 'role' | 'person' | 'registry' | 'whole'> {
@@ -23,10 +23,10 @@ export async function perform(
   actor: Actor,
   ground: Ground,
   input: unknown,
-): Promise<{ readonly view: unknown } | undefined> {
+): Promise<Performed | undefined> {
   const operation = OPERATIONS.get(name);
   if (operation === undefined) return undefined;
-  const { permission, fresh, whole = false } = CATALOGUE[name]!;
+  const { permission, fresh, whole = false, replica = false } = CATALOGUE[name]!;
   requirePermission(actor, permission);
   const scope = whole ? wholeScope(actor) : actor.scope;
   if (fresh && actor.via === 'session') requireFresh(actor.proved, ground.now());
@@ -40,6 +40,15 @@ export async function perform(
     role,
     ...(belongsTo !== undefined && { person: belongsTo }),
   };
+  const elsewhere = replica ? await registry.replica() : undefined;
+  if (elsewhere !== undefined) {
+    try {
+      const there = { ...asked, registry: { ...asked.registry, ...elsewhere.of(scope) } };
+      return { view: await operation.run(there, input as never), asOf: isoTime(elsewhere.asOf) };
+    } catch {
+      // Whatever is wrong with it, be it that the replica went away: what follows says so, or does it.
+    }
+  }
   return { view: await operation.run(asked, input as never) };
 }
 

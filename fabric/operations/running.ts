@@ -3,7 +3,7 @@ import { toHex } from '../../protocol/bytes.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { deserializeFailure, type SerializedFailure } from '../../protocol/failure-message.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
-import type { Contact, Presence, Running } from './contract/operation.ts';
+import type { Contact, Performed, Presence, Running } from './contract/operation.ts';
 import { askServing } from './contract/serving.ts';
 
 /** The control socket of a fabric that serves, as another process uses it. */
@@ -37,17 +37,13 @@ export interface Call {
 }
 
 /** What it answers. */
-export type Reply = { readonly view: unknown } | { readonly failure: SerializedFailure };
+export type Reply = Performed | { readonly failure: SerializedFailure };
 
 /**
  * Runs an operation in the fabric that listens on `socket`; undefined if none does, or one of a version that does not
  * know the operation. @throws Failure of the operation, `fabric.no-answer`, `control.not-permitted`
  */
-export async function askRunning(
-  socket: string,
-  name: string,
-  call: Call,
-): Promise<{ readonly view: unknown } | undefined> {
+export async function askRunning(socket: string, name: string, call: Call): Promise<Performed | undefined> {
   let reply: Reply;
   try {
     const question = { method: 'POST', path: `${OPERATION_PATH}${name}`, body: call };

@@ -64,6 +64,13 @@ export interface RegistryReader extends OwnersReader, NodesReader {
   close(): Promise<void>;
 }
 
+/** What is read elsewhere. */
+export interface Replica {
+  /** It has everything that was committed by then; milliseconds since 1970. */
+  readonly asOf: number;
+  of(scope: Scope): OwnedReader;
+}
+
 /** What is read in a scope. Every list is read in pages. */
 export interface OwnedReader
   extends TokenReader,
@@ -239,6 +246,11 @@ export interface Registry
     PrivacyKeeper,
     Issuing {
   of(scope: Scope): OwnedRegistry;
+  /**
+   * A copy elsewhere that has everything that was committed by now, for what reads much; undefined: there is none, or it is behind. It may go away
+   * while it is read: then it fails with whatever the engine says.
+   */
+  replica(): Promise<Replica | undefined>;
   /** True while a tunnel of the device ends at this process's router. */
   isConnected(address: Uint8Array): boolean;
 

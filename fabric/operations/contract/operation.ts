@@ -103,6 +103,12 @@ export interface Changed<View> {
   readonly effect: string;
 }
 
+/** The outcome of an operation, whoever called it. `asOf`: a replica has answered, which has everything that was committed by then (RFC 3339). */
+export interface Performed {
+  readonly view: unknown;
+  readonly asOf?: string;
+}
+
 /**
  * Something that an owner can do, without terminal and HTTP: input and view are plain JSON, so that a command line, a
  * control socket and an API run the same function and show the same view.

@@ -21,7 +21,7 @@ const BEGIN_READING = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
 
 const READS = /^\s*(SELECT|WITH)\b/i;
 
-export function serverDatabase(link: Link): ServerDatabase {
+export function serverDatabase(link: Pick<Link, 'ask' | 'send' | 'close'>): ServerDatabase {
   let transaction: number | undefined;
   let written = false;
   /** The number of the transaction that reads everything as it was at one moment: it fails if the connection was lost since. */

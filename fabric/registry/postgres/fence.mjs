@@ -8,9 +8,9 @@ import pg from 'pg';
  * The server that had it: its system identifier, which a standby has in common with its primary, and its timeline, whose number grows by each promotion.
  * @typedef {{ seq: number, hash: string, at: number, system?: string, timeline?: number }} Known
  *
- * A server, as it is now. `timeline`: absent of a standby. `head`: its newest audit entry. `has`: it has the one that is known. `restored`: when it was
+ * A server, as it is now. `timeline`: absent of a standby. `checkpoint`: the timeline of its last checkpoint; a standby may be farther. `head`: its newest audit entry. `has`: it has the one that is known. `restored`: when it was
  * last said that entries are given up.
- * @typedef {{ system: string, timeline?: number, head: { seq: number, hash: string }, has: boolean, restored: number }} Found
+ * @typedef {{ system: string, timeline?: number, checkpoint: number, head: { seq: number, hash: string }, has: boolean, restored: number }} Found
  *
  * `fits`: it is used. `promoted`: it is, too; the last entries were lost when it replaced the former one. `stale`: it was replaced, or is another one.
  * `behind`: a standby that has not got everything yet.
@@ -35,18 +35,20 @@ export function judge(found, known) {
 
 // The timeline of a control file is that of the last checkpoint: that of the log's file is the one of now.
 const PLACE = `SELECT (SELECT system_identifier FROM pg_control_system()), to_regclass('enf.audit') IS NOT NULL,
-  CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END`;
+  CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END,
+  (SELECT timeline_id FROM pg_control_checkpoint())`;
 const TRAIL = `SELECT seq, encode(hash, 'hex'), (SELECT encode(hash, 'hex') FROM enf.audit WHERE seq = $1),
   (SELECT value FROM enf.counter WHERE name = 'restored') FROM enf.audit ORDER BY seq DESC LIMIT 1`;
 
 /** @param {pg.Client} client @param {Known | undefined} known @returns {Promise<Found>} */
 async function look(client, known) {
-  const [[system, hasTrail, timeline]] = await rows(client, PLACE);
+  const [[system, hasTrail, timeline, checkpoint]] = await rows(client, PLACE);
   const trail = hasTrail === 't' ? await rows(client, TRAIL, [String(known?.seq ?? 0)]) : [];
   const [seq = '0', hash = '', same, restored] = trail[0] ?? [];
   return {
     ...{
       system: String(system),
+      checkpoint: Number(checkpoint),
       head: { seq: Number(seq), hash: String(hash) },
       restored: Number(restored ?? 0),
     },
@@ -198,6 +200,23 @@ export function fence({ urls, settings, connectMs, fenced, known: before }, adop
     };
   }
 
+  /**
+   * A standby of the server that is used: of another timeline places in the log would say nothing of what it has. After a promotion that is known
+   * of one that was there before once it has made a checkpoint of its own.
+   * @param {(client: pg.Client) => void} prepare @returns {Promise<Made>}
+   */
+  async function useStandby(prepare) {
+    for (const url of urls.length > 1 ? urls : []) {
+      const made = await open(url, 'replica', prepare).catch(() => undefined);
+      if (made === undefined) continue;
+      const { system, timeline, checkpoint } = made.found;
+      const follows = system === known?.system && checkpoint >= Number(known?.timeline);
+      if (timeline === undefined && follows) return made;
+      made.client.end().catch(() => {});
+    }
+    throw refusal('25006', 'there is no standby of it');
+  }
+
   function askOnce() {
     asked ??= askAll().finally(() => {
       asked = undefined;
@@ -207,10 +226,11 @@ export function fence({ urls, settings, connectMs, fenced, known: before }, adop
 
   return {
     /**
-     * The server that takes changes; to read, a standby that has all that is known if there is none. `prepare` is given the client before it connects.
+     * The server that takes changes; to read, a standby that has all that is known if there is none; as a replica, a standby alone. `prepare` is given the client before it connects.
      * @param {string} purpose @param {(client: pg.Client) => void} prepare @returns {Promise<Made>}
      */
     async connect(purpose, prepare) {
+      if (purpose === 'replica') return useStandby(prepare);
       const reads = purpose === 'read';
       if (urls.length === 1) return use(/** @type {string} */ (urls[0]), purpose, reads, prepare);
       if (chosen !== undefined) {

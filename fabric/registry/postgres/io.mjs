@@ -5,7 +5,7 @@ import { workerData } from 'node:worker_threads';
 import { fence } from './fence.mjs';
 
 /**
- * @typedef {'write' | 'read' | 'listen'} Name
+ * @typedef {'write' | 'read' | 'listen' | 'replica'} Name
  * @typedef {{ id: number, name: Name, sql: string, statement?: string, values?: (string | null)[], transaction?: number, begins?: number, waits: boolean }} Request
  * @typedef {{ client: import('pg').Client, transaction: number | undefined, server: string }} Connection
  */
@@ -50,6 +50,8 @@ function attempt(name) {
     (there) => {
       if (ended) return void there.client.end().catch(() => {});
       ready.set(name, there);
+      // It says nothing of the server that takes changes.
+      if (name === 'replica') return;
       // A server is there again: for the other names, too, it is worth waiting.
       refused.clear();
       // Before it was made something may have changed. What is read may come from a server that lacks what the former one had last.
@@ -58,6 +60,8 @@ function attempt(name) {
     },
     (error) => {
       connections.delete(name);
+      // Whoever wants it asks again, seldom.
+      if (name === 'replica') return void refused.delete(name);
       refused.set(name, error);
       setTimeout(renew, pauseMs, name).unref();
     },
@@ -95,7 +99,7 @@ function leaveOthers(server) {
 /** @param {Name} name @param {Connection} which */
 async function forget(name, which) {
   if ((await connections.get(name)?.catch(() => undefined)) !== which) return;
-  servers.lost();
+  if (name !== 'replica') servers.lost();
   connections.delete(name);
   ready.delete(name);
   // Whoever listens asks nothing.
@@ -106,7 +110,7 @@ async function forget(name, which) {
 function lose(name) {
   losses.set(name, lossesOf(name) + 1);
   refused.set(name, lost('it does not answer'));
-  servers.lost();
+  if (name !== 'replica') servers.lost();
   renewNow(name);
 }
 
@@ -125,7 +129,9 @@ function renewNow(name) {
 const lossesOf = (name) => losses.get(name) ?? 0;
 
 /** @param {Request} request @param {number} losses how many there were when it was asked */
-async function perform({ name, sql, statement, values, transaction, begins }, losses) {
+async function perform({ name, sql, statement, values, transaction, begins, waits }, losses) {
+  // Nobody waits for a connection that another one can do without.
+  if (name === 'replica' && waits && !ready.has(name)) throw lost('there is no connection');
   const there = await connection(name);
   if (lossesOf(name) !== losses) throw lost('the connection was given up');
   if (transaction !== undefined && there.transaction !== transaction)

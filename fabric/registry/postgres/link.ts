@@ -4,8 +4,8 @@ import { toHex } from '../../../protocol/bytes.ts';
 import type { AuditHead } from '../records.ts';
 import { postgresFailure, type ServerError, unreachable } from './failures.ts';
 
-/** The connections to the server: changes, what is read beside them, and news of others' changes. */
-export type Name = 'write' | 'read' | 'listen';
+/** The connections to the server: changes, what is read beside them, and news of others' changes; what is read of a standby while there is a primary. */
+export type Name = 'write' | 'read' | 'listen' | 'replica';
 
 export interface Answer {
   readonly rows: readonly (readonly (string | null)[])[];

@@ -17,6 +17,7 @@ import {
   SERVER_VERSION,
   serverVersion,
 } from './migrate.ts';
+import { standbyDatabase } from './replica.ts';
 import { readKnown, refusalBy, serverHead } from './server-head.ts';
 
 /**
@@ -39,6 +40,7 @@ export function openServerRegistry(
       {
         ...{ db, head },
         read: (work) => work(),
+        ...(urls.length > 1 && { standby: standbyDatabase(link) }),
         writing(afterCommit) {
           const queue = serverQueue(db, link, (newest) => {
             head.seen(newest);

@@ -64,6 +64,8 @@ export interface Store {
   /** Runs an access; the engine's errors become a Failure. */
   readonly read: Read;
   readonly head: KeptHead;
+  /** The same, elsewhere; `hasAll`: it has everything that was committed when it was asked. */
+  readonly standby?: { readonly db: Database; hasAll(): Promise<boolean> };
   /** How it is written; calls back after each commit. */
   writing(afterCommit: () => void): Writing;
   /** Calls back when somebody has changed something, if the engine hears of it; `anew`: what is read now may lack what was read before. */
@@ -162,6 +164,12 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
       ...ownIssuingPart(db, scope, parts),
       excluded: () => read(() => excluded(db)),
     }),
+    async replica() {
+      const { standby } = store;
+      const asOf = now();
+      if (standby === undefined || !(await standby.hasAll())) return undefined;
+      return { asOf, of: (scope) => readingPart(standby.db, scope, { read, tails, now }) };
+    },
     ...ownersReader(db, read),
     ...ownersPart(db, parts),
     ...tokensPart(db, read, { now, later }),

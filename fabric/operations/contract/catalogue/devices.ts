@@ -7,6 +7,7 @@ export const DEVICES: Readonly<Record<string, Entry>> = {
     method: 'GET',
     path: '/devices',
     summary: 'Devices, oldest first',
+    replica: true,
   },
   'device-show': {
     permission: 'devices.read',
@@ -59,18 +60,21 @@ export const DEVICES: Readonly<Record<string, Entry>> = {
     method: 'GET',
     path: '/handshakes',
     summary: 'Handshakes, newest first',
+    replica: true,
   },
   'handshake-hours': {
     permission: 'handshakes.read',
     method: 'GET',
     path: '/handshakes/hours',
     summary: 'Handshakes by hour',
+    replica: true,
   },
   'handshake-countries': {
     permission: 'handshakes.read',
     method: 'GET',
     path: '/handshakes/countries',
     summary: 'Handshakes and devices by country',
+    replica: true,
   },
   'handshake-places': {
     permission: 'handshakes.read',
@@ -78,12 +82,14 @@ export const DEVICES: Readonly<Record<string, Entry>> = {
     path: '/handshakes/places',
     summary:
       'Where most devices are, by the cities of their newest handshakes; empty without a database of cities',
+    replica: true,
   },
   'handshake-counts': {
     permission: 'handshakes.read',
     method: 'GET',
     path: '/handshakes/counts',
     summary: 'Handshakes that are counted only, by result',
+    replica: true,
   },
   'pki-list': {
     permission: 'pki.read',

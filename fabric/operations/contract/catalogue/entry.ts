@@ -9,6 +9,8 @@ export interface Entry {
   readonly summary: string;
   /** It concerns all owners of a fabric: whoever sees only one of them may not, in whatever role. */
   readonly whole?: true;
+  /** It reads much, and changes nothing: a replica of the registry may answer it. */
+  readonly replica?: true;
   /** Its body is a part of a file. */
   readonly large?: true;
   /** It is dangerous: a session needs a sign-in of the last minutes for it (`requireFresh`). Who has a token or the host is not asked. */

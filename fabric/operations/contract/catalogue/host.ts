@@ -54,6 +54,7 @@ export const HOST: Readonly<Record<string, Entry>> = {
     method: 'GET',
     path: '/device-count',
     summary: 'How many devices a filter finds, and how many of them a change would change',
+    replica: true,
   },
   'device-bulk': {
     permission: 'devices.standing',

@@ -20,6 +20,7 @@ export const PEOPLE: Readonly<Record<string, Entry>> = {
     method: 'GET',
     path: '/audit',
     summary: 'The audit trail, newest first',
+    replica: true,
   },
   'audit-verify': {
     permission: 'audit.read',
