@@ -51,7 +51,7 @@ function attempt(name) {
       if (ended) return void there.client.end().catch(() => {});
       ready.set(name, there);
       // It says nothing of the server that takes changes.
-      if (name === 'replica') return;
+      if (name === 'replica') return void refused.delete(name);
       // A server is there again: for the other names, too, it is worth waiting.
       refused.clear();
       // Before it was made something may have changed. What is read may come from a server that lacks what the former one had last.
