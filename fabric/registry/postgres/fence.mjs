@@ -116,7 +116,9 @@ export function fence({ urls, settings, connectMs, fenced, known: before }, adop
     try {
       await client.connect();
       if (purpose === 'listen') await client.query('LISTEN enf_change');
-      return { client, found: await lookUntilKnown(client) };
+      // What a replica lacks is looked at whenever it is read.
+      const found = purpose === 'replica' ? await look(client, undefined) : await lookUntilKnown(client);
+      return { client, found };
     } catch (error) {
       client.end().catch(() => {});
       throw error;
