@@ -151,6 +151,7 @@ async function threeHosts(): Promise<Play> {
       `${inside(b.namespace)} ip -6 route show table 100`,
       `${inside(b.namespace)} birdc -s ${b.bird} show protocols`,
       `${inside(world.network.device(1))} node dist/enf-agent.mjs status --config ${join(world.folder, 'device1.toml')}`,
+      '  # starts node a, which was killed, until Ctrl-C:',
       `${inside(a.namespace)} node dist/enf-fabric.mjs serve --data ${a.fabric.data} --config ${a.config}`,
     ].join('\n');
   return { story: () => playCluster(cluster), pokeAround, owners: b.fabric, close: cluster.close };

@@ -1,4 +1,5 @@
 import type { Command, Invocation } from '../../../cli/program.ts';
+import { counted } from '../../../protocol/words.ts';
 import { drainNode, listNodes, removeNode, resumeNode, showNode } from '../../operations/nodes.ts';
 import type { DrainingView, NodeView } from '../../operations/views/nodes.ts';
 import { requireYes, YES } from '../common/confirm.ts';
@@ -86,7 +87,7 @@ const nodeDrain: Command = {
 
 function leaving({ name, tunnels, serves }: DrainingView): string {
   if (tunnels !== null)
-    return `devices are to leave it. ${tunnels.toLocaleString('en')} were there a moment ago, see "enf-fabric node show ${name}"`;
+    return `devices are to leave it. A moment ago it had ${counted(tunnels, 'tunnel')}, see "enf-fabric node show ${name}"`;
   return serves.includes('identity')
     ? 'others serve handshakes from now on, if there are any that do'
     : 'devices do not come to it anyway';

@@ -10,7 +10,8 @@ export const bgp: Check = {
   about: 'BIRD runs, and has a session with each of the other nodes',
   run: (probes) =>
     onItsHost(probes, async ({ routes }) => {
-      if (routes === undefined) return skipped('this host is the only node (routes.install is off)');
+      if (routes === undefined)
+        return skipped('this host tells no other node of its tunnels (routes.install is off)');
       const { bird } = routes;
       if (bird === undefined) return skipped('nobody asks BIRD (routes.bird-socket is empty)');
       const sessions = await probes.bgpSessions(bird.socket);

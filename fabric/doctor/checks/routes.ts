@@ -7,7 +7,8 @@ export const routes: Check = {
   about: 'the routes of tunnels are in the kernel for other nodes, and their table is looked up',
   run: (probes) =>
     onItsHost(probes, async ({ routes: written }) => {
-      if (written === undefined) return skipped('this host is the only node (routes.install is off)');
+      if (written === undefined)
+        return skipped('this host tells no other node of its tunnels (routes.install is off)');
       const { table, routes: count, failing } = written;
       if (failing !== null)
         return failed(

@@ -46,6 +46,8 @@ const NOT_PERMITTED = '42501';
 
 /** In place of an SQLSTATE: the server lacks what this node has seen (fence.mjs). */
 const STALE = 'stale';
+/** Likewise: a file that an address names cannot be read. */
+const NO_FILE = 'file';
 
 /** What a statement's error means for whoever asked. */
 export function postgresFailure(error: ServerError): Error {
@@ -65,6 +67,18 @@ export function postgresFailure(error: ServerError): Error {
       {
         action:
           'Start the server that has replaced it, and make this one its standby (docs/scale.md). If what it lacks is given up, run "enf-fabric audit --accept-loss".',
+        cause,
+      },
+    );
+  }
+  if (code === NO_FILE) {
+    return new Failure(
+      'registry.bad-url',
+      'operator',
+      `a file that the address of the registry's database names cannot be read: ${message}`,
+      {
+        action:
+          'Correct sslrootcert, sslcert or sslkey in the file "registry.url", or let the user of the fabric read that file; each node needs it.',
         cause,
       },
     );

@@ -21,6 +21,10 @@ import pg from 'pg';
 
 /** Stands where an SQLSTATE does (failures.ts). */
 export const STALE = 'stale';
+/** Likewise: a file that an address names, such as `sslrootcert`, cannot be read. */
+const NO_FILE = 'file';
+/** SQLSTATE: invalid password. */
+const NO_PASSWORD = '28P01';
 
 /** @param {Found} found @param {Known | undefined} known @returns {Verdict} */
 export function judge(found, known) {
@@ -70,6 +74,26 @@ const MOST_LOOKS = 10;
 /** @param {string} code @param {string} message */
 const refusal = (code, message) => Object.assign(new Error(message), { code });
 
+/** Reads the files that the address names. @param {pg.ClientConfig} config */
+function clientOf(config) {
+  try {
+    return new pg.Client(config);
+  } catch (error) {
+    const { syscall, message } = /** @type {NodeJS.ErrnoException} */ (error);
+    throw syscall === undefined ? error : refusal(NO_FILE, message);
+  }
+}
+
+/** What the driver says of this has no code. @param {pg.Client} client @param {unknown} error */
+function lacksPassword(client, error) {
+  const { password, saslSession } = /** @type {{ password?: string | null, saslSession?: object | null }} */ (
+    client
+  );
+  return (
+    saslSession != null && password == null && /** @type {{ code?: string }} */ (error).code === undefined
+  );
+}
+
 /** @param {Verdict} verdict @param {Found} found @param {Known | undefined} known */
 function refusalOf(verdict, { system, timeline }, known) {
   const lacks = `has no audit entry ${known?.seq}, which this node has seen`;
@@ -100,7 +124,7 @@ export function fence({ urls, settings, connectMs, fenced, known: before }, adop
 
   /** @param {string} url @param {string} purpose @param {(client: pg.Client) => void} [prepare] @returns {Promise<Made>} */
   async function open(url, purpose, prepare = (client) => void client.on('error', () => {})) {
-    const client = new pg.Client({
+    const client = clientOf({
       connectionString: url,
       connectionTimeoutMillis: connectMs,
       keepAlive: true,
@@ -121,7 +145,9 @@ export function fence({ urls, settings, connectMs, fenced, known: before }, adop
       return { client, found };
     } catch (error) {
       client.end().catch(() => {});
-      throw error;
+      throw lacksPassword(client, error)
+        ? refusal(NO_PASSWORD, 'it asks for a password, and there is none in the address or in ~/.pgpass')
+        : error;
     } finally {
       clearTimeout(late);
     }

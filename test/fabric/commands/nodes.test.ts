@@ -27,7 +27,7 @@ test('a fabric with a name is listed, drains, comes back after a crash, and is r
     ...{ name: 'a', address: '2001:db8::a', state: 'serving', draining: null, routesLost: null, tunnels: 0 },
   });
   expect(await said('node', 'drain', 'a')).toBe(
-    'Node a drains: devices are to leave it. 0 were there a moment ago, see "enf-fabric node show a". (in force)\n',
+    'Node a drains: devices are to leave it. A moment ago it had 0 tunnels, see "enf-fabric node show a". (in force)\n',
   );
   expect(serving.log()).toContain('this node drains');
   expect(await said('node', 'drain', 'a')).toBe('Node a drains already.\n');

@@ -149,7 +149,7 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
     [{ databases: async () => [server({ version: '14.2' })] }, 'failed', /is PostgreSQL 14\.2/],
   ],
   bgp: [
-    [{}, 'skipped', /only node/],
+    [{}, 'skipped', /routes\.install is off/],
     [nobody, 'skipped', /no fabric answers/],
     [sessions(true, true), 'ok', /^BIRD has sessions with 2 other nodes$/],
     [sessions(true, false), 'failed', /no session with n1 \(Active\)/],
@@ -186,7 +186,7 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
     ],
   ],
   routes: [
-    [{}, 'skipped', /only node/],
+    [{}, 'skipped', /routes\.install is off/],
     [written(), 'ok', /^1,234 routes of tunnels in table 100, which is looked up before the main one$/],
     [{ ...written(), hasRule: async (table) => table !== 100 }, 'failed', /no rule leads to table 100/],
     [written('the network is down'), 'failed', /table 100 are not as they should be: the network is down/],

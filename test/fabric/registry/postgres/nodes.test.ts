@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
@@ -186,7 +187,41 @@ test('a database without a registry, and one that refuses, are told apart', asyn
   expect(() => open('postgres://enf@127.0.0.1:1/enf')).toThrow(
     expect.objectContaining({ code: 'registry.unreachable' }),
   );
+  expect(() => open(`${urls[0]}&sslrootcert=/nowhere/ca.pem`)).toThrow(
+    expect.objectContaining({
+      code: 'registry.bad-url',
+      message: expect.stringContaining('/nowhere/ca.pem'),
+    }),
+  );
   await expect(makeServerRegistry(urls, 'test', 1_000)).rejects.toMatchObject({ code: 'registry.exists' });
   server.sql('enf', "INSERT INTO enf.migration VALUES (1000, 'later', 1)");
   expect(() => open(urls[0]!)).toThrow(expect.objectContaining({ code: 'registry.newer-schema' }));
 });
+
+test('a server that asks for a password that nobody has given', async () => {
+  const { server, urls } = await place();
+  server.sql('enf', "CREATE ROLE guest LOGIN PASSWORD 'secret'");
+  const rules = join(server.folder, 'data/pg_hba.conf');
+  writeFileSync(rules, `local all guest scram-sha-256\n${readFileSync(rules, 'utf8')}`);
+  server.sql('postgres', 'SELECT pg_reload_conf()');
+  const open = (user: string): unknown =>
+    openServerRegistry([urls[0]!.replace('enf@', `${user}@`)], join(scratch(), 'registry.url'));
+  await expect
+    .poll(() => failureOf(() => open('guest')))
+    .toMatchObject({
+      code: 'registry.not-writable',
+      message: expect.stringContaining('asks for a password'),
+    });
+  expect(failureOf(() => open('guest:other'))).toMatchObject({
+    code: 'registry.not-writable',
+    message: expect.stringContaining('password authentication failed'),
+  });
+});
+
+function failureOf(action: () => unknown): unknown {
+  try {
+    action();
+  } catch (error) {
+    return error;
+  }
+}
