@@ -7,7 +7,12 @@ import {
   migrateServers,
   openServerRegistry,
 } from '../../../../fabric/registry/postgres/registry.ts';
-import { GRANTS, ROLES, type Role } from '../../../../fabric/registry/postgres/schema/grants.ts';
+import {
+  GRANTS,
+  grantsScript,
+  ROLES,
+  type Role,
+} from '../../../../fabric/registry/postgres/schema/grants.ts';
 import { STEPS } from '../../../../fabric/registry/postgres/schema/steps.ts';
 import { anyGroup, NETWORK, random, scratch } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
@@ -166,6 +171,10 @@ test('a router takes in who has a certificate of an owner’s CA, and nobody els
     `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from)
      SELECT gid, decode(repeat('01', 65), 'hex'), decode(repeat('02', 16), 'hex'), decode(repeat('00', 65), 'hex'), 1, 1, '' FROM grp WHERE ${where}`;
   expect(as('router', name, insert('true'))).toBe('permission denied to admit a device');
+  // Its own table is not asked.
+  const own =
+    'CREATE TEMP TABLE grp AS SELECT gid, 1 AS anchor FROM enf.grp; SET LOCAL search_path = pg_temp, enf';
+  expect(as('router', name, `${own}; ${insert('true')}`)).toBe('permission denied to admit a device');
   server.sql(name, 'UPDATE enf.grp SET anchor = 1');
   expect(as('router', name, insert('true'))).toBe('done');
 });
