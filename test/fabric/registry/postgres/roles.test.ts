@@ -246,6 +246,16 @@ test('a node waits for the owner to change the schema, who gives the rights of n
   expect(migrateServers(url, 1).roles).toEqual(left);
 });
 
+test('no rights are given to everybody, nor taken from the owner', async () => {
+  const name = database();
+  for (const everybody of ['public', 'none', 'pg_monitor'])
+    expect(() => grantsScript({ router: everybody })).toThrow('no name of a role');
+  expect(() => grant(server, name, { identity: NAMES.identity, console: 'enf' })).toThrow(
+    'a role is the owner of the registry',
+  );
+  expect(server.sql(name, "SELECT has_table_privilege('enf', 'enf.migration', 'INSERT')")).toBe('t');
+});
+
 test('a user without any rights, and one of two duties', async () => {
   const name = database();
   server.sql(
