@@ -109,7 +109,7 @@ function roleName(role: Role, name: string): string {
   throw new Failure(
     'cli.bad-value',
     'operator',
-    `--${role}: expected a name of small letters, digits and "_", got ${name}`,
+    `--${role}: expected the name of a role of its own, of small letters, digits and "_", got ${name}`,
     { action: `Make a role with such a name: createuser enf_${role}.` },
   );
 }

@@ -168,11 +168,12 @@ export function fence({ urls, settings, connectMs, fenced, known: before }, adop
   const verdictOn = (found) => (fenced ? judge(found, known) : 'fits');
 
   /** @param {Found} found @param {Verdict} verdict */
-  function adopt({ system, timeline, head, has }, verdict) {
+  function adopt({ system, timeline, head, has, restored }, verdict) {
     if (!fenced || timeline === undefined || head.seq === 0) return;
     if (known?.system === system && known.timeline === timeline && has) return;
     const lost = verdict === 'promoted' ? /** @type {Known} */ (known).seq : undefined;
-    known = { ...head, at: Date.now(), system, timeline };
+    // What was given up before now was, also if the clock here is behind that of whoever has said so.
+    known = { ...head, at: Math.max(Date.now(), restored), system, timeline };
     adopted({ era: ++era, known, ...(lost !== undefined && { lost }) });
   }
 
@@ -297,7 +298,8 @@ export function fence({ urls, settings, connectMs, fenced, known: before }, adop
     },
     /** A newer audit entry was seen on the server of that number. @param {{ era: number, seq: number, hash: string, at: number }} seen */
     seen({ era: of, seq, hash, at }) {
-      if (of === era && known !== undefined && seq >= known.seq) known = { ...known, seq, hash, at };
+      if (of === era && known !== undefined && seq >= known.seq)
+        known = { ...known, seq, hash, at: Math.max(known.at, at) };
     },
     /** Whichever server is there is used, and its trail counts. */
     giveUp() {

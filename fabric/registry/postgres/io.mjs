@@ -33,8 +33,26 @@ const servers = fence(workerData, (adopted) => events.postMessage({ adopted }));
 /** @param {string} message */
 const lost = (message) => Object.assign(new Error(message), { code: '08006' });
 
+/** Between two of what is told of changes: each has the other side ask for all there are, and whoever may connect may notify as often as it likes. */
+const NEWS_MS = 10;
+/** What is still to be told after the pause. @type {boolean | undefined} */
+let untold;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let pause;
+
 /** Tells of changes. @param {boolean} anew */
-const tell = (anew) => events.postMessage({ change: true, anew });
+function tell(anew) {
+  untold = anew || untold === true;
+  if (pause === undefined) tellNow();
+}
+
+function tellNow() {
+  pause = undefined;
+  if (untold === undefined || ended) return;
+  events.postMessage({ change: true, anew: untold });
+  untold = undefined;
+  pause = setTimeout(tellNow, NEWS_MS).unref();
+}
 
 /** @param {Name} name @returns {Promise<Connection>} */
 function connection(name) {

@@ -198,7 +198,8 @@ export function openLink(urls: readonly string[], fence?: { readonly known: Know
     },
     seen({ seq, hash }) {
       if (known === undefined || seq < known.seq) return;
-      const seen = { seq, hash: toHex(hash), at: Date.now() };
+      // A clock that is set back does not have this node forget what was given up since.
+      const seen = { seq, hash: toHex(hash), at: Math.max(known.at, Date.now()) };
       known = { ...known, ...seen };
       thread?.events.postMessage({ seen: { ...seen, era } });
     },

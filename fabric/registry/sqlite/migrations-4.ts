@@ -244,4 +244,6 @@ export const MIGRATIONS_4: readonly Migration[] = [
   },
   // A server's function (postgres/schema/admission.ts): here a statement costs no round trip.
   { name: 'chips are admitted together', sql: '' },
+  // In a file nobody has rights of less.
+  { name: 'devices are guarded by the tables of the registry', sql: '' },
 ];

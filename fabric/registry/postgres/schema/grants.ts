@@ -128,8 +128,12 @@ export const GRANTS: Readonly<Record<string, Readonly<Record<Role, Rights>>>> = 
 /** The names of the roles; those without one get nothing. */
 export type RoleNames = Partial<Record<Role, string>>;
 
-/** A name as `createuser` makes it, which needs no care elsewhere. */
-export const isRoleName = (text: string): boolean => /^[a-z_][a-z0-9_]{0,62}$/.test(text);
+/**
+ * A name as `createuser` makes it, which needs no care elsewhere. Not `public`, which means everybody also between quotes, nor what the server keeps for
+ * itself.
+ */
+export const isRoleName = (text: string): boolean =>
+  /^(?!(?:public|none)$|pg_)[a-z_][a-z0-9_]{0,62}$/.test(text);
 
 /** Statements that give the roles what they may do, and nothing else of the schema; a role with two duties may do what either may. */
 export function grantsSql(names: RoleNames): string {
@@ -158,11 +162,22 @@ export function grantsScript(names: RoleNames): string {
   });
   return [
     'BEGIN;',
+    notOfOwner(names),
     grantsSql(names),
     `INSERT INTO enf.grantee (duty, name) VALUES ${kept.join(', ')} ON CONFLICT (duty) DO UPDATE SET name = excluded.name;`,
     'COMMIT;',
     '',
   ].join('\n');
+}
+
+/** Whoever owns the tables may do everything; what is taken from the owner is missed by the next migration. */
+function notOfOwner(names: RoleNames): string {
+  const given = Object.values(names).map((name) => literal(requireName(name)));
+  return `DO $$ BEGIN
+  IF (SELECT pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = 'enf') IN (${given.join(', ')}) THEN
+    RAISE EXCEPTION 'a role is the owner of the registry: give a role of its own to each duty';
+  END IF;
+END $$;`;
 }
 
 /** The roles that grants were made for and that are there still. */

@@ -25,3 +25,6 @@ CREATE TABLE grantee (
   name text COLLATE "C" NOT NULL
 );
 `;
+
+/** What it asks the tables of the schema for it asks those: a temporary table of that name, which anybody may make, would come before them. */
+export const GUARD_BY_SCHEMA = 'ALTER FUNCTION device_is_guarded() SET search_path = enf, pg_temp;';

@@ -1,5 +1,5 @@
 import { ADMISSION } from './admission.ts';
-import { GUARD } from './guard.ts';
+import { GUARD, GUARD_BY_SCHEMA } from './guard.ts';
 
 /** What comes after the schema that a registry begins with, in order: each step does what SQLite's migration of the same number does (sqlite/file/). */
 export const STEPS: readonly { readonly name: string; readonly sql: string }[] = [
@@ -43,4 +43,5 @@ export const STEPS: readonly { readonly name: string; readonly sql: string }[] =
     sql: 'ALTER TABLE node ADD COLUMN routes_lost bigint;',
   },
   { name: 'chips are admitted together', sql: ADMISSION },
+  { name: 'devices are guarded by the tables of the registry', sql: GUARD_BY_SCHEMA },
 ];

@@ -60,7 +60,13 @@ function byLooking(db: Database, text: string, most: number): TextSearch {
   const indexed = byTrigrams(db, text);
   let [looked, found, size] = [0, 0, FIRST_MATCHES];
   return (after) => {
-    if (looked > 0 && found * MOST_LOOKED_AT < most * looked) return indexed(after);
+    if (looked > 0 && found * MOST_LOOKED_AT < most * looked) {
+      const some = indexed(after);
+      // Of many the index reads all again for each call: where they are close together the names there are looked at.
+      if (some.upTo !== undefined)
+        [looked, found] = [looked + some.upTo - after, found + some.matches.length];
+      return some;
+    }
     const rows = prepare(db, LOOKED_AT).all(pattern, after, size) as {
       id: number;
       owner: number;

@@ -2,11 +2,13 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { EVERYTHING } from '../../../../fabric/access/scope.ts';
+import { openLink } from '../../../../fabric/registry/postgres/link.ts';
 import {
   makeServerRegistry,
   openServerReader,
   openServerRegistry,
 } from '../../../../fabric/registry/postgres/registry.ts';
+import { readKnown } from '../../../../fabric/registry/postgres/server-head.ts';
 import type { RegistryOptions } from '../../../../fabric/registry/registry.ts';
 import { parsePrefix } from '../../../../protocol/ipv6.ts';
 import { allOf, scratch, wholeOf } from '../../place.ts';
@@ -186,4 +188,29 @@ test('a process that gives up what the running fabric lacks does so there, too',
   expect(running.missing()).toBeUndefined();
   await add(running, 2);
   expect(entries(server)).toBe(3);
+}, 60_000);
+
+test('a clock that is behind, or set back, does not have a node take what was lost before for given up now', async () => {
+  const known = { seq: 5, hash: '05', at: Date.now() + 3_600_000, system: '1', timeline: 1 };
+  const link = openLink(['postgres://nobody@localhost/none'], { known });
+  link.seen({ seq: 6, hash: Uint8Array.of(6) });
+  expect(link.known).toEqual({ ...known, seq: 6, hash: '06' });
+
+  const server = await ownServer();
+  server.sql('postgres', 'CREATE DATABASE enf');
+  const url = server.url('enf');
+  await makeServerRegistry([url], 'test', 1_000);
+  const ahead = Date.now() + 3_600_000;
+  server.sql('enf', `INSERT INTO enf.counter VALUES ('restored', ${ahead})`);
+  const path = folder();
+  const registry = node([url], path);
+  await add(registry, 1);
+  await registry.close();
+  expect(readKnown(path)).toMatchObject({ seq: 2, at: ahead, timeline: 1 });
+  // So what lacks that is not used.
+  server.sql('enf', 'SET session_replication_role = replica; DELETE FROM enf.audit WHERE seq = 2');
+  expect(() => node([url], path)).toThrow(expect.objectContaining(DIVERGED));
+  // Until somebody gives it up.
+  server.sql('enf', `UPDATE enf.counter SET value = ${ahead + 1} WHERE name = 'restored'`);
+  expect((await node([url], path).census()).devices).toBe(0);
 }, 60_000);

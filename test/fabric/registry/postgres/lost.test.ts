@@ -176,3 +176,28 @@ test('what TLS and the system say of a connection is no error of the program', (
   for (const code of ['42601', '23505', '0A000'])
     expect(postgresFailure({ code, message: 'no' })).toBeInstanceOf(StatementError);
 });
+
+test('whoever notifies again and again has nobody look as often', async () => {
+  const { server, link } = await place();
+  const opened = link(server.url('enf'));
+  let heard = 0;
+  opened.listen(() => heard++);
+  /** What was heard until nothing more came. */
+  const all = async (): Promise<number> => {
+    for (let before = -1; before !== heard; await wait(300)) before = heard;
+    return heard;
+  };
+  await expect.poll(() => heard, { timeout: 20_000 }).toBe(1);
+  // By a user of the database who has no rights in it.
+  server.sql('postgres', 'CREATE ROLE nobody');
+  server.sql(
+    'enf',
+    "SET ROLE nobody; SELECT count(pg_notify('enf_change', n::text)) FROM generate_series(1, 5000) AS n",
+  );
+  await expect.poll(() => heard, { timeout: 20_000 }).toBeGreaterThan(1);
+  const flood = await all();
+  expect(flood).toBeLessThan(1_000);
+  // What comes after that is heard, too.
+  server.sql('enf', 'NOTIFY enf_change');
+  await expect.poll(() => heard, { timeout: 20_000 }).toBe(flood + 1);
+}, 60_000);

@@ -7,7 +7,12 @@ import {
   migrateServers,
   openServerRegistry,
 } from '../../../../fabric/registry/postgres/registry.ts';
-import { GRANTS, ROLES, type Role } from '../../../../fabric/registry/postgres/schema/grants.ts';
+import {
+  GRANTS,
+  grantsScript,
+  ROLES,
+  type Role,
+} from '../../../../fabric/registry/postgres/schema/grants.ts';
 import { STEPS } from '../../../../fabric/registry/postgres/schema/steps.ts';
 import { anyGroup, NETWORK, random, scratch } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
@@ -166,6 +171,10 @@ test('a router takes in who has a certificate of an owner’s CA, and nobody els
     `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from)
      SELECT gid, decode(repeat('01', 65), 'hex'), decode(repeat('02', 16), 'hex'), decode(repeat('00', 65), 'hex'), 1, 1, '' FROM grp WHERE ${where}`;
   expect(as('router', name, insert('true'))).toBe('permission denied to admit a device');
+  // Its own table is not asked.
+  const own =
+    'CREATE TEMP TABLE grp AS SELECT gid, 1 AS anchor FROM enf.grp; SET LOCAL search_path = pg_temp, enf';
+  expect(as('router', name, `${own}; ${insert('true')}`)).toBe('permission denied to admit a device');
   server.sql(name, 'UPDATE enf.grp SET anchor = 1');
   expect(as('router', name, insert('true'))).toBe('done');
 });
@@ -235,6 +244,16 @@ test('a node waits for the owner to change the schema, who gives the rights of n
   server.sql(name, "UPDATE enf.grantee SET name = 'gone' WHERE duty = 'router'");
   const { router: _, ...left } = NAMES;
   expect(migrateServers(url, 1).roles).toEqual(left);
+});
+
+test('no rights are given to everybody, nor taken from the owner', async () => {
+  const name = database();
+  for (const everybody of ['public', 'none', 'pg_monitor'])
+    expect(() => grantsScript({ router: everybody })).toThrow('no name of a role');
+  expect(() => grant(server, name, { identity: NAMES.identity, console: 'enf' })).toThrow(
+    'a role is the owner of the registry',
+  );
+  expect(server.sql(name, "SELECT has_table_privilege('enf', 'enf.migration', 'INSERT')")).toBe('t');
 });
 
 test('a user without any rights, and one of two duties', async () => {
