@@ -193,7 +193,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       tunnel: at(options.tunnel, tunnels?.router.port),
     };
     parts.serving = async () => ({
-      ...{ serves, ...where },
+      ...{ serves, node: options.node?.name ?? null, ...where },
       host: (await tunnels?.host()) ?? null,
       ...(tunnels !== undefined && { learned: tunnels.router.learned }),
     });

@@ -1,4 +1,4 @@
-import { ok, warning } from '../../../cli/check.ts';
+import { ok, skipped, warning } from '../../../cli/check.ts';
 import { counted } from '../../../protocol/words.ts';
 import type { Check } from '../check.ts';
 
@@ -10,6 +10,9 @@ export const backup: Check = {
   id: 'backup',
   about: 'how old the newest backup is that was made of this folder, on this host',
   async run(probes) {
+    const serving = await probes.serving();
+    if (serving && serving.serves?.includes('console') === false)
+      return skipped('backups are made on a host that serves the console');
     const at = await probes.backupAt();
     if (at === undefined) return warning('no backup was ever made', MAKE);
     const days = Math.floor((probes.wallMs() - at) / DAY_MS);

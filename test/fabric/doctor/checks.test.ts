@@ -12,11 +12,15 @@ import { Failure } from '../../../protocol/failure.ts';
 const DAY_MS = 86_400_000;
 const NOW = Date.UTC(2030, 0, 1);
 const HOST: HostServing = { tun: 'enf-fabric0', services: 'none', filter: 'in force' };
-const serving = (host: Partial<HostServing> | null = {}): Partial<Probes> => ({
+const serving = (
+  host: Partial<HostServing> | null = {},
+  more: Pick<Serving, 'serves' | 'node'> = {},
+): Partial<Probes> => ({
   serving: async (): Promise<Serving> => ({
     identity: '[::]:444',
     tunnel: '[::]:443',
     host: host && { ...HOST, ...host },
+    ...more,
   }),
 });
 const link = { index: 9, name: 'enf-fabric0', mac: '', group: 0, mtu: 1280, up: true };
@@ -141,6 +145,9 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
       'ok',
       /PostgreSQL 15\.18; .*, standby$/,
     ],
+    [{ databases: async () => [server({})], ...serving({}, { node: 'a' }) }, 'ok', /PostgreSQL 15\.18$/],
+    [{ databases: async () => [server({})], ...serving({}, { node: null }) }, 'warning', /has no name/],
+    [{ databases: async () => [server({})], ...nobody }, 'ok', /PostgreSQL 15\.18$/],
     [{ databases: async () => [server({}), server({})] }, 'failed', /both take changes/],
     [{ databases: async () => [server({ standby: true })] }, 'failed', /all that answer are standbys/],
     [{ databases: async () => [away] }, 'failed', /db\.example.*does not answer/],
@@ -248,6 +255,9 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
     [{ backupAt: async () => NOW - 3_600_000 }, 'ok', /^the newest backup is of today$/],
     [{ backupAt: async () => NOW - 8 * 86_400_000 }, 'warning', /8 days old/],
     [{ backupAt: async () => undefined }, 'warning', /^no backup was ever made$/],
+    [{ backupAt: async () => undefined, ...nobody }, 'warning', /^no backup was ever made$/],
+    [serving({}, { serves: ['identity', 'tunnels'] }), 'skipped', /a host that serves the console$/],
+    [serving({}, { serves: ['console'] }), 'ok', /1 day old$/],
   ],
   places: [
     [{}, 'ok', /^the database "countries" is 3 days old; the database "Own-City" is 9 days old$/],
