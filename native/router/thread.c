@@ -47,7 +47,7 @@ int router_thread_init(struct router_thread *thread, struct router *router, uint
   prepare_host(thread, &router->settings);
   bool memory = dp_workspace_init(&thread->workspace, QUEUED_BYTES);
   memory &= router_addresstable_init(&thread->routes) && router_addresstable_init(&thread->delegations);
-  memory &= router_lookups_init(&thread->lookups);
+  memory &= router_lookups_init(&thread->lookups, router->threads);
   memory &= router_flows_init(&thread->flows, ROUTER_FLOWS, ROUTER_FLOWS_OF_DEVICE);
   memory &= (thread->spare = malloc(DP_EGRESS_ROOM)) != NULL;
   for (uint32_t i = 0; i < router->threads; i++) memory &= router_ring_init(&thread->rings[i]);

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool router_lookups_init(struct router_lookups *lookups) {
-  *lookups = (struct router_lookups){0};
+bool router_lookups_init(struct router_lookups *lookups, uint32_t threads) {
+  *lookups = (struct router_lookups){.period = (uint64_t)threads * ROUTER_LOOKUPS_PERIOD};
   router_chain_init(&lookups->waiting);
   return router_addresstable_init(&lookups->table) && router_addresstable_init(&lookups->holders);
 }
@@ -194,7 +194,7 @@ uint8_t *router_lookups_hold(struct router_lookups *lookups, struct router_looku
 }
 
 const uint8_t *router_lookups_next(struct router_lookups *lookups, uint64_t now) {
-  const uint64_t period = ROUTER_LOOKUPS_PERIOD, saved = ROUTER_LOOKUPS_ASKED * period;
+  const uint64_t period = lookups->period, saved = ROUTER_LOOKUPS_ASKED * period;
   if (router_chain_empty(&lookups->waiting) || lookups->asked >= ROUTER_LOOKUPS_ASKED) return NULL;
   if (now > saved && lookups->asked_until < now - saved) lookups->asked_until = now - saved;
   if (lookups->asked_until + period > now) return NULL;
@@ -219,7 +219,7 @@ const uint8_t *router_lookups_next(struct router_lookups *lookups, uint64_t now)
 
 uint64_t router_lookups_deadline(const struct router_lookups *lookups) {
   bool waits = !router_chain_empty(&lookups->waiting) && lookups->asked < ROUTER_LOOKUPS_ASKED;
-  return waits ? lookups->asked_until + ROUTER_LOOKUPS_PERIOD : UINT64_MAX;
+  return waits ? lookups->asked_until + lookups->period : UINT64_MAX;
 }
 
 void router_lookups_settle(struct router_lookup *lookup, enum router_lookup_state answer, struct router_chain *held) {

@@ -11,7 +11,7 @@ enum {
   ROUTER_LOOKUP_BYTES = 1 << 20,      // in all
   ROUTER_LOOKUPS_WAITING = 64,        // questions that may wait for one device
   ROUTER_LOOKUPS_ASKED = 200,         // that JavaScript has not answered
-  ROUTER_LOOKUPS_PERIOD = 500000,     // nanoseconds between questions, after a burst of ROUTER_LOOKUPS_ASKED
+  ROUTER_LOOKUPS_PERIOD = 500000,     // nanoseconds between questions of a router, after a burst of ROUTER_LOOKUPS_ASKED of each thread
 };
 
 struct router_lookups {
@@ -19,6 +19,7 @@ struct router_lookups {
   struct router_addresstable holders;  // by the devices that have them: the lookups of /64s
   struct dp_ranking groups;
   struct router_chain waiting;  // groups with questions, by turn
+  uint64_t period;              // nanoseconds between questions: all threads ask the same JavaScript
   uint64_t bytes, asked_until;  // asked_until: token bucket as a time, as `reports_until`
   uint32_t asked;
   _Atomic uint32_t count;  // written by the thread alone; the main thread reads it
@@ -62,8 +63,8 @@ struct router_held {
   uint8_t bytes[];  // a frame
 };
 
-// False without memory.
-bool router_lookups_init(struct router_lookups *lookups);
+// For one of so many threads. False without memory.
+bool router_lookups_init(struct router_lookups *lookups, uint32_t threads);
 // All askers must have left.
 void router_lookups_free(struct router_lookups *lookups);
 void router_askers_init(struct router_lookups *lookups, struct router_askers *group);

@@ -26,8 +26,8 @@ struct place {
 static struct place place;
 
 // Device i is in network i % NETWORKS.
-static void open_place(void) {
-  CHECK(router_lookups_init(&place.lookups));
+static void open_place_of(uint32_t threads) {
+  CHECK(router_lookups_init(&place.lookups, threads));
   place.now = 3600ull * 1000000000;
   for (int i = 0; i < NETWORKS; i++) router_askers_init(&place.lookups, &place.networks[i]);
   for (int i = 0; i < DEVICES; i++) {
@@ -35,6 +35,8 @@ static void open_place(void) {
     router_asker_join(&place.networks[i % NETWORKS], &place.devices[i], place.peers[i]);
   }
 }
+
+static void open_place(void) { open_place_of(1); }
 
 static void close_place(void) {
   for (int i = 0; i < DEVICES; i++) {
@@ -230,6 +232,17 @@ static void what_is_not_answered_is_bounded(void) {
   close_place();
 }
 
+// All threads together ask as often as one would.
+static void several_threads_share_what_is_asked(void) {
+  open_place_of(4);
+  place.lookups.asked_until = place.now;
+  CHECK(send(0, 0, 1, PACKET));
+  CHECK(router_lookups_deadline(&place.lookups) == place.now + 4 * ROUTER_LOOKUPS_PERIOD);
+  CHECK(router_lookups_next(&place.lookups, place.now + 4 * ROUTER_LOOKUPS_PERIOD - 1) == NULL);
+  CHECK(router_lookups_next(&place.lookups, place.now + 4 * ROUTER_LOOKUPS_PERIOD) != NULL);
+  close_place();
+}
+
 // A /64 is forgotten with the device that has it, and with another one that the device gets.
 static void a_device_has_one_prefix(void) {
   open_place();
@@ -307,6 +320,7 @@ int main(void) {
   a_network_of_scanners_has_one_turn();
   a_question_is_asked_for_whoever_waits_least();
   what_is_not_answered_is_bounded();
+  several_threads_share_what_is_asked();
   a_device_has_one_prefix();
   whatever_happens_nothing_is_lost();
   puts("ok");
