@@ -76,7 +76,7 @@ const COLUMNS: readonly Column<NodeView>[] = [
     cell: ({ name, address }) => (
       <>
         {name}
-        {address !== null && <div class="under">{address}</div>}
+        {address !== null && <div class="under address">{address}</div>}
       </>
     ),
   },

@@ -19,8 +19,8 @@ Plays the whole story on this machine, as root: two TPMs are personalised, the o
 the devices boot for the first time, get their IPv6 addresses and are pinged there.
 
   --cluster   the fabric on three hosts instead, with one PostgreSQL server and BIRD: devices find any of them, one is
-              drained, and in the end one is killed while a ping goes on, which says how many were lost; under two
-              minutes (docs/scale.md)
+              drained, and in the end one is killed while a ping goes on, which says how many were lost; about
+              a minute (docs/scale.md)
   --keep      leave everything running to poke around in, the console in a browser, too; Ctrl-C cleans up
 `;
 const NETWORK = 'fd00:e4f:1::/64';
