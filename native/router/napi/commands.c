@@ -71,7 +71,7 @@ napi_value router_answer_call(napi_env env, napi_callback_info info) {
   command->group = group;
   command->delegated = device_length > 0;
   memcpy(command->address, address, sizeof command->address);
-  memcpy(command->device, device, device_length);
+  if (command->delegated) memcpy(command->device, device, sizeof command->device);
   handle->router->thread[thread].answers_given++;
   router_send_command(handle->router, thread, command);
   return NULL;
