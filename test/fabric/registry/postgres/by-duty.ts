@@ -23,11 +23,14 @@ export const DUTY: Readonly<Record<Role, Duty>> = {
   console: 'console',
 };
 
-export const makeRoles = (server: Server): string =>
-  server.sql('postgres', ROLES.map((role) => `CREATE ROLE ${NAMES[role]} LOGIN`).join(';'));
-
 export const grant = (server: Server, database: string, names: RoleNames = NAMES): string =>
   server.sql(database, grantsScript(names));
+
+/** Makes the roles, and gives them what they may do in this database, and in all that become copies of it. */
+export function giveRoles(server: Server, database: string): void {
+  server.sql('postgres', ROLES.map((role) => `CREATE ROLE ${NAMES[role]} LOGIN`).join(';'));
+  grant(server, database);
+}
 
 export const urlOf = (server: Server, database: string, role: Role): string =>
   server.url(database).replace('enf@', `${NAMES[role]}@`);

@@ -1,5 +1,4 @@
-import { afterAll, beforeAll, describe } from 'vitest';
-import { makeServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
+import { describe } from 'vitest';
 import { admissionContract } from '../contract/admission.ts';
 import { alarmsContract } from '../contract/alarms.ts';
 import { delegationsContract } from '../contract/delegations.ts';
@@ -17,25 +16,14 @@ import { rostersContract } from '../contract/rosters.ts';
 import { routerContract } from '../contract/router.ts';
 import { rulesContract } from '../contract/rules.ts';
 import { tokensContract } from '../contract/tokens.ts';
-import { byDuty, grant, makeRoles } from './by-duty.ts';
-import { type Server, startServer, stopServer } from './server.ts';
+import { byDuty, giveRoles } from './by-duty.ts';
+import { registriesOfFile } from './registries.ts';
 
-let server: Server;
-let made = 0;
-
-beforeAll(async () => {
-  server = await startServer();
-  server.sql('postgres', 'CREATE DATABASE empty');
-  await makeServerRegistry([server.url('empty')], 'test', 1_000);
-  makeRoles(server);
-  grant(server, 'empty');
-}, 60_000);
-afterAll(() => stopServer(server));
+const made = registriesOfFile(giveRoles);
 
 const openEmpty: OpenEmpty = async () => {
-  const name = `registry${++made}`;
-  server.sql('postgres', `CREATE DATABASE ${name} TEMPLATE empty`);
-  return async (options) => byDuty(server, name, options);
+  const name = made.registry();
+  return async (options) => byDuty(made.server, name, options);
 };
 
 /* What every engine has to do, done by nodes of separate duties: each has the rights of its own, and they are enough. */

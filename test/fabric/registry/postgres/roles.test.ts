@@ -1,12 +1,8 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 import type { NewNode } from '../../../../fabric/registry/nodes.ts';
 import { SERVER_VERSION } from '../../../../fabric/registry/postgres/migrate.ts';
-import {
-  makeServerRegistry,
-  migrateServers,
-  openServerRegistry,
-} from '../../../../fabric/registry/postgres/registry.ts';
+import { migrateServers, openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
 import {
   GRANTS,
   grantsScript,
@@ -16,31 +12,20 @@ import {
 import { STEPS } from '../../../../fabric/registry/postgres/schema/steps.ts';
 import { anyGroup, NETWORK, random, scratch } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
-import { byDuty, grant, makeRoles, NAMES, openAs, urlOf } from './by-duty.ts';
-import { type Server, startServer, stopServer } from './server.ts';
+import { byDuty, giveRoles, grant, NAMES, openAs, urlOf } from './by-duty.ts';
+import { registriesOfFile } from './registries.ts';
+import type { Server } from './server.ts';
 
+const made = registriesOfFile(giveRoles);
+const database = made.registry;
 let server: Server;
-let made = 0;
-
-beforeAll(async () => {
-  server = await startServer();
-  server.sql('postgres', 'CREATE DATABASE empty');
-  await makeServerRegistry([server.url('empty')], 'test', 1_000);
-  makeRoles(server);
-  grant(server, 'empty');
-}, 60_000);
-afterAll(() => stopServer(server));
-
-function database(): string {
-  const name = `registry${++made}`;
-  server.sql('postgres', `CREATE DATABASE ${name} TEMPLATE empty`);
-  return name;
-}
+beforeAll(() => {
+  server = made.server;
+});
 
 /** One whose schema is that before the last step. */
 async function formerDatabase(): Promise<string> {
-  const name = `registry${++made}`;
-  server.sql('postgres', `CREATE DATABASE ${name}`);
+  const name = made.database();
   vi.resetModules();
   vi.doMock(STEPS_FILE, () => ({ STEPS: STEPS.slice(0, -1) }));
   const former = await import('../../../../fabric/registry/postgres/registry.ts');
@@ -63,7 +48,9 @@ function as(role: Role, name: string, sql: string): string {
 }
 
 test('every table is decided about, and no other', () => {
-  const tables = server.sql('empty', "SELECT tablename FROM pg_tables WHERE schemaname = 'enf'").split('\n');
+  const tables = server
+    .sql(database(), "SELECT tablename FROM pg_tables WHERE schemaname = 'enf'")
+    .split('\n');
   expect(Object.keys(GRANTS).sort()).toEqual(tables.sort());
 });
 

@@ -1,31 +1,23 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { EVERYTHING } from '../../../../fabric/access/scope.ts';
 import { deriveIdentifier, type Identifier } from '../../../../fabric/registry/address.ts';
 import { admitOnServer } from '../../../../fabric/registry/postgres/admit.ts';
 import { serverQueue } from '../../../../fabric/registry/postgres/commit-queue.ts';
 import { serverDatabase } from '../../../../fabric/registry/postgres/connection.ts';
 import { openLink } from '../../../../fabric/registry/postgres/link.ts';
-import { makeServerRegistry, openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
+import { openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
 import type { Applicant } from '../../../../fabric/registry/records.ts';
 import { prepare } from '../../../../fabric/registry/sql/base/statements.ts';
 import { anyGroup, NETWORK, random, scratch } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
-import { type Server, startServer, stopServer } from './server.ts';
+import { registriesOfFile } from './registries.ts';
 
-let server: Server;
-let made = 0;
-beforeAll(async () => {
-  server = await startServer();
-}, 60_000);
-afterAll(() => stopServer(server));
+const made = registriesOfFile();
 
 /** A registry whose chips are admitted by its server's function: `come` tells which of them it left to the code of both engines. */
 async function place(identifier: Identifier = deriveIdentifier) {
-  const name = `registry${++made}`;
-  server.sql('postgres', `CREATE DATABASE ${name}`);
-  const urls = [server.url(name)];
-  await makeServerRegistry(urls, 'test', 1_000);
+  const urls = [made.server.url(made.registry())];
   const registry = openServerRegistry(urls, join(scratch(), 'registry.url'));
   onTestFinished(() => registry.close());
   const link = openLink(urls);
