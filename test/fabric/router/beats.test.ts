@@ -2,7 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import { encodeBeats } from '../../../protocol/tunnel/beats.ts';
 import { parsePace } from '../../../protocol/tunnel/pace.ts';
 import { BEATS_TYPE } from '../../../protocol/tunnel/wire.ts';
-import { admitted, fakeAdmission, makeDevice, OURS, testRouter, until } from './fixture.ts';
+import { activeDevices, admitted, fakeAdmission, OURS, testRouter, until } from './fixture.ts';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -11,9 +11,7 @@ afterEach(async () => {
 
 async function greeted(options: Parameters<typeof testRouter>[1]) {
   const admission = fakeAdmission();
-  const [a, b] = await Promise.all([makeDevice('fd00:1::a'), makeDevice('fd00:1::b')]);
-  admission.set(a, 'active');
-  admission.set(b, 'active');
+  const [a, b] = await activeDevices(admission, 'fd00:1::a', 'fd00:1::b');
   const router = await testRouter(admission, options);
   closing.push(() => router.close());
   const [agent, c] = [await admitted(router, a, OURS), await admitted(router, b)];

@@ -5,6 +5,7 @@ import { encodeDecommission } from '../../../protocol/tunnel/decommission.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
 import { ALPN_CONTROL, ALPN_SUPER } from '../../../protocol/tunnel/wire.ts';
 import {
+  activeDevices,
   admitted,
   connect,
   type Device,
@@ -29,8 +30,7 @@ beforeEach(async () => {
   admission = fakeAdmission();
   lines = [];
   router = await testRouter(admission, { lines });
-  [a, b] = await Promise.all([makeDevice('fd00:1::a'), makeDevice('fd00:1::b')]);
-  for (const device of [a, b]) admission.set(device, 'active');
+  [a, b] = await activeDevices(admission, 'fd00:1::a', 'fd00:1::b');
 });
 afterEach(() => router.close());
 

@@ -5,11 +5,11 @@ import type { Session } from '../../../fabric/router/session.ts';
 import { encodeDrain, MOST_DRAIN_SECONDS, parseDrain } from '../../../protocol/tunnel/drain.ts';
 import { REPORT_REQUEST } from '../../../protocol/tunnel/report.ts';
 import {
+  activeDevices,
   admitted,
   type Device,
   type FakeAdmission,
   fakeAdmission,
-  makeDevice,
   OURS,
   testRouter,
   until,
@@ -85,12 +85,7 @@ describe('over tunnels', () => {
   let [a, b, c]: [Device, Device, Device] = [] as never;
   beforeEach(async () => {
     admission = fakeAdmission();
-    [a, b, c] = await Promise.all([
-      makeDevice('fd00:1::a'),
-      makeDevice('fd00:1::b'),
-      makeDevice('fd00:1::c'),
-    ]);
-    for (const device of [a, b, c]) admission.set(device, 'active');
+    [a, b, c] = await activeDevices(admission, 'fd00:1::a', 'fd00:1::b', 'fd00:1::c');
     router = await testRouter(admission);
   });
   afterEach(() => router.close());

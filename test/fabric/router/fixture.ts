@@ -186,6 +186,23 @@ export function fakeAdmission(): FakeAdmission {
   };
 }
 
+/** A device that is admitted. */
+export async function activeDevice(admission: FakeAdmission, name: string): Promise<Device> {
+  const device = await makeDevice(name);
+  admission.set(device, 'active');
+  return device;
+}
+
+/** The same of each name. */
+export const activeDevices = <const Names extends readonly string[]>(
+  admission: FakeAdmission,
+  ...names: Names
+): Promise<{ -readonly [Each in keyof Names]: Device }> =>
+  Promise.all(names.map((name) => activeDevice(admission, name))) as never;
+
+/** The first record of a ClientHello that is never completed. */
+export const HALF_HELLO = Uint8Array.of(0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3);
+
 /** A TUN without a kernel: the other end of a socket pair that the router uses as one. */
 export interface FakeTun extends TunDevice {
   /** All packets that the router wrote so far. */

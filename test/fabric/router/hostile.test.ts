@@ -3,11 +3,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Router, startRouter } from '../../../fabric/router/router.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
 import {
+  activeDevice,
   admitted,
   connect,
   type Device,
   type FakeAdmission,
   fakeAdmission,
+  HALF_HELLO,
   makeDevice,
   OURS,
   type Peer,
@@ -15,17 +17,13 @@ import {
   until,
 } from './fixture.ts';
 
-/** The first record of a ClientHello that is never completed. */
-const HALF_HELLO = Uint8Array.of(0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3);
-
 let admission: FakeAdmission;
 let device: Device;
 const routers: Router[] = [];
 
 beforeEach(async () => {
   admission = fakeAdmission();
-  device = await makeDevice('fd00:1::a');
-  admission.set(device, 'active');
+  device = await activeDevice(admission, 'fd00:1::a');
 });
 
 afterEach(async () => {
@@ -91,8 +89,7 @@ describe('a hostile peer', () => {
 
   it('cannot make the router renegotiate TLS', async () => {
     const router = await start();
-    const other = await makeDevice('fd00:1::b');
-    admission.set(other, 'active');
+    const other = await activeDevice(admission, 'fd00:1::b');
     const bystander = await admitted(router, device);
     const peer = await admitted(router, other, { version: 'TLSv1.2' });
     let renegotiated = false;

@@ -4,10 +4,15 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Router } from '../../../fabric/router/router.ts';
 import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
-import { admitted, type Device, fakeAdmission, makeDevice, testRouter, until } from './fixture.ts';
-
-/** The first record of a ClientHello that is never completed. */
-const HALF_HELLO = Uint8Array.of(0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3);
+import {
+  activeDevice,
+  admitted,
+  type Device,
+  fakeAdmission,
+  HALF_HELLO,
+  testRouter,
+  until,
+} from './fixture.ts';
 
 let device: Device;
 let router: Router;
@@ -16,8 +21,7 @@ let child: ChildProcess | undefined;
 
 beforeEach(async () => {
   const admission = fakeAdmission();
-  device = await makeDevice('fd00:1::a');
-  admission.set(device, 'active');
+  device = await activeDevice(admission, 'fd00:1::a');
   router = await testRouter(admission, { threads: 1, limits: { handshakeMs: 300 } });
   socket = connectTcp({ host: '127.0.0.1', port: router.port });
   socket.on('error', () => {});

@@ -4,6 +4,7 @@ import type { Router } from '../../../fabric/router/router.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import { NETWORK, opened, random, registryFile, type WholeRegistry } from '../place.ts';
 import {
+  activeDevice,
   admitted,
   connect,
   type FakeAdmission,
@@ -19,8 +20,7 @@ async function node(limits: Partial<RouterLimits> = {}) {
   const admission = fakeAdmission();
   const lines: string[] = [];
   const router = await testRouter(admission, { several: true, lines, limits });
-  const device = await makeDevice('fd00:1::1');
-  admission.set(device, 'active');
+  const device = await activeDevice(admission, 'fd00:1::1');
   const name = toHex(device.address);
   return { admission, router, device, name, lines };
 }
@@ -99,8 +99,7 @@ describe('a router of one of several nodes', () => {
 
   test('cuts its tunnel of a device that another node attached later, and no other', async () => {
     const { admission, router, device, name } = await node();
-    const other = await makeDevice('fd00:1::2');
-    admission.set(other, 'active');
+    const other = await activeDevice(admission, 'fd00:1::2');
     const peer = await admitted(router, device, OURS);
     const stays = await admitted(router, other, OURS);
     admission.attachElsewhere(device);
@@ -191,8 +190,7 @@ describe('a router of one of several nodes', () => {
 
   test('that was taken for lost says again which tunnels it has, and cuts those that went elsewhere', async () => {
     const { admission, router, device, name } = await node();
-    const other = await makeDevice('fd00:1::2');
-    admission.set(other, 'active');
+    const other = await activeDevice(admission, 'fd00:1::2');
     const peer = await admitted(router, device);
     const moved = await admitted(router, other);
     admission.attachElsewhere(other, 'unheard');

@@ -3,10 +3,10 @@ import { longestPause, type Pace, paceOf } from '../../../fabric/router/pace.ts'
 import type { Session } from '../../../fabric/router/session.ts';
 import { encodePace, isPace, parsePace } from '../../../protocol/tunnel/pace.ts';
 import {
+  activeDevices,
   admitted,
   type FakeAdmission,
   fakeAdmission,
-  makeDevice,
   OURS,
   type Peer,
   testRouter,
@@ -112,9 +112,7 @@ describe('over a tunnel', () => {
   });
 
   test('an agent hears the pace, a C peer nothing, and without a source nobody does', async () => {
-    const [a, b] = await Promise.all([makeDevice('fd00:1::a'), makeDevice('fd00:1::b')]);
-    admission.set(a, 'active');
-    admission.set(b, 'active');
+    const [a, b] = await activeDevices(admission, 'fd00:1::a', 'fd00:1::b');
     const router = await testRouter(admission, {
       pace: { connectsPerSecond: 300, devices: async () => 5_000 },
     });

@@ -5,6 +5,7 @@ import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
 import { encodeReport, REPORT_REQUEST, type Report } from '../../../protocol/tunnel/report.ts';
 import { ALPN_CONTROL, ALPN_SUPER } from '../../../protocol/tunnel/wire.ts';
 import {
+  activeDevices,
   admitted,
   connect,
   type Device,
@@ -27,9 +28,7 @@ beforeEach(async () => {
   admission = fakeAdmission();
   lines = [];
   router = await testRouter(admission, { lines });
-  [a, b] = await Promise.all([makeDevice('fd00:1::a'), makeDevice('fd00:1::b')]);
-  admission.set(a, 'active');
-  admission.set(b, 'active');
+  [a, b] = await activeDevices(admission, 'fd00:1::a', 'fd00:1::b');
 });
 afterEach(() => router.close());
 

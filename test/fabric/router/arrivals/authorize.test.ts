@@ -5,6 +5,7 @@ import { toHex } from '../../../../protocol/bytes.ts';
 import { parseIpv6 } from '../../../../protocol/ipv6.ts';
 import { heartbeat, isHeartbeatReply } from '../../../../protocol/tunnel/icmp6.ts';
 import {
+  activeDevice,
   admitted,
   connect,
   type Device,
@@ -30,8 +31,7 @@ beforeEach(async () => {
   admission = fakeAdmission();
   lines = [];
   router = await testRouter(admission, { lines });
-  device = await makeDevice(A);
-  admission.set(device, 'active');
+  device = await activeDevice(admission, A);
 });
 
 afterEach(() => router.close());
@@ -191,8 +191,7 @@ describe('a session', () => {
   });
 
   it('[C-22] of two devices with one key: the operator is warned, other devices are not disturbed', async () => {
-    const other = await makeDevice(B);
-    admission.set(other, 'active');
+    const other = await activeDevice(admission, B);
     const bystander = await admitted(router, other);
     for (let i = 0; i < 10; i++) await admitted(router, device);
     expect(router.clones).toBe(0);
@@ -277,8 +276,7 @@ describe('a session', () => {
   ];
   for (const [what, change, how, kind, seconds] of changes) {
     it(`is cut at once when the device is ${what}, and no other one is`, async () => {
-      const other = await makeDevice(B);
-      admission.set(other, 'active');
+      const other = await activeDevice(admission, B);
       const bystander = await admitted(router, other);
       const legacy = await admitted(router, device);
       await change(device);

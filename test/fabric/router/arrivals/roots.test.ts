@@ -8,6 +8,7 @@ import { encodeReport, REPORT_REQUEST } from '../../../../protocol/tunnel/report
 import { encodeRootsMessage, NO_DIGEST } from '../../../../protocol/tunnel/roots.ts';
 import { MAX_PACKET } from '../../../../protocol/tunnel/wire.ts';
 import {
+  activeDevices,
   admitted,
   connect,
   type Device,
@@ -36,9 +37,7 @@ let b: Device;
 
 beforeEach(async () => {
   admission = fakeAdmission();
-  [a, b] = await Promise.all([makeDevice('fd00:1::a'), makeDevice('fd00:1::b')]);
-  admission.set(a, 'active');
-  admission.set(b, 'active');
+  [a, b] = await activeDevices(admission, 'fd00:1::a', 'fd00:1::b');
 });
 afterEach(() => router.close());
 

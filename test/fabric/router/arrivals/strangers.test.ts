@@ -4,18 +4,17 @@ import { connect as connectTls } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Router } from '../../../../fabric/router/router.ts';
 import {
+  activeDevice,
   admitted,
   connect,
   type Device,
   type FakeAdmission,
   fakeAdmission,
-  makeDevice,
+  HALF_HELLO,
   testRouter,
   until,
 } from '../fixture.ts';
 
-/** The first record of a ClientHello that is never completed. */
-const HALF_HELLO = Uint8Array.of(0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3);
 const NOTHING = new Uint8Array(0);
 
 let admission: FakeAdmission;
@@ -30,8 +29,7 @@ interface Stranger {
 
 beforeEach(async () => {
   admission = fakeAdmission();
-  device = await makeDevice('fd00:1::a');
-  admission.set(device, 'active');
+  device = await activeDevice(admission, 'fd00:1::a');
 });
 
 afterEach(async () => {

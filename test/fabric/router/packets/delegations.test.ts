@@ -1,10 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Rule } from '../../../../fabric/registry/rules.ts';
-import type { NetworkSource } from '../../../../fabric/router/networks.ts';
 import type { Router } from '../../../../fabric/router/router.ts';
-import type { RuleSource } from '../../../../fabric/router/rules.ts';
 import { equal, toHex } from '../../../../protocol/bytes.ts';
-import { formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
+import { formatPrefix, parseIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
 import { heartbeat } from '../../../../protocol/tunnel/icmp6.ts';
 import { parsePrefixMessage } from '../../../../protocol/tunnel/prefix.ts';
 import { ALPN_CONTROL, ALPN_SUPER, PREFIX_TYPE, ROUTER_ADDRESS } from '../../../../protocol/tunnel/wire.ts';
@@ -22,7 +19,7 @@ import {
   testRouter,
   until,
 } from '../fixture.ts';
-import { type FakeNetworks, fakeNetworks } from './fake-networks.ts';
+import { type FakeRules, fakeRules } from './fake-networks.ts';
 
 const PLANT = parsePrefix('fd00:1::/64');
 const OFFICE = parsePrefix('fd00:2::/64');
@@ -32,32 +29,6 @@ const MACHINE = parseIpv6('fd00:9:0:1::17');
 const OTHER_MACHINE = parseIpv6('fd00:9:0:1::18');
 const ELSEWHERE = parseIpv6('fd00:9:0:2::17');
 const OUTSIDE = parseIpv6('2001:db8::1');
-
-function source(): NetworkSource &
-  RuleSource & {
-    setPool: FakeNetworks['setPool'];
-    setRules(network: Prefix, ...rules: Partial<Rule>[]): Promise<void>;
-  } {
-  const { source: networks, tell, setPool } = fakeNetworks([PLANT, OFFICE]);
-  const rules = new Map<string, Rule[]>();
-  void setPool(PLANT, POOL);
-  return {
-    ...networks,
-    setPool,
-    rules: async (network) => ({ rows: rules.get(formatPrefix(network)) ?? [], next: undefined }),
-    async setRules(network, ...given) {
-      const made = given.map(
-        (rule, i): Rule => ({
-          ...{ action: 'deny', direction: 'in', devices: { kind: 'any' }, other: { kind: 'any' } },
-          ...{ protocol: 'any', id: i + 1, network, place: i + 1, created: 0 },
-          ...rule,
-        }),
-      );
-      rules.set(formatPrefix(network), made);
-      await tell(network);
-    },
-  };
-}
 
 /** A C peer, an agent with control messages, and one with super-frames. */
 const WIRES: readonly (readonly [string, Manner])[] = [
@@ -70,7 +41,7 @@ describe.each(WIRES)('a prefix behind a device on the wire %s', (_, manner) => {
   let admission: FakeAdmission;
   let tun: FakeTun;
   let router: Router;
-  let registry: ReturnType<typeof source>;
+  let registry: FakeRules;
   let [gateway, pump, clerk]: [Device, Device, Device] = [] as never;
   let [gatewayPeer, pumpPeer, clerkPeer]: [Peer, Peer, Peer] = [] as never;
 
@@ -82,7 +53,8 @@ describe.each(WIRES)('a prefix behind a device on the wire %s', (_, manner) => {
   beforeEach(async () => {
     admission = fakeAdmission();
     tun = fakeTun();
-    registry = source();
+    registry = fakeRules([PLANT, OFFICE]);
+    await registry.setPool(PLANT, POOL);
     // Three threads, so that most devices are on different ones.
     router = await testRouter(admission, { tun, networks: registry, rules: registry, threads: 3 });
     [gateway, pump, clerk] = await Promise.all([
@@ -210,6 +182,7 @@ describe.each(WIRES)('a prefix behind a device on the wire %s', (_, manner) => {
 
   it('rules take it for the device, at either end', async () => {
     await registry.setRules(PLANT, {
+      action: 'deny',
       direction: 'in',
       devices: { kind: 'device', address: pump.address },
       other: { kind: 'device', address: gateway.address },
@@ -218,6 +191,7 @@ describe.each(WIRES)('a prefix behind a device on the wire %s', (_, manner) => {
     expect(await reaches(gatewayPeer, MACHINE, pumpPeer, pump.address)).toBe(false);
     expect(await reaches(pumpPeer, pump.address, gatewayPeer, MACHINE)).toBe(true);
     await registry.setRules(PLANT, {
+      action: 'deny',
       direction: 'in',
       devices: { kind: 'device', address: gateway.address },
       protocol: 'tcp',
@@ -238,6 +212,7 @@ describe.each(WIRES)('a prefix behind a device on the wire %s', (_, manner) => {
 
   it('an answer comes to the machine that has asked, and to no other', async () => {
     await registry.setRules(PLANT, {
+      action: 'deny',
       direction: 'in',
       devices: { kind: 'device', address: gateway.address },
     });

@@ -1,12 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Change } from '../../../../fabric/registry/records.ts';
-import type { NewRule, Rule } from '../../../../fabric/registry/rules.ts';
-import type { NetworkSource } from '../../../../fabric/router/networks.ts';
+import type { NewRule } from '../../../../fabric/registry/rules.ts';
 import type { Router } from '../../../../fabric/router/router.ts';
-import type { RuleSource } from '../../../../fabric/router/rules.ts';
 import type { RouteSink } from '../../../../fabric/router/session-routes.ts';
 import { toHex } from '../../../../protocol/bytes.ts';
-import { formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
+import { parseIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
 import { ipv6, type Ports, udp, udpTo } from '../../packets.ts';
 import {
   admitted,
@@ -20,6 +17,7 @@ import {
   testRouter,
   until,
 } from '../fixture.ts';
+import { type FakeRules, fakeRules } from './fake-networks.ts';
 
 /** Devices of other nodes: the kernel knows the way to them, and their packets come from it. */
 
@@ -31,50 +29,9 @@ const CAMERAS = new Uint8Array(32).fill(2);
 const [CLERKS, VISITORS] = [new Uint8Array(32).fill(3), new Uint8Array(32).fill(4)];
 const SINK: RouteSink = { add: async () => {}, remove: () => {} };
 
-function source(): NetworkSource & RuleSource & { set(...rules: Partial<NewRule>[]): Promise<void> } {
-  let rules: Rule[] = [];
-  const listeners = new Set<(change: Change) => unknown>();
-  return {
-    networks: async () =>
-      ({
-        rows: [{ prefix: PLANT, pool: POOL }, { prefix: OFFICE }].map((row) => ({
-          ...row,
-          name: '',
-          created: 0,
-        })),
-      }) as never,
-    pool: async (network) => (formatPrefix(network) === formatPrefix(PLANT) ? POOL : undefined),
-    rules: async (network: Prefix) => ({
-      rows: formatPrefix(network) === formatPrefix(PLANT) ? rules : [],
-      next: undefined,
-    }),
-    subscribe(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    onAdmitted: () => () => {},
-    async set(...made) {
-      rules = made.map(
-        (rule, i): Rule => ({
-          ...{
-            action: 'allow',
-            direction: 'in',
-            devices: { kind: 'any' },
-            other: { kind: 'any' },
-            protocol: 'any',
-          },
-          ...{ id: i + 1, network: PLANT, place: i + 1, created: 0 },
-          ...rule,
-        }),
-      );
-      await Promise.all([...listeners].map((listener) => listener({ kind: 'network', prefix: PLANT })));
-    },
-  };
-}
-
 let admission: FakeAdmission;
 let tun: FakeTun;
-let registry: ReturnType<typeof source>;
+let registry: FakeRules;
 let router: Router;
 let [pump, camera, far, farPump, clerk, visitor]: [Device, Device, Device, Device, Device, Device] =
   [] as never;
@@ -85,7 +42,8 @@ let mark = 1;
 async function begin(routes: RouteSink | undefined): Promise<void> {
   admission = fakeAdmission();
   tun = fakeTun();
-  registry = source();
+  registry = fakeRules([PLANT, OFFICE]);
+  await registry.setPool(PLANT, POOL);
   router = await testRouter(admission, {
     ...{ tun, networks: registry, rules: registry, threads: 3 },
     ...(routes !== undefined && { routes, several: true }),
@@ -180,7 +138,7 @@ describe('with rules', () => {
   beforeEach(() => begin(SINK));
   const only = (gid: Uint8Array): Partial<NewRule> => ({ other: { kind: 'group', gid } }) as Partial<NewRule>;
   const set = async (...rules: Partial<NewRule>[]): Promise<void> => {
-    await registry.set(...rules);
+    await registry.setRules(PLANT, ...rules);
     await router.settled();
   };
 

@@ -7,6 +7,7 @@ import { encodeFrame } from '../../../../protocol/tunnel/frame.ts';
 import { heartbeat } from '../../../../protocol/tunnel/icmp6.ts';
 import { runChild } from '../../../native/child.ts';
 import {
+  activeDevice,
   admitted,
   connect,
   type Device,
@@ -29,11 +30,7 @@ beforeEach(async () => {
 
 afterEach(() => router.close());
 
-async function active(name: string): Promise<Device> {
-  const device = await makeDevice(name);
-  admission.set(device, 'active');
-  return device;
-}
+const active = (name: string): Promise<Device> => activeDevice(admission, name);
 
 const descriptors = (): number => readdirSync('/proc/self/fd').length;
 const threads = (): number =>

@@ -1,60 +1,39 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { routerMetrics } from '../../../../fabric/metrics/router.ts';
-import type { Change } from '../../../../fabric/registry/records.ts';
-import type { NetworkSource } from '../../../../fabric/router/networks.ts';
 import type { Router } from '../../../../fabric/router/router.ts';
 import { concat, fromHex, toHex, u16 } from '../../../../protocol/bytes.ts';
-import { formatIpv6, type Prefix, parseIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
+import { formatIpv6, parseIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
 import { ingressCases } from '../../../protocol/tunnel/ingress.ts';
 import { udp } from '../../packets.ts';
 import {
+  activeDevice,
   admitted,
   type Device,
   type FakeTun,
   fakeAdmission,
   fakeTun,
-  makeDevice,
   OURS,
   type Peer,
   testRouter,
   until,
 } from '../fixture.ts';
+import { type FakeNetworks, fakeNetworks } from './fake-networks.ts';
 
 const OUTSIDE = parseIpv6('2001:db8::1');
-
-/** The networks of a registry, which may get more. */
-function source(...prefixes: string[]): NetworkSource & { add(prefix: string): void } {
-  const rows = prefixes.map((text) => ({ prefix: parsePrefix(text), name: '', created: 0 }));
-  const listeners = new Set<(change: Change) => void>();
-  return {
-    pool: async () => undefined,
-    networks: async () => ({ rows }) as never,
-    subscribe(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    onAdmitted: () => () => {},
-    add(text) {
-      const prefix: Prefix = parsePrefix(text);
-      for (const listener of listeners) listener({ kind: 'network', prefix } as Change);
-    },
-  };
-}
 
 describe('[H-A5] from the TUN, the host’s side', () => {
   let tun: FakeTun;
   let router: Router;
-  let networks: ReturnType<typeof source>;
+  let networks: FakeNetworks;
   let device: Device;
   let peer: Peer;
   const admission = fakeAdmission();
 
   const begin = async (offload: 0 | 1 = 0): Promise<void> => {
     tun = fakeTun(offload);
-    networks = source('fd00:1::/64', 'fd00:2::/64');
-    router = await testRouter(admission, { tun, networks });
-    device = await makeDevice('fd00:1::a');
-    admission.set(device, 'active');
+    networks = fakeNetworks(['fd00:1::/64', 'fd00:2::/64'].map(parsePrefix));
+    router = await testRouter(admission, { tun, networks: networks.source });
+    device = await activeDevice(admission, 'fd00:1::a');
     peer = await admitted(router, device, OURS);
     await until(() => peer.controls.length === 1);
   };
@@ -101,7 +80,7 @@ describe('[H-A5] from the TUN, the host’s side', () => {
   test('a network that is added protects its devices, too', async () => {
     const forged = udp(parseIpv6('fd00:3::b'), device.address);
     expect(await arriving(forged)).toHaveLength(1);
-    networks.add('fd00:3::/64');
+    await networks.tell(parsePrefix('fd00:3::/64'));
     expect(await arriving(forged)).toEqual([]);
     expect(dropped('host-spoofed')).toBe(1);
   });

@@ -11,6 +11,7 @@ import { encodeReport } from '../../../../protocol/tunnel/report.ts';
 import { ALPN_CONTROL, ALPN_SUPER, ROUTER_ADDRESS } from '../../../../protocol/tunnel/wire.ts';
 import { ipv6, udp, udpTo } from '../../packets.ts';
 import {
+  activeDevices,
   admitted,
   type Device,
   type FakeAdmission,
@@ -219,8 +220,7 @@ describe('limits that are there when the router starts', () => {
     const began = performance.now();
     const router = await testRouter(admission, { networks: registry, rates: registry });
     try {
-      const [a, b] = await Promise.all([makeDevice('fd00:1::a'), makeDevice('fd00:1::b')]);
-      for (const device of [a, b]) admission.set(device, 'active');
+      const [a, b] = await activeDevices(admission, 'fd00:1::a', 'fd00:1::b');
       const sender = await admitted(router, a, { alpn: [ALPN_SUPER] });
       const receiver = await admitted(router, b, { alpn: [ALPN_CONTROL] });
       const packet = ipv6(a.address, b.address, 17, udpTo([9, 7], 4_800));

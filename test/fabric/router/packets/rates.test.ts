@@ -5,6 +5,7 @@ import type { Router } from '../../../../fabric/router/router.ts';
 import { toHex } from '../../../../protocol/bytes.ts';
 import { eventsIn, FEW_LINES } from '../../../lines.ts';
 import {
+  activeDevices,
   admitted,
   connect,
   type Device,
@@ -26,9 +27,7 @@ async function started(
   const admission = fakeAdmission();
   const lines: string[] = [];
   router = await testRouter(admission, { lines, limits });
-  const [device, other] = [await makeDevice('fd00:1::a'), await makeDevice('fd00:1::b')];
-  admission.set(device, 'active');
-  admission.set(other, 'active');
+  const [device, other] = await activeDevices(admission, 'fd00:1::a', 'fd00:1::b');
   return { admission, lines, device, other };
 }
 

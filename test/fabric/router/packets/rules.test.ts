@@ -1,15 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { routerMetrics } from '../../../../fabric/metrics/router.ts';
 import type { NewRule, Rule } from '../../../../fabric/registry/rules.ts';
-import type { NetworkSource } from '../../../../fabric/router/networks.ts';
 import type { Router } from '../../../../fabric/router/router.ts';
-import type { RuleSource } from '../../../../fabric/router/rules.ts';
 import { concat, equal, toHex, u16 } from '../../../../protocol/bytes.ts';
-import { formatPrefix, type Prefix, parseIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
+import { type Prefix, parseIpv6, parsePrefix } from '../../../../protocol/ipv6.ts';
 import { heartbeat } from '../../../../protocol/tunnel/icmp6.ts';
 import { ALPN_SUPER, ROUTER_ADDRESS } from '../../../../protocol/tunnel/wire.ts';
 import { echo, fragment, ipv6, type Ports, tcpTo, udpTo } from '../../packets.ts';
 import {
+  activeDevices,
   admitted,
   type Device,
   type FakeAdmission,
@@ -22,7 +21,7 @@ import {
   testRouter,
   until,
 } from '../fixture.ts';
-import { fakeNetworks } from './fake-networks.ts';
+import { type FakeRules, fakeRules } from './fake-networks.ts';
 
 const [TCP, UDP, FRAGMENT, ICMPV6] = [6, 17, 44, 58];
 const [SYN, RST, ACK] = [2, 4, 16];
@@ -32,43 +31,6 @@ const PLANT = parsePrefix('fd00:1::/64');
 const OFFICE = parsePrefix('fd00:2::/64');
 const PUMPS = new Uint8Array(32).fill(1);
 const CAMERAS = new Uint8Array(32).fill(2);
-
-/** The rules of networks, which may change, as a registry tells them. */
-function source(): NetworkSource &
-  RuleSource & {
-    broken: boolean;
-    set(network: Prefix, ...rules: Partial<NewRule>[]): Promise<Rule[]>;
-  } {
-  const { source: networks, tell } = fakeNetworks([PLANT, OFFICE]);
-  const table = new Map<string, Rule[]>();
-  let last = 0;
-  return {
-    ...networks,
-    broken: false,
-    async rules(network) {
-      if (this.broken) throw new Error('the disk is full');
-      return { rows: table.get(formatPrefix(network)) ?? [], next: undefined };
-    },
-    async set(network, ...rules) {
-      const made = rules.map(
-        (rule, i): Rule => ({
-          ...{
-            action: 'allow',
-            direction: 'in',
-            devices: { kind: 'any' },
-            other: { kind: 'any' },
-            protocol: 'any',
-          },
-          ...{ id: ++last, network, place: i + 1, created: 0 },
-          ...rule,
-        }),
-      );
-      table.set(formatPrefix(network), made);
-      await tell(network);
-      return made;
-    },
-  };
-}
 
 const port = (first: number, last = first): Partial<NewRule> => ({ ports: { first, last } });
 
@@ -82,14 +44,14 @@ describe.each(WIRES)('on the wire %s', (_, manner) => {
   let admission: FakeAdmission;
   let tun: FakeTun;
   let router: Router;
-  let registry: ReturnType<typeof source>;
+  let registry: FakeRules;
   let [pump, camera, clerk]: [Device, Device, Device] = [] as never;
   let [pumpPeer, cameraPeer, clerkPeer]: [Peer, Peer, Peer] = [] as never;
 
   beforeEach(async () => {
     admission = fakeAdmission();
     tun = fakeTun();
-    registry = source();
+    registry = fakeRules([PLANT, OFFICE]);
     // Three threads, so that most devices are on different ones.
     router = await testRouter(admission, { tun, networks: registry, rules: registry, threads: 3 });
     [pump, camera, clerk] = await Promise.all([
@@ -112,7 +74,7 @@ describe.each(WIRES)('on the wire %s', (_, manner) => {
   });
 
   const set = async (network: Prefix, ...rules: Partial<NewRule>[]): Promise<Rule[]> => {
-    const made = await registry.set(network, ...rules);
+    const made = await registry.setRules(network, ...rules);
     await router.settled();
     return made;
   };
@@ -364,7 +326,7 @@ describe.each(WIRES)('on the wire %s', (_, manner) => {
   it('rules that cannot be read change nothing, which is said, until they can', async () => {
     await set(PLANT, { action: 'deny', protocol: 'tcp', ...port(22) });
     registry.broken = true;
-    await registry.set(PLANT, { action: 'deny', protocol: 'tcp', ...port(23) });
+    await registry.setRules(PLANT, { action: 'deny', protocol: 'tcp', ...port(23) });
     await expect(router.settled()).rejects.toMatchObject({ code: 'router.rules-unread', remedy: 'retry' });
     expect(await reaches(cameras(), pumps(), ...tcp([1, 22]))).toBe(false);
     expect(await reaches(cameras(), pumps(), ...tcp([1, 23]))).toBe(true);
@@ -392,14 +354,13 @@ describe.each(WIRES)('on the wire %s', (_, manner) => {
 
 describe('a burst', () => {
   it('is judged as its packets would be, and counted as many', async () => {
-    const [admission, registry] = [fakeAdmission(), source()];
+    const [admission, registry] = [fakeAdmission(), fakeRules([PLANT, OFFICE])];
     const router = await testRouter(admission, { networks: registry, rules: registry });
     try {
-      const [a, b] = await Promise.all([makeDevice('fd00:1::a'), makeDevice('fd00:1::b')]);
-      for (const device of [a, b]) admission.set(device, 'active');
+      const [a, b] = await activeDevices(admission, 'fd00:1::a', 'fd00:1::b');
       const sender = await admitted(router, a, { alpn: [ALPN_SUPER] });
       const receiver = await admitted(router, b);
-      const [open] = await registry.set(
+      const [open] = await registry.setRules(
         PLANT,
         { action: 'allow', protocol: 'udp', ports: { first: 7, last: 7 } },
         { action: 'deny' },

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { generateP256 } from '../../../../crypto/primitives.ts';
-import type { Change } from '../../../../fabric/registry/records.ts';
 import type { RouterLimits } from '../../../../fabric/router/limits.ts';
 import type { NetworkSource } from '../../../../fabric/router/networks.ts';
 import type { Router } from '../../../../fabric/router/router.ts';
@@ -13,6 +12,7 @@ import { udp } from '../../packets.ts';
 import { anyGroup, NETWORK, opened, registryFile } from '../../place.ts';
 import { applicant } from '../../registry/contract/place.ts';
 import {
+  activeDevice,
   admitted,
   type Device,
   type FakeAdmission,
@@ -24,6 +24,7 @@ import {
   testRouter,
   until,
 } from '../fixture.ts';
+import { type FakeNetworks, fakeNetworks } from './fake-networks.ts';
 
 let admission: FakeAdmission;
 let tun: FakeTun;
@@ -46,26 +47,7 @@ beforeEach(async () => {
 
 afterEach(() => tun.remove());
 
-/** Networks in memory. */
-function networksOf(...texts: string[]): NetworkSource & { add(text: string): void } {
-  const listeners = new Set<(change: Change) => void>();
-  const rows = texts.map((text) => ({
-    prefix: parsePrefix(text),
-    ...{ name: '', owner: 'default', residentOnly: false, created: 0 },
-  }));
-  return {
-    pool: async () => undefined,
-    networks: async () => ({ rows, next: undefined }),
-    subscribe(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    onAdmitted: () => () => {},
-    add(text) {
-      for (const listener of listeners) listener({ kind: 'network', prefix: parsePrefix(text) });
-    },
-  };
-}
+const networksOf = (...texts: string[]): FakeNetworks => fakeNetworks(texts.map(parsePrefix));
 
 async function start(
   networks: NetworkSource | undefined,
@@ -109,7 +91,7 @@ const nowhere = (prefix: string, block: number, number: number): Uint8Array =>
 
 describe('whose an address is', () => {
   it('[H-A3] is answered for every other device while one scans its network', async () => {
-    const router = await start(networksOf('fd00:1::/64', 'fd00:2::/64'));
+    const router = await start(networksOf('fd00:1::/64', 'fd00:2::/64').source);
     const scanner = await admitted(router, a);
     const others = [
       { device: b, peer: await admitted(router, b), prefix: 'fd00:1::' },
@@ -141,7 +123,7 @@ describe('whose an address is', () => {
 
   it('[H-A3] is not asked outside the networks: such a packet goes to the host at once', async () => {
     const networks = networksOf('fd00:1::/64', 'fd00:2::/64');
-    const router = await start(networks);
+    const router = await start(networks.source);
     const [peer, late] = [await admitted(router, a), await makeDevice('fd00:3::d')];
     admission.set(late, 'active', 'fd00:3::/64');
     const names = asked();
@@ -160,7 +142,7 @@ describe('whose an address is', () => {
     await until(() => tun.written.length === outside.length + 1 && dropsOf(router, a).offline === 2);
     expect(names.sort()).toEqual([b.name, c.name, 'fd00:1::1'].sort());
 
-    networks.add('fd00:3::/64');
+    await networks.tell(parsePrefix('fd00:3::/64'));
     peer.send(udp(a.address, late.address), udp(a.address, nowhere('2001:db8::', 1, 1)));
     await until(() => dropsOf(router, a).offline === 3 && tun.written.length === outside.length + 2);
     expect(names).toContain(late.name);
@@ -176,7 +158,7 @@ describe('whose an address is', () => {
   });
 
   it('is answered although the device that asked for it first has gone', async () => {
-    const router = await start(networksOf('fd00:1::/64'));
+    const router = await start(networksOf('fd00:1::/64').source);
     const [first, second] = [await admitted(router, a), await admitted(router, b)];
     first.send(...Array.from({ length: 200 }, (_, i) => udp(a.address, nowhere('fd00:1::', 0, i), 1, 0)));
     await settled(first, a);
@@ -229,14 +211,13 @@ describe('an address that was nobody’s', () => {
   );
 
   it('[H-A3] is a device’s once that has connected, whatever was answered before', async () => {
-    const newcomer = await makeDevice('fd00:1::d');
-    admission.set(newcomer, 'active');
+    const newcomer = await activeDevice(admission, 'fd00:1::d');
     const { lookup } = admission;
     let known = false;
     admission.lookup = function (address) {
       return !known && equal(address, newcomer.address) ? undefined : lookup.call(this, address);
     };
-    const router = await start(networksOf('fd00:1::/64'), {}, 2);
+    const router = await start(networksOf('fd00:1::/64').source, {}, 2);
     const peer = await admitted(router, a);
     peer.send(udp(a.address, newcomer.address));
     await until(() => tun.written.length === 1);

@@ -16,12 +16,12 @@ import {
   SUITE,
 } from '../../tls-records.ts';
 import {
+  activeDevices,
   admitted,
   connect,
   type Device,
   type FakeAdmission,
   fakeAdmission,
-  makeDevice,
   OURS,
   type Peer,
   testRouter,
@@ -37,8 +37,7 @@ let lines: string[];
 beforeEach(async () => {
   admission = fakeAdmission();
   lines = [];
-  [hostile, honest] = await Promise.all([makeDevice('fd00:1::bad'), makeDevice('fd00:1::a')]);
-  for (const device of [hostile, honest]) admission.set(device, 'active');
+  [hostile, honest] = await activeDevices(admission, 'fd00:1::bad', 'fd00:1::a');
   router = await testRouter(admission, { threads: 1, lines });
 });
 

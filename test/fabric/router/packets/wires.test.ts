@@ -5,11 +5,11 @@ import { heartbeat } from '../../../../protocol/tunnel/icmp6.ts';
 import { ALPN_SUPER } from '../../../../protocol/tunnel/wire.ts';
 import { udp } from '../../packets.ts';
 import {
+  activeDevices,
   admitted,
   type Device,
   type FakeAdmission,
   fakeAdmission,
-  makeDevice,
   type Peer,
   testRouter,
   until,
@@ -29,9 +29,7 @@ beforeEach(async () => {
   admission = fakeAdmission();
   // Four threads, so that most pairs of connections are on two of them.
   router = await testRouter(admission, { threads: 4 });
-  [a, b] = await Promise.all([makeDevice('fd00:1::a'), makeDevice('fd00:1::b')]);
-  admission.set(a, 'active');
-  admission.set(b, 'active');
+  [a, b] = await activeDevices(admission, 'fd00:1::a', 'fd00:1::b');
 });
 
 afterEach(async () => {
