@@ -27,7 +27,6 @@ import { countHandshakes } from './metrics/handshakes.ts';
 import { metricsOf, openMetrics } from './metrics/serve.ts';
 import { type HandshakeKeeper, keepHandshakes } from './nodes/handshakes.ts';
 import { keepNode, type Leaving, type NodeIdentity, type NodeKeeper } from './nodes/keep.ts';
-import { warnOfNodes } from './nodes/nameless.ts';
 import { openRegistry } from './open-registry.ts';
 import { type Authority, certificateIn, loadAuthority, oldestRoot } from './pki/authority.ts';
 import { FILES, JOBS, pathOf } from './pki/files.ts';
@@ -134,7 +133,6 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     jobsFound(await openJobKeeper(join(data, JOBS)));
     const keys = await openAuthority(data);
     const { authority } = keys;
-    if (options.node === undefined) await warnOfNodes(registry, log);
     const node =
       options.node === undefined ? undefined : await keepNode(registry, options.node, { data, log });
     started.push(() => node?.close());
@@ -193,7 +191,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       tunnel: at(options.tunnel, tunnels?.router.port),
     };
     parts.serving = async () => ({
-      ...{ serves, node: options.node?.name ?? null, ...where },
+      ...{ serves, ...where },
       host: (await tunnels?.host()) ?? null,
       ...(tunnels !== undefined && { learned: tunnels.router.learned }),
     });

@@ -232,6 +232,7 @@ export const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly str
       'host',
       'jobs',
       'labels',
+      'nodes',
       'operations',
       'operations/contract',
       'operations/people',

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import type { Command } from '../../cli/program.ts';
 import { formatListen, type ListenAddress } from '../../os/net/listen.ts';
 import { stderrLog } from '../../os/service/log.ts';
@@ -5,7 +6,10 @@ import { askedToStop } from '../../os/service/process.ts';
 import { checkRoutes, checkServes } from '../config/checks.ts';
 import { heartbeats } from '../config/config.ts';
 import { formatServices } from '../host/services.ts';
+import { ownName } from '../nodes/own-name.ts';
+import { isOnServer } from '../open-registry.ts';
 import { servedText } from '../operations/contract/serving.ts';
+import { pathOf } from '../pki/files.ts';
 import type { Duty } from '../registry/nodes.ts';
 import type { Arithmetic } from '../serve.ts';
 import { DATA } from './common/context.ts';
@@ -46,18 +50,20 @@ export const serveCommand: Command = {
     const { identity, node, tunnel, est, host, routes, dns, places, geo, hooks, metrics } = config;
     const { console: ofConsole } = config;
     const beats = heartbeats(config);
+    const data = invocation.required('data');
+    const name = ownName(node.name, isOnServer(pathOf(data, 'registry')), hostname());
     const { serve } = await import('../serve.ts');
     const tun = host.tun === 'none' ? undefined : host.tun;
     const log = stderrLog();
     let reload = async (): Promise<void> => {};
     const stopped = askedToStop(() => void reload());
     const fabric = await serve({
-      data: invocation.required('data'),
+      data,
       serves: node.serves,
       identity: identity.listen,
       tunnel: tunnel.listen,
-      ...(node.name !== '' && {
-        node: { name: node.name, ...(node.address !== '' && { address: node.address }) },
+      ...(name !== '' && {
+        node: { name, ...(node.address !== '' && { address: node.address }) },
       }),
       ...(est.listen !== undefined && { est: est.listen }),
       tun,

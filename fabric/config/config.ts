@@ -157,7 +157,7 @@ export const SCHEMA = {
     name: text(
       {
         default: '""',
-        doc: 'Name of this host among several that serve one registry together, such as `"a"` (nodes.md); empty: it serves alone.',
+        doc: 'Name of this host among several that serve one registry together, such as `"a"` (nodes.md); empty: it serves alone, or on PostgreSQL has the first label of its host\'s name.',
       },
       (value) =>
         value === '' || isNodeName(value)

@@ -34,17 +34,21 @@ export async function serveOnDisk(file: string, mount: string, environment = {})
   return start(onDisk(file, mount), join(mount, 'fabric'), environment, (pid) => `/proc/${pid}/root`);
 }
 
-/** Serves the fabric in a folder. @throws Error with what it said */
-export const serveFolder = (data: string, environment = {}): Promise<Serving> =>
-  start([], data, environment, () => '');
+/** Serves the fabric in a folder; `options`: more of its command line. @throws Error with what it said */
+export const serveFolder = (
+  data: string,
+  environment = {},
+  options: readonly string[] = [],
+): Promise<Serving> => start([], data, environment, () => '', options);
 
 async function start(
   before: readonly string[],
   data: string,
   environment: NodeJS.ProcessEnv,
   rootOf: (pid: number) => string,
+  options: readonly string[] = [],
 ): Promise<Serving> {
-  const words = [...before, ...program('fabric'), 'serve', '--json', '--data', data, ...LISTEN];
+  const words = [...before, ...program('fabric'), 'serve', '--json', '--data', data, ...LISTEN, ...options];
   const child: ChildProcess = spawn(words[0]!, words.slice(1), {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },

@@ -37,11 +37,6 @@ export const database: Check = {
       );
     if (lost.length > 0)
       return warning(`not all servers answer: ${said}`, 'See whether that server runs and is reached.');
-    if ((await probes.serving())?.node === null)
-      return warning(
-        'the fabric here has no name: another without one would serve the same devices beside it, and neither would know',
-        'Give it a name of its own: "[node] name" in fabric.toml.',
-      );
     return ok(
       there
         .map(

@@ -10,8 +10,6 @@ export const SERVING_PATH = '/serving';
 export interface Serving {
   /** Absent in a fabric of a version that serves all. */
   readonly serves?: readonly Duty[];
-  /** Its name among the nodes of the registry; null: it has none. Absent in a fabric of a version without. */
-  readonly node?: string | null;
   /** Where devices provision, and where tunnels end: address and port; null: not here. */
   readonly identity: string | null;
   readonly tunnel: string | null;

@@ -14,7 +14,7 @@ const NOW = Date.UTC(2030, 0, 1);
 const HOST: HostServing = { tun: 'enf-fabric0', services: 'none', filter: 'in force' };
 const serving = (
   host: Partial<HostServing> | null = {},
-  more: Pick<Serving, 'serves' | 'node'> = {},
+  more: Pick<Serving, 'serves'> = {},
 ): Partial<Probes> => ({
   serving: async (): Promise<Serving> => ({
     identity: '[::]:444',
@@ -145,9 +145,6 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
       'ok',
       /PostgreSQL 15\.18; .*, standby$/,
     ],
-    [{ databases: async () => [server({})], ...serving({}, { node: 'a' }) }, 'ok', /PostgreSQL 15\.18$/],
-    [{ databases: async () => [server({})], ...serving({}, { node: null }) }, 'warning', /has no name/],
-    [{ databases: async () => [server({})], ...nobody }, 'ok', /PostgreSQL 15\.18$/],
     [{ databases: async () => [server({}), server({})] }, 'failed', /both take changes/],
     [{ databases: async () => [server({ standby: true })] }, 'failed', /all that answer are standbys/],
     [{ databases: async () => [away] }, 'failed', /db\.example.*does not answer/],

@@ -22,10 +22,13 @@ export const lookAtServer =
       await rm(headOf(data), { force: true });
       if (head !== undefined) await writeFile(headOf(data), head, { mode: 0o600 });
     }
+    // In another folder it is another node, and the former one has not been silent for long.
+    const config = join(data, 'fabric.toml');
+    await writeFile(config, '[node]\nname = "after"\n');
     const server = await startInFolder(join(folder, 'data'), sockets);
     try {
       const wrong = unsound(sockets);
-      const serving = await serveFolder(data);
+      const serving = await serveFolder(data, {}, ['--config', config]);
       try {
         return [...wrong, ...forgotten(marks, await registered(serving))];
       } finally {
