@@ -1,29 +1,14 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ecdsaSigner, generateP256, primitives } from '../../../crypto/primitives.ts';
-import { makeRootCertificate, makeServerCertificate } from '../../../protocol/xtt/certificate.ts';
 import type { ServerKey } from '../../../protocol/xtt/stateless.ts';
 import { type Attempt, provision } from '../device.ts';
-import { openTestServer } from './fixture.ts';
+import { makeServerKey, openTestServer } from './fixture.ts';
 
 let first: ServerKey;
 let second: ServerKey;
 let served: Awaited<ReturnType<typeof openTestServer>>;
 
-async function made(): Promise<ServerKey> {
-  const [root, server] = [generateP256(), generateP256()];
-  const rootId = primitives.random(16);
-  return {
-    root: makeRootCertificate(rootId, root.publicKey),
-    certificate: await makeServerCertificate(
-      { rootId, publicKey: server.publicKey },
-      ecdsaSigner(root.secret),
-    ),
-    key: server.secret,
-  };
-}
-
 beforeEach(async () => {
-  [first, second] = [await made(), await made()];
+  [first, second] = [await makeServerKey(), await makeServerKey()];
   served = await openTestServer({ keys: [first, second] });
 });
 afterEach(() => served.close());
@@ -45,12 +30,12 @@ test('a device that says which root it trusts gets a certificate of that one', a
 test('one that does not, as C devices, gets the first, and so does one whose root is not known', async () => {
   expect(await attempt(first.root)).toBe('granted');
   expect(await attempt(second.root)).toBe('xtt.unknown-root');
-  const { root } = await made();
+  const { root } = await makeServerKey();
   expect(await attempt(root, { hinted: true })).toBe('xtt.unknown-root');
 });
 
 test('certificates are replaced while it serves, and no handshake under way is lost', async () => {
-  const third = await made();
+  const third = await makeServerKey();
   const replaced = await attempt(first.root, {
     alter(claim) {
       served.server.replaceKeys([third]);

@@ -11,6 +11,7 @@ import {
 import { emptyRegistry, openRegistry } from '../../../fabric/open-registry.ts';
 import type { Handshake } from '../../../fabric/registry/records.ts';
 import { makeRootCertificate, makeServerCertificate } from '../../../protocol/xtt/certificate.ts';
+import type { ServerKey } from '../../../protocol/xtt/stateless.ts';
 import { type Batch, makeBatch } from '../device.ts';
 import type { WholeRegistry as Registry } from '../place.ts';
 import { NETWORK, wholeOf } from '../place.ts';
@@ -24,6 +25,20 @@ export interface TestServer {
   readonly log: string[];
   /** The newest handshake; waits until every refused one is recorded. */
   last(): Promise<Handshake | undefined>;
+}
+
+/** The key of an identity server, certified by a root of its own. */
+export async function makeServerKey(): Promise<ServerKey> {
+  const [root, server] = [generateP256(), generateP256()];
+  const rootId = primitives.random(16);
+  return {
+    root: makeRootCertificate(rootId, root.publicKey),
+    certificate: await makeServerCertificate(
+      { rootId, publicKey: server.publicKey },
+      ecdsaSigner(root.secret),
+    ),
+    key: server.secret,
+  };
 }
 
 export async function openTestServer(
@@ -49,21 +64,11 @@ export async function openTestServer(
     name: 'batch 7',
     network: NETWORK,
   });
-  const [rootPair, serverPair] = [generateP256(), generateP256()];
-  const rootId = primitives.random(16);
+  const key = await makeServerKey();
   const log: string[] = [];
   const server = await startIdentityServer({
     listen: { host: '127.0.0.1', port: 0 },
-    keys: [
-      {
-        root: makeRootCertificate(rootId, rootPair.publicKey),
-        certificate: await makeServerCertificate(
-          { rootId, publicKey: serverPair.publicKey },
-          ecdsaSigner(rootPair.secret),
-        ),
-        key: serverPair.secret,
-      },
-    ],
+    keys: [key],
     registry,
     log: (level, message) => log.push(`${level} ${message}`),
     ...options,
@@ -72,7 +77,7 @@ export async function openTestServer(
     server,
     registry,
     batch,
-    root: makeRootCertificate(rootId, rootPair.publicKey),
+    root: key.root,
     log,
     async last() {
       await idle(server);
