@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, test as anyTest, beforeAll, describe, expect } from 'vitest';
 import {
   admit,
   inSoftware,
@@ -48,7 +48,10 @@ const addressesIn = async (namespace: string, link: string, start: string): Prom
     .map(({ local }) => local!);
 };
 
-describe.each(WIRES)('a LAN behind a gateway on the wire %s', (wire, spoken) => {
+/** In order on each wire; the wires at once: most of this is waiting. */
+const test = anyTest.sequential;
+
+describe.concurrent.each(WIRES)('a LAN behind a gateway on the wire %s', (wire, spoken) => {
   let world: World;
   let [gateway, other]: Device[] = [];
   let [address, otherAddress] = ['', ''];
@@ -74,7 +77,7 @@ describe.each(WIRES)('a LAN behind a gateway on the wire %s', (wire, spoken) => 
   };
 
   beforeAll(async () => {
-    const batch = await openBatch('prefix', ['--host-services', 'all']);
+    const batch = await openBatch(`prefix-${wire}`, ['--host-services', 'all']);
     world = batch.world;
     await admit(world, batch.label);
     await world.fabric.json('network', 'delegate', NETWORK, POOL);

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, test as anyTest, beforeAll, describe, expect } from 'vitest';
 import { admit, NETWORK, openBatch, startListener, twoOnline, WIRES } from '../batch.ts';
 import { addOutside, OUTSIDE } from '../outside.ts';
 import { eventually, type Running, runIn, startIn } from '../process.ts';
@@ -36,7 +36,10 @@ const BULK = `const [address, port, bytes] = process.argv.slice(1);
   socket.write(Buffer.alloc(Number(bytes)));
   setTimeout(() => process.exit(2), 20000);`;
 
-describe.each(WIRES)('rules between devices on the wire %s', (wire, spoken) => {
+/** In order on each wire; the wires at once: most of this is waiting. */
+const test = anyTest.sequential;
+
+describe.concurrent.each(WIRES)('rules between devices on the wire %s', (wire, spoken) => {
   let world: World;
   let [one, other]: Device[] = [];
   let [address, otherAddress] = ['', ''];
@@ -54,7 +57,7 @@ describe.each(WIRES)('rules between devices on the wire %s', (wire, spoken) => {
   };
 
   beforeAll(async () => {
-    const batch = await openBatch('rules', ['--host-services', 'all']);
+    const batch = await openBatch(`rules-${wire}`, ['--host-services', 'all']);
     world = batch.world;
     await admit(world, batch.label);
     const { fabric } = world.network;
