@@ -7,6 +7,8 @@ export default defineConfig({
     // Vectors and pairings are CPU work; software TPMs and namespaces are slow to start. Nothing asserts a time.
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    // What a test waits for is mostly there within a few milliseconds.
+    expect: { poll: { interval: 10 } },
     pool: 'forks',
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },

@@ -334,6 +334,8 @@ export interface RegistryOptions {
   readonly givesUp?: boolean;
   /** How many of the newest handshakes are kept even if they were refused and prove nothing. */
   readonly refusalsKept?: number;
+  /** From the beginning of one commit to a file to that of the next, in milliseconds, if not as sqlite/group-commit.ts has it. A database server has its own pace. */
+  readonly commitEveryMs?: number;
   /** What this process serves: all, unless given. What is done for all of the registry by itself is done by those that serve the console. */
   readonly serves?: readonly Duty[];
   /** Receives errors that have no caller. */

@@ -32,9 +32,9 @@ export function registryFile(): string {
 /** A registry that also is what sees everything of it, as it is with one owner. */
 export type WholeRegistry = Registry & OwnedRegistry;
 
-/** Opens a registry in a file, closed after the test. */
+/** Opens a registry in a file, closed after the test. Its changes come one after the other, and none waits for others to be committed with it. */
 export function opened(path: string, options: RegistryOptions = {}): WholeRegistry {
-  const registry = wholeOf(openSqliteRegistry(path, options));
+  const registry = wholeOf(openSqliteRegistry(path, { commitEveryMs: 0, ...options }));
   onTestFinished(() => registry.close());
   return registry;
 }

@@ -44,6 +44,7 @@ export function commitQueue(
   path: string,
   afterCommit: () => void,
   wal: WalFile = walFile(path),
+  everyMs = INTERVAL_MS,
 ): CommitQueue {
   const waiting: Waiting[] = [];
   let scheduled = false;
@@ -56,7 +57,7 @@ export function commitQueue(
   function schedule(): void {
     if (scheduled || underway !== undefined || waiting.length === 0) return;
     scheduled = true;
-    const wait = lockedSince === undefined ? begun + INTERVAL_MS - performance.now() : RETRY_MS;
+    const wait = lockedSince === undefined ? begun + everyMs - performance.now() : RETRY_MS;
     if (wait <= 0) setImmediate(begin);
     else setTimeout(begin, wait);
   }

@@ -19,10 +19,11 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
   const store: Store = {
     ...{ db, read, head },
     writing(afterCommit) {
-      const queue = commitQueue(db, path, () => {
+      const committed = (): void => {
         head.committed();
         afterCommit();
-      });
+      };
+      const queue = commitQueue(db, path, committed, undefined, options.commitEveryMs);
       return {
         queue,
         admitting:
