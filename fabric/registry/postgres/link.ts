@@ -3,6 +3,7 @@ import { assetPath } from '../../../os/files/asset.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import type { AuditHead } from '../records.ts';
 import { postgresFailure, type ServerError, unreachable } from './failures.ts';
+import { CONNECT_MS, LOCK_MS, LOOK_MS, PATIENCE_MS, PAUSE_MS, SEND_MS, STATEMENT_MS } from './times.ts';
 
 /** The connections to the server: changes, what is read beside them, and news of others' changes; what is read of a standby while there is a primary. */
 export type Name = 'write' | 'read' | 'listen' | 'replica';
@@ -65,18 +66,6 @@ export interface Link {
   giveUp(): void;
   close(): void;
 }
-
-/** Longer takes no statement, and nobody waits longer for a lock: the server ends them before this side gives up. */
-const STATEMENT_MS = 4_000;
-const LOCK_MS = 2_000;
-const CONNECT_MS = 2_000;
-const PATIENCE_MS = 6_000;
-/** The same for what nobody waits for: a commit may wait for the disk of a standby. */
-const SEND_MS = 10_000;
-/** Between two attempts to connect. */
-const PAUSE_MS = 1_000;
-/** Between two looks for a server that was promoted while the former one goes on. */
-const LOOK_MS = 15_000;
 
 const SETTINGS = [
   `statement_timeout=${STATEMENT_MS}`,

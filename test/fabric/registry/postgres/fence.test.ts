@@ -1,6 +1,6 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { EVERYTHING } from '../../../../fabric/access/scope.ts';
 import { openLink } from '../../../../fabric/registry/postgres/link.ts';
 import {
@@ -15,6 +15,12 @@ import { allOf, scratch, wholeOf } from '../../place.ts';
 import { ownServer } from './own-server.ts';
 import { cut, putBack } from './put-back.ts';
 import type { Server } from './server.ts';
+
+/** A server that was promoted is found sooner than otherwise. */
+vi.mock('../../../../fabric/registry/postgres/times.ts', async (original) => ({
+  ...(await original<object>()),
+  LOOK_MS: 2_000,
+}));
 
 const network = (n: number) => parsePrefix(`fd00:${n}::/64`);
 const DIVERGED = { code: 'registry.diverged', remedy: 'operator' };

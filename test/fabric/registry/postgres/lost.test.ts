@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { serverDatabase } from '../../../../fabric/registry/postgres/connection.ts';
 import { postgresFailure, StatementError } from '../../../../fabric/registry/postgres/failures.ts';
 import { type Name, openLink, type Query } from '../../../../fabric/registry/postgres/link.ts';
@@ -11,6 +11,12 @@ import { anyGroup, NETWORK, scratch, wholeOf } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
 import { ownServer } from './own-server.ts';
 import { wayTo } from './way.ts';
+
+/** Half as long as otherwise. */
+vi.mock('../../../../fabric/registry/postgres/times.ts', async (original) => ({
+  ...(await original<object>()),
+  ...{ STATEMENT_MS: 2_000, LOCK_MS: 1_000, PATIENCE_MS: 3_000, SEND_MS: 5_000 },
+}));
 
 async function place() {
   const server = await ownServer();
@@ -102,7 +108,7 @@ test('while a server cannot be reached, what is asked is refused without waiting
   const opened = link(way.url('enf'));
   opened.ask('read', { sql: 'SELECT 1' });
   await way.be({ state: 'silent' });
-  expect(() => opened.ask('read', { sql: 'SELECT 1' })).toThrow('within 6 seconds');
+  expect(() => opened.ask('read', { sql: 'SELECT 1' })).toThrow('within 3 seconds');
   // Those that do not answer in time say so with these words; those that are refused at once do not.
   for (let asked = 0; asked < 5; asked++) {
     expect(() => opened.ask('read', { sql: 'SELECT 1' })).toThrow(/it does not answer \(|timeout/);

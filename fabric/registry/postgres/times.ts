@@ -1,0 +1,13 @@
+/** How long the server is waited for, in milliseconds. */
+
+/** Longer takes no statement, and nobody waits longer for a lock: the server ends them before this side gives up. */
+export const STATEMENT_MS = 4_000;
+export const LOCK_MS = 2_000;
+export const CONNECT_MS = 2_000;
+export const PATIENCE_MS = 6_000;
+/** The same for what nobody waits for: a commit may wait for the disk of a standby. */
+export const SEND_MS = 10_000;
+/** Between two attempts to connect. */
+export const PAUSE_MS = 1_000;
+/** Between two looks for a server that was promoted while the former one goes on. */
+export const LOOK_MS = 15_000;
