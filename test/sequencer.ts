@@ -6,9 +6,15 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
  */
 const LONGEST = [
   'test/packaging/packages.test.ts',
-  'test/fabric/commands/commands.test.ts',
-  'test/native/ecdaa/build.test.ts',
   'test/console/story.test.ts',
+  'test/e2e/device/firstboot.test.ts',
+  'test/fabric/registry/postgres/duties.test.ts',
+  'test/fabric/registry/postgres/est-duties.test.ts',
+  'test/e2e/cluster/cut.test.ts',
+  'test/native/ecdaa/build.test.ts',
+  'test/e2e/device/prefix.test.ts',
+  'test/fabric/commands/commands.test.ts',
+  'test/e2e/fabric/host-services.test.ts',
   'test/fabric/commands/remote.test.ts',
   'test/native/build.test.ts',
   'test/e2e/cluster/cluster.test.ts',
