@@ -15,6 +15,30 @@ export interface Attached {
   readonly node?: string;
 }
 
+/** How long it counts that one tunnel of a device replaced another. */
+export const REPLACEMENT_WINDOW_MS = 900_000;
+/** How long clones that were found are not told of again. */
+export const CLONES_AGAIN_MS = 3_600_000;
+
+/** A tunnel of a device has replaced one that was up, from another place. Places are compared only: outer addresses, or what stands for them. */
+export interface Replacement {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly by: string;
+  readonly from: string;
+}
+
+/** A tunnel that is the newest one of its device. */
+export interface Attachment {
+  readonly generation: number;
+  /** If it is a replacement, that and those before it within the window, the newest last, at whichever nodes; else empty. 31 at most. */
+  readonly replacements: readonly Replacement[];
+  /** The outer address and port of the tunnel before it, as far as they are kept and written; empty: nothing is. */
+  readonly former: string;
+  /** When a node last told of clones of the device, milliseconds since 1970; absent: never. */
+  readonly clonesTold?: number;
+}
+
 /** A device as the router needs it. */
 export interface Endpoint {
   /** 16 bytes. */
@@ -71,10 +95,10 @@ export interface Admission extends PkiAdmission {
   /** Gives a device the prefix that is granted to it, if it has none yet. @throws Failure `fabric.pool-full` */
   delegate(address: Uint8Array): Promise<void>;
   /**
-   * Makes a tunnel of the device (16 bytes), which begins at this node, its newest one; resolves to its generation. Tunnels with smaller ones are to be
-   * cut, wherever they end: the device has changed, so that all nodes hear of it. Only after `Nodes.join`. @throws Failure `fabric.unknown-device`
+   * Makes a tunnel of the device (16 bytes) from the outer address `host`, which begins at this node, its newest one. Tunnels with smaller generations are
+   * to be cut, wherever they end: the device has changed, so that all nodes hear of it. Only after `Nodes.join`. @throws Failure `fabric.unknown-device`
    */
-  attach(address: Uint8Array): Promise<number>;
+  attach(address: Uint8Array, host: string): Promise<Attachment>;
   /** A tunnel of the device began; `from` is the outer address and port; `generation`: what `attach` said, if it was asked. */
   connected(address: Uint8Array, from: string, generation?: number): void;
   /** That tunnel ended, also when a newer one of the same device follows at once. */
@@ -87,6 +111,9 @@ export interface Admission extends PkiAdmission {
   reported(address: Uint8Array, report: Report): void;
   /** The device itself leaves for good, as it has said over its tunnel: it is retired once this resolves. */
   decommission(address: Uint8Array): Promise<void>;
-  /** Connections from these outer addresses replace each other again and again: two devices have one key. */
-  clones(address: Uint8Array, from: readonly string[]): void;
+  /**
+   * Connections from these outer addresses replace each other again and again: two devices have one key. Resolves to false if that was told within the
+   * hour, perhaps by another node.
+   */
+  clones(address: Uint8Array, from: readonly string[]): Promise<boolean>;
 }

@@ -83,7 +83,8 @@ export function keptEndpoint(endpoint: string, kept: KeptAddresses): string {
   return keptAddress(hostOf(endpoint), kept);
 }
 
-function hostOf(endpoint: string): string {
+/** The address of an endpoint; of what was cut or left out already that is all there is. */
+export function hostOf(endpoint: string): string {
   try {
     return parseListen(endpoint).host;
   } catch (error) {

@@ -1,6 +1,7 @@
 import { toHex } from '../../protocol/bytes.ts';
 import type { Admission, Endpoint } from '../registry/admission.ts';
-import type { Arrival, Session, Tunnel } from './session.ts';
+import { clonesAmongNodes } from './clones.ts';
+import { type Arrival, hostOf, type Session, type Tunnel } from './session.ts';
 import { leadHere, type RouteSink } from './session-routes.ts';
 
 /**
@@ -53,11 +54,14 @@ export function attaching({ admission, several, routes, inVain, failed }: Attach
   };
 
   /** First the registry, then the routes: a node that has one is told of any that is newer. */
-  async function open(address: Uint8Array): Promise<Tunnel> {
-    const generation = await admission.attach(address);
-    if (routes === undefined) return { generation };
+  async function open(address: Uint8Array, host: string): Promise<Tunnel> {
+    const attachment = await admission.attach(address, host);
+    const { generation } = attachment;
+    const clones = clonesAmongNodes(attachment, host);
+    const tunnel = { generation, ...(clones !== undefined && { clones }) };
+    if (routes === undefined) return tunnel;
     try {
-      return { generation, routes: await leadHere(routes, address, generation) };
+      return { ...tunnel, routes: await leadHere(routes, address, generation) };
     } catch (error) {
       abandon(address, { generation });
       throw error;
@@ -74,7 +78,7 @@ export function attaching({ admission, several, routes, inVain, failed }: Attach
     waiting.add(arrival.id);
     count(name, 1);
     try {
-      const tunnel = await open(address);
+      const tunnel = await open(address, hostOf(arrival));
       if (waiting.has(arrival.id)) begun = begin(tunnel);
       else abandon(address, tunnel);
     } catch (error) {

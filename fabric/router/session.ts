@@ -45,7 +45,10 @@ export interface Session {
 }
 
 /** A tunnel that was attached; empty: there is no other node. */
-export type Tunnel = Pick<Session, 'generation' | 'routes'>;
+export interface Tunnel extends Pick<Session, 'generation' | 'routes'> {
+  /** Outer addresses of clones that were found when it was attached. */
+  readonly clones?: readonly string[];
+}
 
 /** How a session was admitted, beside the key that was proven. */
 export type Admitted = Pick<Session, 'vouched'> & Tunnel;
@@ -55,7 +58,7 @@ export function sessionOf(
   arrival: Arrival,
   endpoint: Endpoint,
   provenKey: Uint8Array,
-  admitted: Admitted = {},
+  { vouched, generation, routes }: Admitted = {},
 ): Session {
   const { id, peer, wire, tls } = arrival;
   const { address, gid } = endpoint;
@@ -71,7 +74,9 @@ export function sessionOf(
     sinceMs: Date.now(),
     tls,
     understandsVerdicts: wire > 0,
-    ...admitted,
+    ...(vouched !== undefined && { vouched }),
+    ...(generation !== undefined && { generation }),
+    ...(routes !== undefined && { routes }),
   };
 }
 

@@ -98,11 +98,14 @@ export function sessionTable(
   const logFailure = repeatedLine(log, 'error', { subjects: 1 });
 
   /** A session does not depend on its history: a failure to record is logged only. */
+  const notRecorded = (error: unknown): void =>
+    logFailure('', `the registry does not record: ${(error as Error).message}`);
+
   function record(write: () => void): void {
     try {
       write();
     } catch (error) {
-      logFailure('', `the registry does not record: ${(error as Error).message}`);
+      notRecorded(error);
     }
   }
 
@@ -135,16 +138,16 @@ export function sessionTable(
     remove(session, reason);
   }
 
-  function detectClones(newer: Session, older: Session): void {
-    const hosts = detector.replacement(newer.name, newer.host, older.host, newer.sinceMs);
-    if (hosts === undefined) return;
+  /** Says so unless it was said within the hour, perhaps by another node. That the registry does not answer is no reason to be silent. */
+  async function tellOfClones({ name, address }: Session, hosts: readonly string[]): Promise<void> {
+    try {
+      if (!(await admission.clones(address, hosts))) return;
+    } catch (error) {
+      notRecorded(error);
+    }
     clones++;
-    const where = hosts.join(' and ');
-    logClones(
-      newer.name,
-      `device ${newer.name} connects from ${where} in turns: two devices seem to have its key`,
-    );
-    record(() => admission.clones(newer.address, hosts));
+    const where = hosts.length > 1 ? hosts.join(' and ') : `${hosts[0]} and elsewhere`;
+    logClones(name, `device ${name} connects from ${where} in turns: two devices seem to have its key`);
   }
 
   return {
@@ -152,10 +155,14 @@ export function sessionTable(
       const session = sessionOf(arrival, endpoint, provenKey, admitted);
       const { vouched } = session;
       const older = sessions.get(toHex(session.address));
-      if (older !== undefined) {
-        cut(older, undefined, 'replaced by a newer connection');
-        detectClones(session, older);
-      }
+      if (older !== undefined) cut(older, undefined, 'replaced by a newer connection');
+      const { name, host, sinceMs, generation } = session;
+      // Of several nodes the registry knows what replaces what, here and elsewhere.
+      const hosts =
+        generation === undefined
+          ? older && detector.replacement(name, host, older.host, sinceMs)
+          : admitted?.clones;
+      if (hosts !== undefined) void tellOfClones(session, hosts);
       add(session);
       const network = networks.numberOf(endpoint.network);
       threads.admit(session.peer, session.address, network, numbered.numberOf(session.gid));

@@ -51,7 +51,7 @@ async function place() {
   const alone = opened(path);
   await alone.join({ name: 'e', version: '0.1.0', installation: random(32) });
   await alone.beat({ tunnels: 3, load: 0.1, routesLost: Date.now() - 60_000 });
-  await registry.attach(addresses[0]!);
+  await registry.attach(addresses[0]!, '192.0.2.1');
   return { registry, addresses: addresses.map(formatIpv6) };
 }
 

@@ -32,7 +32,7 @@ import { addGroup, changeGroup, groupClaimed, setGroupStatus } from './inventory
 import { groupOwner, refusalLog } from './inventory/handshakes.ts';
 import { addNetwork, hasNetwork, renameNetwork, setResidentOnly, setZone } from './inventory/networks.ts';
 import { newsPart } from './news.ts';
-import { attach, attachedDown, attachedUp } from './nodes/attach.ts';
+import { attach, attachedDown, attachedUp, tellOfClones } from './nodes/attach.ts';
 import { nodesPart } from './nodes/part.ts';
 import { ownersPart, ownersReader, ownPeoplePart, peoplePart } from './people/people-part.ts';
 import { findToken, markUsed } from './people/tokens.ts';
@@ -176,7 +176,7 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
     ...peoplePart(db, parts),
     ...newsPart(db, read, news),
     ...nodes.part,
-    attach: (address) => queue.submit(() => attach(db, ownNode(), address)),
+    attach: (address, host) => queue.submit(() => attach(db, now(), { node: ownNode(), address, host })),
     ...alarmPart(db, parts),
     ...pkiListsPart(db, parts),
     verifyAudit: (expected) => verifyAudit(db, read, expected),
@@ -202,10 +202,12 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
         if (change.kind === 'group') return ofGroup?.(change.gid);
       }),
     clones: (address, from) =>
-      later(() => {
+      queue.submit(() => {
+        if (!tellOfClones(db, now(), address)) return false;
         const owner = ownerOfDevice(db, address);
         const kept = from.map((each) => keep.address(each, owner));
-        noteOfDevice(db, act(FABRIC), TWINS, address, { from: kept }, owner);
+        noteOfDevice(db, act(FABRIC), TWINS, address, { from: [...new Set(kept)] }, owner);
+        return true;
       }),
     async decommission(address) {
       await queue.submit(() => retireDevice(db, EVERYTHING, act(FABRIC), address, 'device'));

@@ -246,4 +246,12 @@ export const MIGRATIONS_4: readonly Migration[] = [
   { name: 'chips are admitted together', sql: '' },
   // In a file nobody has rights of less.
   { name: 'devices are guarded by the tables of the registry', sql: '' },
+  {
+    name: 'clones at several nodes',
+    sql: `
+      -- recent_tunnels: as sql/nodes/recent.ts writes them; clones_told: when clones of the device were last told of
+      ALTER TABLE device ADD COLUMN recent_tunnels TEXT NOT NULL DEFAULT '';
+      ALTER TABLE device ADD COLUMN clones_told INTEGER;
+    `,
+  },
 ];

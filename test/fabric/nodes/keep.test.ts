@@ -192,7 +192,7 @@ test('the oldest node ends what is recorded of one that is lost', async () => {
   const address = await registry.admit(applicant(await registry.addGroup('owner', anyGroup())));
   const keeper = await keepNode(registry, { name: 'a' }, options);
   const gone = await keepNode(lost, { name: 'b' }, { ...options, beatMs: 3_600_000 });
-  await lost.attach(address);
+  await lost.attach(address, '192.0.2.1');
   expect(registry.lookup(address)?.attached).toEqual({ generation: 1, node: 'b' });
   clock.now += LOST_MS;
   await vi.waitFor(() => expect(registry.lookup(address)?.attached).toEqual({ generation: 1 }));

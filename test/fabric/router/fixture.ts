@@ -137,7 +137,7 @@ export function fakeAdmission(): FakeAdmission {
       const generation = attachAt('here', address);
       history.push(`attaches ${tunnelOf(address, generation)}`);
       fire(address);
-      return generation;
+      return { generation, replacements: [], former: '' };
     },
     attachElsewhere({ address }, heard) {
       attachAt('elsewhere', address);
@@ -149,8 +149,10 @@ export function fakeAdmission(): FakeAdmission {
     carried(address, _, __, generation) {
       history.push(`carries ${toHex(address)} ${generation}`);
     },
-    clones(address, from) {
+    async clones(address, from) {
       history.push(`twins ${toHex(address)} ${from.join(' ')}`);
+      if (this.broken) throw new Error('the disk is full');
+      return true;
     },
     async delegate(address) {
       history.push(`wants ${toHex(address)}`);

@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RouterLimits } from '../../../fabric/router/limits.ts';
 import type { Router } from '../../../fabric/router/router.ts';
 import { toHex } from '../../../protocol/bytes.ts';
-import { NETWORK, opened, random, registryFile, type WholeRegistry } from '../place.ts';
+import { allOf, NETWORK, opened, random, registryFile, type WholeRegistry } from '../place.ts';
 import {
   activeDevice,
   admitted,
@@ -30,36 +30,49 @@ function hold(admission: FakeAdmission): { asked: () => number; go: () => void }
   const { attach } = admission;
   const waiting: (() => void)[] = [];
   let asked = 0;
-  admission.attach = async (address) => {
+  admission.attach = async (...tunnel) => {
     asked++;
-    const generation = await attach.call(admission, address);
+    const attachment = await attach.apply(admission, tunnel);
     await new Promise<void>((resolve) => waiting.push(resolve));
-    return generation;
+    return attachment;
   };
   return { asked: () => asked, go: () => waiting.shift()?.() };
 }
 
 /** A node with a registry of its own on the file at `path`. */
-async function realNode(path: string, name: string): Promise<{ registry: WholeRegistry; router: Router }> {
+async function realNode(
+  path: string,
+  name: string,
+): Promise<{ registry: WholeRegistry; router: Router; lines: string[] }> {
   const registry = opened(path);
   await registry.join({ name, version: '1.0', installation: random(32) });
   const end = await registry.follow(5);
-  const router = await testRouter(registry, { several: true });
+  const lines: string[] = [];
+  const router = await testRouter(registry, { several: true, lines });
   onTestFinished(async () => {
     end();
     await router.close();
   });
-  return { registry, router };
+  return { registry, router, lines };
 }
 
-test('a device has one tunnel among all nodes: the newest one', async () => {
+/** Two nodes, and a device that their registry admits. */
+async function twoNodes() {
   const path = registryFile();
   const [a, b] = [await realNode(path, 'a'), await realNode(path, 'b')];
   await a.registry.addNetwork('owner', NETWORK, '');
-  const device = await makeDevice('fd00:1:2:3:4a2e:91c0:7b3d:55f2');
-  await a.registry.registerKey('owner', {
-    ...{ network: NETWORK, address: device.address, key: device.publicKey },
-  });
+  const registered = async (name: string) => {
+    const device = await makeDevice(name);
+    await a.registry.registerKey('owner', {
+      ...{ network: NETWORK, address: device.address, key: device.publicKey },
+    });
+    return device;
+  };
+  return { a, b, registered, device: await registered('fd00:1:2:3:4a2e:91c0:7b3d:55f2') };
+}
+
+test('a device has one tunnel among all nodes: the newest one', async () => {
+  const { a, b, device } = await twoNodes();
   const first = await admitted(a.router, device, OURS);
   const second = await admitted(b.router, device, OURS);
   expect(await first.ending).toEqual({ how: 'orderly' });
@@ -73,6 +86,57 @@ test('a device has one tunnel among all nodes: the newest one', async () => {
   expect((await b.registry.device(device.address)).tunnel).not.toHaveProperty('ended');
   expect(a.router.sessions()).toHaveLength(1);
   third.close();
+});
+
+test('[C-22] two devices with one key that push each other out at two nodes are found, by one of them', async () => {
+  const { a, b, registered, ...first } = await twoNodes();
+  let { device } = first;
+  const [here, there] = ['127.0.0.1', '::1'];
+  // Of one device in 4,096 these are not told apart.
+  for (let i = 1; ; i++) {
+    await a.registry.attach(device.address, here);
+    if ((await b.registry.attach(device.address, there)).replacements.length > 0) break;
+    device = await registered(`fd00:1:2:3:4a2e:91c0:7b3d:${i}`);
+  }
+  const turn = async ({ router, registry }: typeof a, host: string) => {
+    await admitted(router, device, { ...OURS, host });
+    // Until it is written where this tunnel comes from.
+    await registry.refused({ source: 'x', proven: false, result: 'test' });
+  };
+  for (let i = 0; i < 4; i++) {
+    await turn(a, here);
+    await turn(b, there);
+  }
+  await until(() => a.router.clones + b.router.clones === 1);
+  expect((await a.registry.clonesOf(device.address))?.detail.from).toEqual(['127.0.0.1', '::1']);
+  const actions = (await allOf(a.registry.audit)).map(({ action }) => action);
+  expect(actions.filter((action) => action === 'device.twins')).toHaveLength(1);
+  const said = [...a.lines, ...b.lines].filter((line) => line.includes('in turns'));
+  expect(said).toEqual([
+    `warning device ${device.name} connects from 127.0.0.1 and ::1 in turns: two devices seem to have its key`,
+  ]);
+});
+
+test('[C-22] one device that goes from node to node while its former tunnel is up is not taken for two', async () => {
+  const { a, b, device } = await twoNodes();
+  for (let i = 0; i < 3; i++) {
+    await admitted(a.router, device, { ...OURS, host: '::1' });
+    await admitted(b.router, device, { ...OURS, host: '::1' });
+  }
+  expect(a.registry.lookup(device.address)?.attached).toEqual({ generation: 6, node: 'b' });
+  expect([a.router.clones, b.router.clones]).toEqual([0, 0]);
+  expect(await a.registry.clonesOf(device.address)).toBeUndefined();
+});
+
+test('[C-22] one device that goes from network to network when its former tunnel is over is not taken for two', async () => {
+  const { a, b, device } = await twoNodes();
+  for (const [i, { router }] of [a, b, a, b, a].entries()) {
+    const peer = await admitted(router, device, { ...OURS, host: i % 2 === 0 ? '127.0.0.1' : '::1' });
+    peer.close();
+    await until(() => a.registry.lookup(device.address)?.attached?.node === undefined);
+  }
+  expect([a.router.clones, b.router.clones]).toEqual([0, 0]);
+  expect(await a.registry.clonesOf(device.address)).toBeUndefined();
 });
 
 describe('a router of one of several nodes', () => {
@@ -125,7 +189,7 @@ describe('a router of one of several nodes', () => {
     await router.close();
   });
 
-  test('replaces its own tunnel by its newer one, which is how clones are found', async () => {
+  test('replaces its own tunnel by its newer one', async () => {
     const { admission, router, device, name } = await node();
     const older = await admitted(router, device);
     const newer = await admitted(router, device);

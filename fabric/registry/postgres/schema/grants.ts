@@ -61,7 +61,8 @@ export const GRANTS: Readonly<Record<string, Readonly<Record<Role, Rights>>>> = 
     router: [
       ...['SELECT', 'INSERT'],
       update(
-        ...['node', 'generation', 'tunnel_at', 'tunnel_from', 'tunnel_ended'],
+        ...['node', 'generation', 'recent_tunnels', 'clones_told'],
+        ...['tunnel_at', 'tunnel_from', 'tunnel_ended'],
         ...['reported_at', 'agent_version', 'failure_code', 'failure_at'],
         ...['gid', 'evicted', 'handshake_at', 'handshake_from', 'country'],
         ...['retired', 'moved_to', 'banned', 'name'],

@@ -44,4 +44,8 @@ export const STEPS: readonly { readonly name: string; readonly sql: string }[] =
   },
   { name: 'chips are admitted together', sql: ADMISSION },
   { name: 'devices are guarded by the tables of the registry', sql: GUARD_BY_SCHEMA },
+  {
+    name: 'clones at several nodes',
+    sql: `ALTER TABLE device ADD COLUMN recent_tunnels text COLLATE "C" NOT NULL DEFAULT '', ADD COLUMN clones_told bigint;`,
+  },
 ];

@@ -1,7 +1,9 @@
 import { EVERYTHING } from '../../../access/scope.ts';
+import { type Attachment, CLONES_AGAIN_MS, REPLACEMENT_WINDOW_MS } from '../../admission.ts';
 import { type Database, prepare } from '../base/statements.ts';
 import { requireDevice } from '../inventory/devices.ts';
 import { recordChange } from '../trail/changes.ts';
+import { ENTRY, entryOf, markOf, RECENT, replacementsIn, timeOf } from './recent.ts';
 
 /*
  * Which node carries which device. What is written of a tunnel names its generation: a late word of an older one, perhaps of another node, changes nothing.
@@ -10,19 +12,44 @@ import { recordChange } from '../trail/changes.ts';
 /** A node that was removed meanwhile is none. */
 const NODE = '(SELECT id FROM node WHERE id = ?)';
 
-/** Begins the newest tunnel of a device, at this node; its generation. @throws Failure `fabric.unknown-device` */
-export function attach(db: Database, node: number, address: Uint8Array): number {
-  const row = prepare(
-    db,
-    `UPDATE device SET generation = generation + 1, node = ${NODE} WHERE address = ? RETURNING generation`,
-  ).get(node, address) as { generation: number } | undefined;
+/**
+ * The tunnel before it has an entry in any case: it may be up since long ago. It counts as up until its end is written, which is late for a device that comes
+ * and goes again and again (tunnels/notes.ts).
+ */
+const ATTACH = `UPDATE device SET generation = generation + 1, node = ${NODE}, recent_tunnels = substr(
+    ? || CASE WHEN node IS NULL THEN '.' ELSE '!' END ||
+    CASE WHEN recent_tunnels > ? THEN recent_tunnels ELSE substr(recent_tunnels, 1, ${ENTRY}) END, 1, ${RECENT})
+  WHERE address = ? RETURNING generation, recent_tunnels, tunnel_from, clones_told`;
+
+/** Begins the newest tunnel of a device, at a node and from an outer address. @throws Failure `fabric.unknown-device` */
+export function attach(
+  db: Database,
+  at: number,
+  { node, address, host }: { readonly node: number; readonly address: Uint8Array; readonly host: string },
+): Attachment {
+  const entry = entryOf(at, markOf(db, address, host));
+  const values = [node, entry, timeOf(at - REPLACEMENT_WINDOW_MS + 1), address];
+  const row = prepare(db, ATTACH).get(...values) as
+    | { generation: number; recent_tunnels: string; tunnel_from: string | null; clones_told: number | null }
+    | undefined;
   if (row !== undefined) {
     recordChange(db, 'device', address);
-    return row.generation;
+    const { generation, recent_tunnels: recent, tunnel_from: from, clones_told: told } = row;
+    return {
+      ...{ generation, replacements: replacementsIn(recent), former: from ?? '' },
+      ...(told !== null && { clonesTold: told }),
+    };
   }
   requireDevice(db, EVERYTHING, address);
   throw new Error('a device that was found was not changed');
 }
+
+/** Writes that clones of a device are told of now; false if they were within the hour. A clock that was wrong may have done it in the future. */
+export const tellOfClones = (db: Database, at: number, address: Uint8Array): boolean =>
+  prepare(
+    db,
+    'UPDATE device SET clones_told = ? WHERE address = ? AND (clones_told IS NULL OR abs(clones_told - ?) >= ?)',
+  ).run(at, address, at, CLONES_AGAIN_MS).changes > 0;
 
 /** A tunnel that was attached. */
 export interface AttachedTunnel {

@@ -82,7 +82,7 @@ export async function nodes(): Promise<void> {
   const batch = makeBatch('nodes');
   await run('group-add', { label: batch.label, network: NETWORK });
   const address = await registry.admit(applicant(batch));
-  await registry.attach(address);
+  await registry.attach(address, '192.0.2.1');
   await run('device-list', { ...PAGE, node: 'b' });
   await run('device-show', { address: formatIpv6(address) });
 }

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import {
+  CLONES_AGAIN_MS,
+  REPLACEMENT_WINDOW_MS,
+  type Replacement,
+} from '../../../../fabric/registry/admission.ts';
 import { DUTIES, type Duty, LOST_MS, MOST_NODES, type NewNode } from '../../../../fabric/registry/nodes.ts';
 import type { Change } from '../../../../fabric/registry/records.ts';
+import { formatListen } from '../../../../os/net/listen.ts';
 import { allOf, anyGroup, NETWORK, random, type WholeRegistry } from '../../place.ts';
 import { applicant, type OpenEmpty, ZERO } from './place.ts';
 
@@ -26,6 +32,24 @@ async function twoNodes(openEmpty: OpenEmpty) {
 /** Waits until everything is written that was to be written later. */
 const settle = (registry: WholeRegistry): Promise<unknown> =>
   registry.refused({ source: 'x', proven: false, result: 'test' });
+
+/** Attaches the device; the generation of its tunnel. */
+const attach = async (at: WholeRegistry, address: Uint8Array): Promise<number> =>
+  (await at.attach(address, '192.0.2.1')).generation;
+
+const [HERE, THERE] = ['192.0.2.1', '2001:db8::1'];
+
+/** Two nodes, and a device that has come from HERE to `a` and then from THERE to `b`: one whose outer addresses are told apart, which one in 4,096 is not. */
+async function moved(openEmpty: OpenEmpty) {
+  const nodes = await twoNodes(openEmpty);
+  const { a, b, group } = nodes;
+  for (;;) {
+    const address = await a.admit(applicant(group));
+    expect(await a.attach(address, HERE)).toEqual({ generation: 1, replacements: [], former: '' });
+    const { replacements } = await b.attach(address, THERE);
+    if (replacements.length > 0) return { ...nodes, address, replacements };
+  }
+}
 
 /** The fabrics that serve one registry together. */
 export function nodesContract(openEmpty: OpenEmpty): void {
@@ -152,7 +176,7 @@ export function nodesContract(openEmpty: OpenEmpty): void {
 
     test('one that serves is not removed; one that is gone is, with what is recorded of its tunnels', async () => {
       const { a, b, clock, address } = await twoNodes(openEmpty);
-      const generation = await b.attach(address);
+      const generation = await attach(b, address);
       b.connected(address, '192.0.2.1:5000', generation);
       await settle(b);
       await expect(a.removeNode('owner', 'b')).rejects.toMatchObject({ code: 'node.serving' });
@@ -167,7 +191,7 @@ export function nodesContract(openEmpty: OpenEmpty): void {
       expect((await a.audit({ limit: 1 })).rows[0]).toMatchObject({ action: 'node.remove', subject: 'b' });
       // It was not gone: it attaches what nobody carries until it has joined again.
       expect(await b.beat({ tunnels: 1, load: 0 })).toEqual({ replaced: true, wasLost: false });
-      const next = await b.attach(address);
+      const next = await attach(b, address);
       expect(a.lookup(address)?.attached).toEqual({ generation: next });
     });
   });
@@ -179,24 +203,24 @@ export function nodesContract(openEmpty: OpenEmpty): void {
       await b.catchUp();
       const heard: Change[] = [];
       b.subscribe((change) => heard.push(change));
-      expect(await a.attach(address)).toBe(1);
+      expect(await attach(a, address)).toBe(1);
       expect(b.lookup(address)?.attached).toEqual({ generation: 1, node: 'a' });
       await b.catchUp();
       expect(heard).toEqual([{ kind: 'device', address }]);
-      expect(await b.attach(address)).toBe(2);
+      expect(await attach(b, address)).toBe(2);
       expect(a.lookup(address)?.attached).toEqual({ generation: 2, node: 'b' });
       expect((await a.device(address)).attached).toEqual({ generation: 2, node: 'b' });
       expect((await a.devices({ limit: 9 })).rows[0]?.attached).toEqual({ generation: 2, node: 'b' });
-      await expect(a.attach(ZERO)).rejects.toMatchObject({ code: 'fabric.unknown-device' });
+      await expect(attach(a, ZERO)).rejects.toMatchObject({ code: 'fabric.unknown-device' });
     });
 
     test('a late word of an older tunnel changes nothing', async () => {
       const { a, b, clock, address } = await twoNodes(openEmpty);
-      const older = await a.attach(address);
+      const older = await attach(a, address);
       a.connected(address, '192.0.2.1:5000', older);
       await settle(a);
       clock.now += 1_000;
-      const newer = await b.attach(address);
+      const newer = await attach(b, address);
       b.connected(address, '192.0.2.2:5000', newer);
       await settle(b);
       clock.now += 1_000;
@@ -220,14 +244,14 @@ export function nodesContract(openEmpty: OpenEmpty): void {
 
     test('one that never began is over, too; the device keeps the end of its last one', async () => {
       const { a, b, clock, address } = await twoNodes(openEmpty);
-      a.detached(address, await a.attach(address));
+      a.detached(address, await attach(a, address));
       await settle(a);
       expect(a.lookup(address)?.attached).toEqual({ generation: 1 });
       expect(await a.device(address)).not.toHaveProperty('tunnel');
-      a.connected(address, '192.0.2.1:5000', await a.attach(address));
+      a.connected(address, '192.0.2.1:5000', await attach(a, address));
       await settle(a);
       clock.now += 1_000;
-      b.detached(address, await b.attach(address));
+      b.detached(address, await attach(b, address));
       await settle(b);
       expect(await a.device(address)).toMatchObject({
         attached: { generation: 3 },
@@ -238,8 +262,8 @@ export function nodesContract(openEmpty: OpenEmpty): void {
     test('devices are listed by it', async () => {
       const { a, b, address, group } = await twoNodes(openEmpty);
       const other = await a.admit(applicant(group));
-      await a.attach(address);
-      await b.attach(other);
+      await attach(a, address);
+      await attach(b, other);
       const at = async (name: string) =>
         (await a.devices({ limit: 9 }, { node: name })).rows.map((each) => each.address);
       expect(await at('a')).toEqual([address]);
@@ -254,9 +278,9 @@ export function nodesContract(openEmpty: OpenEmpty): void {
         ...[address, await a.admit(applicant(group))],
         ...[await a.admit(applicant(group)), await a.admit(applicant(group))],
       ] as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
-      a.connected(crashed, '192.0.2.1:1', await a.attach(crashed));
-      await a.attach(attached);
-      b.connected(elsewhere, '192.0.2.2:1', await b.attach(elsewhere));
+      a.connected(crashed, '192.0.2.1:1', await attach(a, crashed));
+      await attach(a, attached);
+      b.connected(elsewhere, '192.0.2.2:1', await attach(b, elsewhere));
       a.connected(unnamed, '192.0.2.3:1');
       await settle(a);
       await settle(b);
@@ -279,7 +303,7 @@ export function nodesContract(openEmpty: OpenEmpty): void {
       const { a, b, open, clock, address } = await twoNodes(openEmpty);
       const c = await open();
       await c.join(node('c'));
-      const generation = await a.attach(address);
+      const generation = await attach(a, address);
       a.connected(address, '192.0.2.1:1', generation);
       await settle(a);
       clock.now += LOST_MS;
@@ -341,7 +365,72 @@ export function nodesContract(openEmpty: OpenEmpty): void {
       await settle(registry);
       expect(await registry.device(address)).not.toHaveProperty('attached');
       expect(await allOf(registry.nodes)).toEqual([]);
-      await expect(registry.attach(address)).rejects.toThrow('has not joined');
+      await expect(attach(registry, address)).rejects.toThrow('has not joined');
+    });
+  });
+
+  describe('[C-22] what tunnels of a device replace at whichever nodes', () => {
+    test('each node that attaches it is told of all', async () => {
+      const { a, b, clock, address, group, replacements } = await moved(openEmpty);
+      const [{ by: there, from: here }] = replacements as [Replacement];
+      expect(replacements).toEqual([{ at: 100_000, by: there, from: here }]);
+      expect(there).not.toBe(here);
+      const from = formatListen({ host: THERE, port: 5_000 });
+      b.connected(address, from, 2);
+      await settle(b);
+      clock.now += 1_000;
+      expect(await a.attach(address, HERE)).toEqual({
+        generation: 3,
+        replacements: [...replacements, { at: 101_000, by: here, from: there }],
+        former: from,
+      });
+      const other = await a.admit(applicant(group));
+      expect((await b.attach(other, THERE)).replacements).toEqual([]);
+    });
+
+    test('a tunnel from the same outer address, or after one that is over, replaces none', async () => {
+      const { a, b, address } = await moved(openEmpty);
+      expect((await a.attach(address, THERE)).replacements).toEqual([]);
+      a.detached(address, 3);
+      await settle(a);
+      expect((await a.attach(address, HERE)).replacements).toEqual([]);
+      expect((await b.attach(address, THERE)).replacements).toHaveLength(2);
+    });
+
+    test('what is older than the window is forgotten, but not that a tunnel is up since then', async () => {
+      const { a, clock, address } = await moved(openEmpty);
+      clock.now += REPLACEMENT_WINDOW_MS - 1;
+      expect((await a.attach(address, HERE)).replacements).toHaveLength(2);
+      clock.now += REPLACEMENT_WINDOW_MS;
+      expect((await a.attach(address, THERE)).replacements).toMatchObject([{ at: clock.now }]);
+    });
+
+    test('it is bounded, the oldest is forgotten first', async () => {
+      const { a, b, clock, address } = await moved(openEmpty);
+      for (let i = 0; i < 20; i++) {
+        clock.now += 1_000;
+        await a.attach(address, HERE);
+        clock.now += 1_000;
+        await b.attach(address, THERE);
+      }
+      const { replacements } = await a.attach(address, HERE);
+      const ages = replacements.map(({ at }) => (clock.now - at) / 1_000);
+      expect(ages).toEqual([...Array.from({ length: 30 }, (_, i) => 29 - i), 0]);
+    });
+
+    test('clones are told of once within the hour, whichever node finds them', async () => {
+      const { a, b, clock, address, group } = await twoNodes(openEmpty);
+      const other = await a.admit(applicant(group));
+      expect(await a.clones(address, [HERE, THERE])).toBe(true);
+      clock.now += CLONES_AGAIN_MS - 1;
+      expect(await b.clones(address, [HERE, THERE])).toBe(false);
+      expect(await b.attach(address, HERE)).toMatchObject({ clonesTold: 100_000 });
+      expect(await b.clones(other, [HERE, THERE])).toBe(true);
+      clock.now += 1;
+      expect(await b.clones(address, [HERE, THERE])).toBe(true);
+      expect(await a.clones(address, [HERE, THERE])).toBe(false);
+      const told = (await allOf(a.audit)).filter(({ action }) => action === 'device.twins');
+      expect(told).toHaveLength(3);
     });
   });
 }

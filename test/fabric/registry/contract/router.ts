@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { CLONES_AGAIN_MS } from '../../../../fabric/registry/admission.ts';
 import { formatIpv6 } from '../../../../protocol/ipv6.ts';
 import { anyGroup, NETWORK } from '../../place.ts';
 import { applicant, type OpenEmpty, withGroup, ZERO } from './place.ts';
@@ -67,12 +68,11 @@ export function routerContract(openEmpty: OpenEmpty): void {
         await registry.admit(applicant(group)),
       ];
       expect(await registry.clonesOf(address)).toBeUndefined();
-      registry.clones(address, ['192.0.2.1', '192.0.2.2']);
-      now = 20_000;
-      registry.clones(address, ['192.0.2.1', '192.0.2.3']);
-      await registry.refused({ source: 'x', proven: false, result: 'test' });
+      expect(await registry.clones(address, ['192.0.2.1', '192.0.2.2'])).toBe(true);
+      now += CLONES_AGAIN_MS;
+      expect(await registry.clones(address, ['192.0.2.1', '192.0.2.3'])).toBe(true);
       expect(await registry.clonesOf(address)).toMatchObject({
-        at: 20_000,
+        at: now,
         action: 'device.twins',
         subject: formatIpv6(address),
         detail: { from: ['192.0.2.1', '192.0.2.3'] },

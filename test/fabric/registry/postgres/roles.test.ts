@@ -185,8 +185,8 @@ test('a node that is asked for what is not its duty says so, and does the rest',
   const address = await identity.admit(applicant(group));
   await expect(identity.setStanding('owner', address, 'ban')).rejects.toMatchObject(refusal);
   await expect(router.setStanding('owner', address, 'ban')).rejects.toMatchObject(refusal);
-  await expect(identity.attach(address)).rejects.toMatchObject(refusal);
-  expect(await router.attach(address)).toBe(1);
+  await expect(identity.attach(address, '192.0.2.1')).rejects.toMatchObject(refusal);
+  expect(await router.attach(address, '192.0.2.1')).toMatchObject({ generation: 1 });
   await console.setStanding('owner', address, 'ban');
   expect(router.lookup(address)?.standing).toBe('banned');
 
@@ -257,6 +257,6 @@ test('a user without any rights, and one of two duties', async () => {
   const group = await console.addGroup('owner', anyGroup());
   const both = open('enf_both');
   await both.join(node('a'));
-  expect(await both.attach(await both.admit(applicant(group)))).toBe(1);
+  expect(await both.attach(await both.admit(applicant(group)), '192.0.2.1')).toMatchObject({ generation: 1 });
   await both.close();
 });

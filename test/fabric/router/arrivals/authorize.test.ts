@@ -199,7 +199,7 @@ describe('a session', () => {
       await admitted(router, device, { host: '::1' });
       await admitted(router, device, { ...OURS, host: '127.0.0.1' });
     }
-    expect(router.clones).toBe(1);
+    await until(() => router.clones === 1);
     expect(admission.history.filter((line) => line.startsWith('twins'))).toEqual([
       `twins ${toHex(device.address)} 127.0.0.1 ::1`,
     ]);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { cloneDetector, RETURNS, WINDOW_MS } from '../../../../fabric/router/clones.ts';
+import { CLONES_AGAIN_MS, REPLACEMENT_WINDOW_MS } from '../../../../fabric/registry/admission.ts';
+import { cloneDetector, clonesAmongNodes, RETURNS } from '../../../../fabric/router/clones.ts';
 
 const A = 'fd00:1::a';
 
@@ -39,7 +40,7 @@ describe('[C-22] two devices with one key', () => {
   });
 
   it('are not found if the turns are slower than a device that was replaced connects anew', () => {
-    expect(replay(turns(40), WINDOW_MS / RETURNS)).toEqual([]);
+    expect(replay(turns(40), REPLACEMENT_WINDOW_MS / RETURNS)).toEqual([]);
   });
 
   it('are counted per address', () => {
@@ -57,5 +58,45 @@ describe('[C-22] two devices with one key', () => {
     for (let i = 0; i < 5_000; i++) detector.replacement(`crowd ${i}`, 'x', 'y', 100);
     const [last, former] = [...before.slice(-1), before.at(-2)!];
     expect(detector.replacement(A, former!, last!, 200)).toBeUndefined();
+  });
+});
+
+describe('[C-22] two devices with one key at several nodes', () => {
+  const HOST = '192.0.2.1';
+  /** The last of tunnels from these places, each of which replaces the one before it. */
+  const attachment = (places: readonly string[], everyMs = 1_000, clonesTold?: number) => ({
+    generation: places.length,
+    replacements: places
+      .slice(1)
+      .map((by, i) => ({ at: (i + 1) * everyMs, by, from: places[i]! }))
+      .filter(({ by, from }) => by !== from),
+    former: '[2001:db8::1]:5000',
+    ...(clonesTold !== undefined && { clonesTold }),
+  });
+
+  it('are found by as many returns as at one', () => {
+    expect(clonesAmongNodes(attachment(turns(RETURNS + 1)), HOST)).toBeUndefined();
+    expect(clonesAmongNodes(attachment(turns(RETURNS + 2)), HOST)).toEqual([HOST, '2001:db8::1']);
+    expect(clonesAmongNodes(attachment(['x', 'y', 'z', 'x', 'y', 'z']), HOST)).toHaveLength(2);
+  });
+
+  it('are named once if only one outer address is known', () => {
+    const found = attachment(turns(RETURNS + 2));
+    for (const former of ['', `${HOST}:5000`])
+      expect(clonesAmongNodes({ ...found, former }, HOST)).toEqual([HOST]);
+  });
+
+  it('are not found where one device roams, or comes back slowly', () => {
+    const ever = Array.from({ length: 32 }, (_, i) => `place ${i}`);
+    for (const places of [ever, ['x'], ['x', 'y', 'x'], ['x', 'x', 'y', 'y', 'x', 'x']])
+      expect(clonesAmongNodes(attachment(places), HOST)).toBeUndefined();
+    expect(clonesAmongNodes(attachment(turns(32), REPLACEMENT_WINDOW_MS / RETURNS), HOST)).toBeUndefined();
+    expect(clonesAmongNodes({ generation: 9, replacements: [], former: HOST }, HOST)).toBeUndefined();
+  });
+
+  it('are not told of again within the hour, by whichever node', () => {
+    const last = 31 * 1_000;
+    expect(clonesAmongNodes(attachment(turns(32), 1_000, last - CLONES_AGAIN_MS + 1), HOST)).toBeUndefined();
+    expect(clonesAmongNodes(attachment(turns(32), 1_000, last - CLONES_AGAIN_MS), HOST)).toHaveLength(2);
   });
 });
