@@ -1,7 +1,7 @@
 // Hashes, MACs and AEADs in one call each, over the node binary's OpenSSL: node:crypto makes an object for each of them,
 // which costs several times what the few hundred bytes of a handshake cost.
+#include "calls.h"
 #include "napi.h"
-#include "addon/arguments.h"
 #include "hmac.h"
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -11,12 +11,6 @@
 #include <string.h>
 
 enum { DIGEST = 64, MAX_PARTS = 8, KEY = 32, NONCE = 12, TAG = 16, MAX_TEXT = 65536 };
-
-static napi_value broken(napi_env env, const char *doing) {
-  ERR_clear_error();
-  napi_throw_error(env, NULL, doing);
-  return NULL;
-}
 
 static bool span_of(napi_env env, napi_value value, struct span *out) {
   uint8_t *data;
@@ -137,12 +131,11 @@ struct sealing {
 static bool sealing_of(napi_env env, napi_callback_info info, struct sealing *out) {
   static EVP_CIPHER *chacha, *aes;
   napi_value arguments[5];
-  size_t count = 5, key_length, nonce_length;
+  size_t count = 5;
   char name[32];
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  if (!addon_text(env, arguments[0], name, sizeof name) || !addon_bytes(env, arguments[1], &out->key, &key_length) ||
-      key_length != KEY || !addon_bytes(env, arguments[2], &out->nonce, &nonce_length) || nonce_length != NONCE ||
-      !span_of(env, arguments[3], &out->aad) || out->aad.length > MAX_TEXT ||
+  if (!addon_text(env, arguments[0], name, sizeof name) || !exactly(env, arguments[1], &out->key, KEY) ||
+      !exactly(env, arguments[2], &out->nonce, NONCE) || !span_of(env, arguments[3], &out->aad) || out->aad.length > MAX_TEXT ||
       !span_of(env, arguments[4], &out->text) || out->text.length > MAX_TEXT)
     return false;
   if (strcmp(name, "chacha20-poly1305") == 0) {

@@ -1,6 +1,7 @@
 // ECDSA P-256 from raw bytes, over the node binary's OpenSSL: node:crypto imports a key object for each raw key first, which costs as much as the
 // computation, and has no deterministic ECDSA.
 #include "p256.h"
+#include "calls.h"
 #include "inverse.h"
 #include "napi.h"
 #include "addon/handle.h"
@@ -22,18 +23,6 @@ static napi_value new_bool(napi_env env, bool value) {
   napi_value result;
   napi_get_boolean(env, value, &result);
   return result;
-}
-
-// OpenSSL did what cannot fail on well-formed arguments: no memory, or a build without the algorithm.
-static napi_value broken(napi_env env, const char *doing) {
-  ERR_clear_error();
-  napi_throw_error(env, NULL, doing);
-  return NULL;
-}
-
-static bool exactly(napi_env env, napi_value value, uint8_t **data, size_t wanted) {
-  size_t length = 0;
-  return addon_bytes(env, value, data, &length) && length == wanted;
 }
 
 // P-256, made once: OpenSSL makes a curve that it is asked for by name anew, an eighth of what a verification takes.

@@ -1,23 +1,12 @@
 // X25519 from raw bytes, over the node binary's OpenSSL: node:crypto imports a key object for each raw key first, which costs as much as the computation.
 #include "x25519.h"
+#include "calls.h"
 #include "napi.h"
 #include "addon/handle.h"
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
-
-// OpenSSL did what cannot fail on well-formed arguments: no memory, or a build without the algorithm.
-static napi_value broken(napi_env env, const char *doing) {
-  ERR_clear_error();
-  napi_throw_error(env, NULL, doing);
-  return NULL;
-}
-
-static bool exactly(napi_env env, napi_value value, uint8_t **data, size_t wanted) {
-  size_t length = 0;
-  return addon_bytes(env, value, data, &length) && length == wanted;
-}
 
 static napi_value x25519_public(napi_env env, napi_callback_info info) {
   napi_value argument;

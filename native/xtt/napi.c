@@ -1,10 +1,10 @@
 // The functions that JavaScript calls; xtt.ts describes them.
 #include "napi.h"
 #include "addon/handle.h"
+#include "crypto/calls.h"
 #include "server.h"
 #include <math.h>
 #include <openssl/crypto.h>
-#include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,17 +13,6 @@ enum { MAX_CREDENTIALS = 64, MAX_SPENT = 1 << 28 };
 static const napi_type_tag ALGORITHMS = {0x3f70c2a85e914db6, 0x8a1d64f7b02ce953};
 static const napi_type_tag COOKIE_KEY = {0xc5817b2e09f3464d, 0x91e6a05d7c3b482f};
 static const napi_type_tag CREDENTIALS = {0x64d9e013ab7f4c58, 0xb72f85ce1d903a64};
-
-static napi_value broken(napi_env env, const char *doing) {
-  ERR_clear_error();
-  napi_throw_error(env, NULL, doing);
-  return NULL;
-}
-
-static bool exactly(napi_env env, napi_value value, uint8_t **data, size_t wanted) {
-  size_t length = 0;
-  return addon_bytes(env, value, data, &length) && length == wanted;
-}
 
 static void release_algorithms(void *data) {
   algorithms_close(data);
