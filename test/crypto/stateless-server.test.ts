@@ -7,13 +7,13 @@ import { addon } from '../../native/index.ts';
 import { XTT_OPENED, XTT_REFUSAL } from '../../native/xtt/xtt.ts';
 import { concat, readU32 } from '../../protocol/bytes.ts';
 import type { SuiteSpec } from '../../protocol/crypto/suite.ts';
-import { isFailure } from '../../protocol/failure.ts';
 import * as client from '../../protocol/xtt/client.ts';
 import type { CookieOptions } from '../../protocol/xtt/cookie-keys.ts';
 import { FIELD_LENGTH } from '../../protocol/xtt/message.ts';
 import { hintedNonce } from '../../protocol/xtt/root-hint.ts';
 import { type OpenedClaim, portableServer, type StatelessServer } from '../../protocol/xtt/stateless.ts';
 import * as fixture from '../protocol/xtt/fixture.ts';
+import { refusal } from '../refusals.ts';
 
 const native = addon();
 const suites: readonly SuiteSpec[] = [1, 2, 3, 4];
@@ -41,16 +41,6 @@ const both: readonly (readonly [string, Make])[] = [
   ['C', inC],
   ['TypeScript', inTypeScript],
 ];
-
-function refusal(step: () => unknown): string {
-  try {
-    step();
-  } catch (error) {
-    if (isFailure(error)) return error.code;
-    throw error;
-  }
-  return 'accepted';
-}
 
 /** A handshake up to its claim, which is returned. */
 function claimed(server: StatelessServer, spec: SuiteSpec): Uint8Array {

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isFailure } from '../../protocol/failure.ts';
 import {
   formatRosterHeader,
   LONGEST_HEADER,
@@ -10,6 +9,7 @@ import {
 } from '../../protocol/roster.ts';
 import { serialKey, serialName } from '../../protocol/serial.ts';
 import { encodeUtf8 } from '../../protocol/utf8.ts';
+import { refusal } from '../refusals.ts';
 
 const HEADER = { manifest: encodeUtf8('{"a":1}\n'), signature: new Uint8Array(64).fill(7), maker: 'PEM\n' };
 const MANIFEST = {
@@ -17,16 +17,6 @@ const MANIFEST = {
   ...{ sha256: 'cd'.repeat(32), bytes: 600 },
 };
 const POINT = `04${'0a'.repeat(64)}`;
-
-const outcome = (work: () => unknown): string => {
-  try {
-    work();
-    return 'accepted';
-  } catch (error) {
-    if (isFailure(error)) return error.code;
-    throw error;
-  }
-};
 
 describe('the first line of a roster', () => {
   test('is read as it was written', () => {
@@ -46,13 +36,13 @@ describe('the first line of a roster', () => {
     ['no key', JSON.stringify({ ...JSON.parse(formatRosterHeader(HEADER)), maker: 7 })],
     ['too much', `${formatRosterHeader(HEADER)}${' '.repeat(LONGEST_HEADER)}`],
   ])('%s is refused', (_, line) => {
-    expect(outcome(() => parseRosterHeader(line))).toBe('roster.bad-header');
+    expect(refusal(() => parseRosterHeader(line))).toBe('roster.bad-header');
   });
 
   test('any text ends in a header or a failure', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
-        expect(['accepted', 'roster.bad-header']).toContain(outcome(() => parseRosterHeader(text)));
+        expect(['accepted', 'roster.bad-header']).toContain(refusal(() => parseRosterHeader(text)));
       }),
     );
   });
@@ -60,7 +50,7 @@ describe('the first line of a roster', () => {
 
 describe('the manifest of a roster', () => {
   const read = (change: object): string =>
-    outcome(() => parseRosterManifest(encodeUtf8(JSON.stringify({ ...MANIFEST, ...change }))));
+    refusal(() => parseRosterManifest(encodeUtf8(JSON.stringify({ ...MANIFEST, ...change }))));
 
   test('is read', () => {
     expect(

@@ -12,17 +12,7 @@ import {
   parseRouterId,
 } from '../../../fabric/bgp/bird.ts';
 import { parseProtocols } from '../../../fabric/bgp/birdc.ts';
-import { isFailure } from '../../../protocol/failure.ts';
-
-function refusal(work: () => unknown): { code: string; message: string; action: string } {
-  try {
-    work();
-  } catch (error) {
-    if (isFailure(error)) return { code: error.code, message: error.message, action: error.action ?? '' };
-    throw error;
-  }
-  return expect.fail('was accepted');
-}
+import { refused } from '../../refusals.ts';
 
 const OPTIONS: BgpOptions = {
   routerId: '10.0.0.1',
@@ -90,12 +80,12 @@ test('peers are nodes with a name and an address each', () => {
     [Array.from({ length: 65 }, (_, i) => `n${i}=fd99::${i + 2}`), /65 nodes are named, and at most 64/],
   ];
   for (const [texts, message] of cases) {
-    const refused = refusal(() => parsePeers(texts));
-    expect(refused.code, texts.join()).toBe('bgp.bad-peer');
-    expect(refused.message).toMatch(message);
-    expect(refused.action).not.toBe('');
+    const failure = refused(() => parsePeers(texts));
+    expect(failure.code, texts.join()).toBe('bgp.bad-peer');
+    expect(failure.message).toMatch(message);
+    expect(failure.action).not.toBe('');
   }
-  expect(refusal(() => parseAddress('10.0.0.1', '--local')).message).toBe(
+  expect(refused(() => parseAddress('10.0.0.1', '--local')).message).toBe(
     '--local: expected an IPv6 address, got "10.0.0.1"',
   );
 });
@@ -103,13 +93,13 @@ test('peers are nodes with a name and an address each', () => {
 test('router ids and numbers of autonomous systems', () => {
   expect(parseRouterId('10.0.0.1')).toBe('10.0.0.1');
   for (const bad of ['', '0.0.0.0', '10.0.0', '1', 'fd99::1', '10.0.0.1;'])
-    expect(refusal(() => parseRouterId(bad))).toMatchObject({
+    expect(refused(() => parseRouterId(bad))).toMatchObject({
       code: 'cli.bad-option',
       message: /^--router-id: /,
     });
   for (const good of ['64512', '1', '4294967294']) expect(parseAs(good)).toBe(Number(good));
   for (const bad of ['', '0', '23456', '65535', '4294967295', '4294967296', '-1', '64512.5', 'AS64512'])
-    expect(refusal(() => parseAs(bad))).toMatchObject({ code: 'cli.bad-option', message: /^--as: / });
+    expect(refused(() => parseAs(bad))).toMatchObject({ code: 'cli.bad-option', message: /^--as: / });
 });
 
 test('what BIRD says of its protocols', () => {

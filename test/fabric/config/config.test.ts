@@ -6,19 +6,9 @@ import type { Key } from '../../../cli/config/key-types.ts';
 import { checkConsole, checkRoutes, checkServes, requireServed } from '../../../fabric/config/checks.ts';
 import { heartbeats, parseConfig, renderConfig, SCHEMA } from '../../../fabric/config/config.ts';
 import { readOpenId } from '../../../fabric/config/openid.ts';
-import { isFailure } from '../../../protocol/failure.ts';
+import { refused } from '../../refusals.ts';
 
 const parse = (text: string) => parseConfig(text, '/etc/enf/fabric.toml');
-
-function refusal(work: () => unknown): { code: string; message: string; action: string } {
-  try {
-    work();
-  } catch (error) {
-    if (isFailure(error)) return { code: error.code, message: error.message, action: error.action ?? '' };
-    throw error;
-  }
-  return expect.fail('was accepted');
-}
 
 test('an empty file is a whole configuration, and what is printed reads as the same', () => {
   const config = parse('');
@@ -160,20 +150,20 @@ test.each([
   ['openid', 'domain-claim = "h d"'],
   ['openid', 'role = "host"'],
 ])('[%s] %s is refused, and the key is named', (section, line) => {
-  const { code, message } = refusal(() => parse(`[${section}]\n${line}\n`));
+  const { code, message } = refused(() => parse(`[${section}]\n${line}\n`));
   expect(code).toBe('config.bad-value');
   expect(message).toContain(`/etc/enf/fabric.toml: ${section}.${line.split(' ')[0]}: expected `);
 });
 
 test('an unknown key is refused with the nearest name', () => {
-  expect(refusal(() => parse('[tunnel]\nthread = 1\n'))).toMatchObject({
+  expect(refused(() => parse('[tunnel]\nthread = 1\n'))).toMatchObject({
     code: 'config.unknown-key',
     action: 'Did you mean key tunnel.threads?',
   });
 });
 
 test('the console without TLS is on loopback, and TLS takes a certificate and its key', () => {
-  const check = (lines: string) => refusal(() => checkConsole(parse(`[console]\n${lines}`).console));
+  const check = (lines: string) => refused(() => checkConsole(parse(`[console]\n${lines}`).console));
   expect(check('listen = "[::]:8480"')).toMatchObject({ code: 'config.bad-console' });
   expect(check('certificate = "/a"')).toMatchObject({ code: 'config.bad-console' });
   expect(check('key = "/a"')).toMatchObject({ code: 'config.bad-console' });
@@ -253,9 +243,9 @@ test('less than all is served by a node with a name, and what is switched on is 
     ['node = { name = "a", serves = ["tunnels"] }\nest = { listen = "[::]:1" }', /est\.listen .* identity/],
   ];
   for (const [text, message] of cases)
-    expect(refusal(() => check(text))).toMatchObject({ code: 'config.bad-serves', message });
+    expect(refused(() => check(text))).toMatchObject({ code: 'config.bad-serves', message });
   served('console', '');
-  expect(refusal(() => served('console', 'node = { name = "a", serves = ["tunnels"] }'))).toMatchObject({
+  expect(refused(() => served('console', 'node = { name = "a", serves = ["tunnels"] }'))).toMatchObject({
     code: 'config.bad-serves',
     message: /serve the console/,
   });
@@ -264,7 +254,7 @@ test('less than all is served by a node with a name, and what is switched on is 
     'console',
   ]);
   for (const bad of ['[]', '["router"]', '"identity"'])
-    expect(refusal(() => parse(`[node]\nserves = ${bad}`)).code).toBe('config.bad-value');
+    expect(refused(() => parse(`[node]\nserves = ${bad}`)).code).toBe('config.bad-value');
 });
 
 test('routes of tunnels are for a node with a name and a TUN device, in a table and under a number that nothing else uses', () => {
@@ -277,7 +267,7 @@ test('routes of tunnels are for a node with a name and a TUN device, in a table 
     ['routes = { install = true }\nnode = { name = "a" }\nhost = { tun = "none" }', /host\.tun is "none"/],
   ];
   for (const [text, message] of cases)
-    expect(refusal(() => check(text))).toMatchObject({ code: 'config.bad-routes', message });
+    expect(refused(() => check(text))).toMatchObject({ code: 'config.bad-routes', message });
   for (const bad of [
     'table = 254',
     'table = 0',
@@ -286,7 +276,7 @@ test('routes of tunnels are for a node with a name and a TUN device, in a table 
     'protocol = 0',
     'protocol = 256',
   ])
-    expect(refusal(() => parse(`[routes]\n${bad}`))).toMatchObject({
+    expect(refused(() => parse(`[routes]\n${bad}`))).toMatchObject({
       code: 'config.bad-value',
       message: /^routes\.|routes\./,
     });

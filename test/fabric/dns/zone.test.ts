@@ -2,17 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { labelOf, parseSuffix, placeOf, reverseName } from '../../../fabric/dns/zone.ts';
 import { zoneFileHead, zoneRecord } from '../../../fabric/dns/zone-file.ts';
-import { isFailure } from '../../../protocol/failure.ts';
 import { parseIpv6 } from '../../../protocol/ipv6.ts';
-
-function codeOf(work: () => unknown): string {
-  try {
-    work();
-  } catch (error) {
-    if (isFailure(error)) return error.code;
-  }
-  return 'none';
-}
+import { refusal } from '../../refusals.ts';
 
 const PREFIX = parseIpv6('fd00:8f80:8000:1::').subarray(0, 8);
 const ZONE = { suffix: 'plant.internal', prefix: PREFIX };
@@ -29,7 +20,7 @@ describe('a domain for names', () => {
     ...['', '.', 'a..b', '-a.b', 'a-.b', 'a_b.c', 'ä.b', 'a b', '1.ip6.arpa', 'a.b/c', 'a\n.b', 'a;b'],
     `${'a'.repeat(64)}.example`,
     `${'a.'.repeat(51)}b`,
-  ])('is refused: %j', (text) => expect(codeOf(() => parseSuffix(text))).toBe('dns.bad-zone'));
+  ])('is refused: %j', (text) => expect(refusal(() => parseSuffix(text))).toBe('dns.bad-zone'));
 });
 
 describe('the place of a name', () => {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { primitives } from '../../../crypto/primitives.ts';
 import { fromHex } from '../../../protocol/bytes.ts';
-import { isFailure } from '../../../protocol/failure.ts';
 import * as client from '../../../protocol/xtt/client.ts';
 import { announcedLength, decodeServerFinished, ERROR_MESSAGE } from '../../../protocol/xtt/message.ts';
 import * as server from '../../../protocol/xtt/server.ts';
+import { refusal } from '../../refusals.ts';
 import * as fixture from './fixture.ts';
 import { behaviour } from './vectors.ts';
 
@@ -12,16 +12,6 @@ import { behaviour } from './vectors.ts';
  * The C server's recorded behaviour and ours beside it. What it refuses we refuse; where it leaked a socket or died
  * we refuse as cleanly. Refusals that need the group's key (DAA signature, GID) are the caller's, after openClaim.
  */
-
-function outcome(step: () => unknown): string {
-  try {
-    step();
-    return 'accepted';
-  } catch (error) {
-    if (isFailure(error)) return error.code;
-    throw error;
-  }
-}
 
 const CLIENT_INITS: Record<string, { header: string; body: string }> = {
   'clientinit version 2': { header: 'xtt.bad-header', body: 'xtt.bad-version' },
@@ -40,8 +30,8 @@ describe('ClientInit as it was sent to the C server', () => {
   it.each(Object.entries(CLIENT_INITS))('%s', (name, expected) => {
     const sent = fromHex(behaviour[name]!.sent!);
     expect(behaviour[name]!.accepted).not.toBe(true);
-    expect(outcome(() => announcedLength(sent.subarray(0, 4)))).toBe(expected.header);
-    expect(outcome(() => fixture.greet(sent))).toBe(expected.body);
+    expect(refusal(() => announcedLength(sent.subarray(0, 4)))).toBe(expected.header);
+    expect(refusal(() => fixture.greet(sent))).toBe(expected.body);
   });
 
   it('is all there is in the table', () => {
@@ -81,7 +71,7 @@ describe('Identity_ClientAttest, mutated as for the C server', () => {
     const { send, next } = fixture.hello(1);
     const answered = fixture.answer(send);
     const { send: attest } = fixture.identify(client.attest(next, answered.send, [fixture.root]));
-    expect(outcome(() => server.openClaim(answered.next, mutate(attest)))).toBe(code);
+    expect(refusal(() => server.openClaim(answered.next, mutate(attest)))).toBe(code);
   });
 });
 
@@ -120,7 +110,7 @@ describe('claims, mutated as for the C server', () => {
     const answered = fixture.answer(send);
     const attesting = client.attest(next, answered.send, [fixture.root]);
     const { send: attest } = fixture.identify(attesting, change(attesting));
-    expect(outcome(() => server.openClaim(answered.next, attest))).toBe(code);
+    expect(refusal(() => server.openClaim(answered.next, attest))).toBe(code);
   });
 });
 

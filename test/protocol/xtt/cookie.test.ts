@@ -2,27 +2,17 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { primitives } from '../../../crypto/primitives.ts';
 import { concat, toHex } from '../../../protocol/bytes.ts';
-import { isFailure } from '../../../protocol/failure.ts';
 import * as client from '../../../protocol/xtt/client.ts';
 import { type CookieJar, cookieJar } from '../../../protocol/xtt/cookie.ts';
 import type { CookieOptions } from '../../../protocol/xtt/cookie-keys.ts';
 import { decodeClientAttest } from '../../../protocol/xtt/message.ts';
 import * as server from '../../../protocol/xtt/server.ts';
+import { refusal } from '../../refusals.ts';
 import * as fixture from './fixture.ts';
 
 /** Its header as the protocol has it: a cookie does not keep what is always the same. */
 const clientInit = concat(Uint8Array.of(0x01, 0, 70, 1), primitives.random(66));
 const jar = (options?: CookieOptions): CookieJar => cookieJar(primitives, options);
-
-function refusal(step: () => unknown): string {
-  try {
-    step();
-  } catch (error) {
-    if (isFailure(error)) return error.code;
-    throw error;
-  }
-  return 'accepted';
-}
 
 describe('a cookie', () => {
   it('is redeemed for the ClientInit and the key exchange it was issued with', () => {

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { ecdsaSigner, primitives } from '../../../crypto/primitives.ts';
 import { concat } from '../../../protocol/bytes.ts';
 import type { SuiteSpec } from '../../../protocol/crypto/suite.ts';
-import { isFailure } from '../../../protocol/failure.ts';
 import { makeServerCertificate } from '../../../protocol/xtt/certificate.ts';
 import * as client from '../../../protocol/xtt/client.ts';
 import { ERROR_MESSAGE, encodeClientAttest } from '../../../protocol/xtt/message.ts';
 import * as server from '../../../protocol/xtt/server.ts';
+import { refusal } from '../../refusals.ts';
 import * as fixture from './fixture.ts';
 
 const SPECS: readonly SuiteSpec[] = [1, 2, 3, 4];
@@ -19,17 +19,6 @@ function sampledBits(length: number): number[] {
   const header = Array.from({ length: 6 * 8 }, (_, bit) => bit);
   const body = Array.from({ length: length - 6 }, (_, i) => (i + 6) * 8 + (noise[i]! & 7));
   return [...header, ...body];
-}
-
-/** Runs it and hands back the Failure's code; anything else that happens is a failed test. */
-function refusal(step: () => unknown): string {
-  try {
-    step();
-  } catch (error) {
-    if (isFailure(error)) return error.code;
-    throw error;
-  }
-  return 'accepted';
 }
 
 /** The step that receives each message, started afresh, since a step wipes what it used. */
