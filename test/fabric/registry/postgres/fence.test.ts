@@ -86,6 +86,26 @@ test('a primary that was replaced and runs again is not used, be it the first; n
   expect(entries(primary)).toBe(2);
 }, 120_000);
 
+test('a primary that was replaced is not used, though nothing was written since and it lacks nothing', async () => {
+  const { primary, standby, urls } = await pair();
+  const path = folder();
+  const registry = node(urls, path);
+  await add(registry, 1);
+  await hasAll(primary, standby);
+  await primary.kill();
+  standby.sql('postgres', 'SELECT pg_promote()');
+  const read = async () => {
+    await registry.census().catch(() => {});
+    return readKnown(path);
+  };
+  await expect.poll(read, { timeout: 20_000 }).toMatchObject({ seq: 2, timeline: 2 });
+  await registry.close();
+  await standby.kill();
+  await primary.start();
+  expect(entries(primary)).toBe(2);
+  expect(() => node(urls, path)).toThrow(expect.objectContaining(DIVERGED));
+}, 60_000);
+
 test('a standby that is promoted without the last commits is used, the trail says what was lost, and the former primary is not used', async () => {
   const { primary, standby, urls } = await pair();
   const [path, later] = [folder(), folder()];
