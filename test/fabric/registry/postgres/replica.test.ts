@@ -107,6 +107,16 @@ test('a replica that goes away, or does not answer, while it is read is left for
   }
 }, 120_000);
 
+test('a standby that is promoted is no replica any more, also while the primary goes on', async () => {
+  const primary = await primaryOf();
+  const standby = await ownServer({}, primary);
+  const { add, newest } = nodeOn([primary, standby]);
+  const subject = await add();
+  await expect.poll(newest, AGAIN).toEqual({ subject, asOf: TIME });
+  standby.sql('postgres', 'SELECT pg_promote()');
+  expect(await newest()).toEqual({ subject });
+}, 60_000);
+
 test('a standby of a primary that was replaced is no replica, how far it may be', async () => {
   const primary = await primaryOf();
   const [promoted, former] = [await ownServer({}, primary), await ownServer({}, primary)];
