@@ -13,26 +13,19 @@ host=10.77.0.1 # where test/e2e/network.ts has the fabric
 mkdir -p "$cache"
 
 . "$root/packaging/image/base.sh"
+. "$here/disk.sh"
 prepare_emulation "$arch"
 
 # From Debian: a root file system, and the kernel's package beside it, unpacked without its initramfs tools.
 base=$(debian_base "$cache" "$arch" "systemd,systemd-sysv,dbus,udev,kmod,iproute2,nftables,iputils-ping,procps,$package_needs" \
-  'apt-get -qq -o APT::Sandbox::User=root download "$(apt-cache depends linux-image-cloud-'"$arch"' | awk "/Depends:/ { print \$2; exit }")"' \
+  "$kernel_download" \
   --dpkgopt='path-exclude=/usr/lib/udev/hwdb.d/*')
 package=$(build_package agent "$arch" "$cache")
-key=$({ cat "$0" "$root/packaging/image/base.sh" "$here"/guest/*; basename "$base"; cat "$package"; } | sha256sum | cut -c1-12)
+key=$({ cat "$0" "$root/packaging/image/base.sh" "$here/disk.sh" "$here"/guest/*; basename "$base"; cat "$package"; } | sha256sum | cut -c1-12)
 image=$cache/image-$arch-$key
 [ ! -e "$image/root.ext4" ] || { echo "$image"; exit 0; }
 
-echo "the guest's disk" >&2
-work=$(mktemp -d "$cache/work-XXXXXX")
-trap 'rm -rf "$work"' EXIT
-tree=$work/tree
-mkdir "$tree" "$work/kernel"
-tar -C "$tree" -xf "$base"
-dpkg-deb -x "$tree"/boot/linux-image-*.deb "$work/kernel"
-rm "$tree"/boot/*.deb
-cp "$work"/kernel/boot/vmlinuz-* "$work/vmlinuz"
+unpack_guest "$base"
 
 # Only the modules it uses: root disk, TPM and serial port are built into this kernel.
 version=$(basename "$work"/kernel/usr/lib/modules/*)
@@ -71,12 +64,4 @@ systemctl --root="$tree" --quiet mask getty@tty1.service serial-getty@ttyS0.serv
 # Nothing has been updated since: no catalogues to be made anew at each boot.
 touch -d '+1 minute' "$tree/etc/.updated" "$tree/var/.updated"
 
-truncate -s "$(($(du -sm "$tree" | cut -f1) + 160))M" "$work/root.ext4"
-mke2fs -q -t ext4 -L root -m 0 -O ^has_journal -E lazy_itable_init=0,nodiscard -d "$tree" "$work/root.ext4"
-# Older ones go, but for those that run.sh still boots from.
-for old in "$cache"/image-"$arch"-*; do
-  [ ! -e "$old" ] || flock --nonblock "$old" rm -rf "$old" || true
-done
-mkdir "$image"
-mv "$work/vmlinuz" "$work/root.ext4" "$image/"
-echo "$image"
+pack_guest "$image" "$cache/image-$arch-" 160

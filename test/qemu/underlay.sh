@@ -12,22 +12,15 @@ arch=${1:-amd64}
 mkdir -p "$cache"
 
 . "$root/packaging/image/base.sh"
+. "$here/disk.sh"
 prepare_emulation "$arch"
 base=$(debian_base "$cache" "$arch" "mount,iproute2,nftables,iputils-ping,procps,kmod,openssl,bird2,wireguard-tools,charon-systemd,strongswan-swanctl,libstrongswan-standard-plugins" \
-  'apt-get -qq -o APT::Sandbox::User=root download "$(apt-cache depends linux-image-cloud-'"$arch"' | awk "/Depends:/ { print \$2; exit }")"')
-key=$({ cat "$0" "$root/packaging/image/base.sh"; basename "$base"; } | sha256sum | cut -c1-12)
+  "$kernel_download")
+key=$({ cat "$0" "$root/packaging/image/base.sh" "$here/disk.sh"; basename "$base"; } | sha256sum | cut -c1-12)
 image=$cache/underlay-$arch-$key
 [ ! -e "$image/root.ext4" ] || { echo "$image"; exit 0; }
 
-echo "the guest's disk" >&2
-work=$(mktemp -d "$cache/work-XXXXXX")
-trap 'rm -rf "$work"' EXIT
-tree=$work/tree
-mkdir "$tree"
-tar -C "$tree" -xf "$base"
-dpkg-deb -x "$tree"/boot/linux-image-*.deb "$work/kernel"
-rm "$tree"/boot/*.deb
-cp "$work"/kernel/boot/vmlinuz-* "$work/vmlinuz"
+unpack_guest "$base"
 cp -r "$work"/kernel/usr/lib/modules "$tree/usr/lib/"
 rm -rf "$tree"/usr/lib/modules/*/kernel/{sound,drivers/{gpu,media,infiniband,scsi,usb,hid}}
 depmod -b "$tree" "$(basename "$work"/kernel/usr/lib/modules/*)"
@@ -50,12 +43,4 @@ echo o >/proc/sysrq-trigger
 sleep 60
 INIT
 
-truncate -s "$(($(du -sm "$tree" | cut -f1) + 64))M" "$work/root.ext4"
-mke2fs -q -t ext4 -L root -m 0 -O ^has_journal -E lazy_itable_init=0,nodiscard -d "$tree" "$work/root.ext4"
-# Older ones go, but for those that run.sh still boots from.
-for old in "$cache"/underlay-"$arch"-*; do
-  [ ! -e "$old" ] || flock --nonblock "$old" rm -rf "$old" || true
-done
-mkdir "$image"
-mv "$work/vmlinuz" "$work/root.ext4" "$image/"
-echo "$image"
+pack_guest "$image" "$cache/underlay-$arch-" 64
