@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import { type KeepOptions, keepNode } from '../../../fabric/nodes/keep.ts';
-import { LOST_MS } from '../../../fabric/registry/nodes.ts';
+import { type Duty, LOST_MS } from '../../../fabric/registry/nodes.ts';
 import { anyGroup, NETWORK, opened, registryFile, scratch } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
 
@@ -8,7 +8,8 @@ import { applicant } from '../registry/contract/place.ts';
 function place() {
   const path = registryFile();
   const clock = { now: 100_000 };
-  const open = () => opened(path, { now: () => clock.now });
+  const open = (...serves: Duty[]) =>
+    opened(path, { now: () => clock.now, ...(serves.length > 0 && { serves }) });
   const lines: string[] = [];
   const options: KeepOptions = {
     ...{ data: scratch(), beatMs: 5, load: () => 0.5 },
@@ -182,6 +183,35 @@ test('devices leave a node whose routes reach no other one, as long as another o
   ]);
   await a.close();
   await b.close();
+});
+
+test('devices do not leave a node whose routes are lost for one that serves no tunnels', async () => {
+  const { open, options } = place();
+  const seconds = { now: 0 };
+  const a = await keepNode(
+    open(),
+    { name: 'a' },
+    { ...options, lookMs: 2, clock: () => seconds.now * 1_000 },
+  );
+  const identity = await keepNode(open('identity'), { name: 'i' }, options);
+  const heard: (string | undefined)[] = [];
+  await a.followLeaving((why) => heard.push(why));
+  let looks = 0;
+  a.watchRoutes(async () => {
+    looks++;
+    return true;
+  });
+  const looked = async (): Promise<void> => {
+    const before = looks;
+    await vi.waitFor(() => expect(looks).toBeGreaterThan(before + 2));
+  };
+  await looked();
+  seconds.now = 10;
+  await looked();
+  expect(heard).toEqual([undefined]);
+  const router = await keepNode(open('tunnels'), { name: 'r' }, options);
+  await vi.waitFor(() => expect(heard).toEqual([undefined, 'routes-lost']));
+  for (const keeper of [router, identity, a]) await keeper.close();
 });
 
 test('the oldest node ends what is recorded of one that is lost', async () => {
