@@ -68,6 +68,7 @@ test('what each role may not do is refused, though it may do what is beside it',
   const [banned, retired] = [await registry.admit(applicant(group)), await registry.admit(applicant(group))];
   await registry.setStanding('owner', banned, 'ban');
   await registry.retireDevice('owner', retired);
+  await registry.addGroup('owner', anyGroup());
   await registry.addOwner('test', 'other');
   const key = "decode(repeat('00', 65), 'hex')";
   const newDevice = (longterm: string): string =>
@@ -112,10 +113,11 @@ test('what each role may not do is refused, though it may do what is beside it',
       'UPDATE device SET longterm_key = longterm_key',
       newDevice("decode(repeat('03', 65), 'hex')"),
       newDevice(key),
-      'UPDATE device SET banned = 0',
-      'UPDATE device SET evicted = 1',
+      // Of those that are retired nothing is changed at all.
+      'UPDATE device SET banned = 0 WHERE retired IS NULL',
+      'UPDATE device SET evicted = 1 WHERE retired IS NULL',
+      'UPDATE device SET gid = (SELECT gid FROM grp WHERE gid <> device.gid) WHERE retired IS NULL',
       'UPDATE device SET retired = NULL WHERE retired IS NOT NULL',
-      `UPDATE device SET gid = (SELECT gid FROM grp LIMIT 1), evicted = 1`,
       "INSERT INTO handshake (at, source, proven, result) VALUES (1, 'x', 1, 'ok')",
       "UPDATE grp SET status = 'active'",
       'INSERT INTO grp SELECT * FROM grp',
