@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { encodeBeats } from '../../../protocol/tunnel/beats.ts';
+import { heartbeat } from '../../../protocol/tunnel/icmp6.ts';
 import { parsePace } from '../../../protocol/tunnel/pace.ts';
 import { BEATS_TYPE } from '../../../protocol/tunnel/wire.ts';
 import { activeDevices, admitted, fakeAdmission, OURS, testRouter, until } from './fixture.ts';
@@ -16,14 +17,20 @@ async function greeted(options: Parameters<typeof testRouter>[1]) {
   closing.push(() => router.close());
   const [agent, c] = [await admitted(router, a, OURS), await admitted(router, b)];
   closing.push(agent.close, c.close);
-  return { agent, c };
+  /** The C peer has everything that it was sent before. */
+  const caughtUp = async (): Promise<void> => {
+    c.send(heartbeat(b.address));
+    await until(() => c.received.length > 0);
+  };
+  return { agent, c, caughtUp };
 }
 
 test('an agent is told how soon to send heartbeats when it was admitted; a C peer hears nothing', async () => {
   const beats = { periodMs: 5_000, timeoutMs: 3_000 };
-  const { agent, c } = await greeted({ beats });
+  const { agent, c, caughtUp } = await greeted({ beats });
   await until(() => agent.controls.length === 2);
   expect(agent.controls[1]).toEqual(encodeBeats(beats));
+  await caughtUp();
   expect(c.controls).toEqual([]);
 });
 
