@@ -185,33 +185,43 @@ test('devices leave a node whose routes reach no other one, as long as another o
   await b.close();
 });
 
-test('devices do not leave a node whose routes are lost for one that serves no tunnels', async () => {
+test('what is so of its routes a node says at once, and nobody leaves it for itself, or for one without tunnels', async () => {
   const { open, options } = place();
   const seconds = { now: 0 };
+  const registry = open();
   const a = await keepNode(
-    open(),
+    registry,
     { name: 'a' },
-    { ...options, lookMs: 2, clock: () => seconds.now * 1_000 },
+    { ...options, beatMs: 3_600_000, lookMs: 2, clock: () => seconds.now * 1_000 },
   );
   const identity = await keepNode(open('identity'), { name: 'i' }, options);
   const heard: (string | undefined)[] = [];
   await a.followLeaving((why) => heard.push(why));
+  let lost = true;
   let looks = 0;
   a.watchRoutes(async () => {
     looks++;
-    return true;
+    return lost;
   });
   const looked = async (): Promise<void> => {
     const before = looks;
     await vi.waitFor(() => expect(looks).toBeGreaterThan(before + 2));
   };
   await looked();
+  expect((await registry.node('a')).state).toBe('routes-lost');
   seconds.now = 10;
   await looked();
   expect(heard).toEqual([undefined]);
   const router = await keepNode(open('tunnels'), { name: 'r' }, options);
   await vi.waitFor(() => expect(heard).toEqual([undefined, 'routes-lost']));
-  for (const keeper of [router, identity, a]) await keeper.close();
+  // It is well again, but not for long; until then the other one would be better off, and is gone.
+  lost = false;
+  await looked();
+  expect((await registry.node('a')).state).toBe('serving');
+  expect(heard).toEqual([undefined, 'routes-lost']);
+  await router.close();
+  await vi.waitFor(() => expect(heard).toEqual([undefined, 'routes-lost', undefined]));
+  for (const keeper of [identity, a]) await keeper.close();
 });
 
 test('the oldest node ends what is recorded of one that is lost', async () => {
