@@ -13,7 +13,8 @@ export interface X25519Handle {
 
 /**
  * Curves, hashes, MACs and AEADs on raw bytes, without an object per call. A bad argument is a TypeError; an Error means
- * that OpenSSL has no memory or was built without the algorithm.
+ * that OpenSSL has no memory or was built without the algorithm. A fabric has whole messages computed (native/xtt/xtt.ts): these are for clients of
+ * load generators, which must cost less than the server, and for tests.
  */
 export interface CurvesFace {
   /** RFC 7748: the share (32 bytes) of a secret (32 bytes). */
