@@ -1,12 +1,11 @@
 import { pause } from '../../protocol/backoff.ts';
 import type { Failure } from '../../protocol/failure.ts';
-import type { Verdict } from '../../protocol/tunnel/verdict.ts';
 import { counted } from '../../protocol/words.ts';
 import { arrived, drained, moveIfDrained, notMoved, undrained, whenDrained } from './drain.ts';
 import { duration } from './duration.ts';
 import { afterFailure, isUnproven } from './failure.ts';
 import type { Action, Attempts, Event, Goal, Moment, Pause, Situation, Step, Trouble } from './situation.ts';
-import { LINE_EVERY_MS, NETWORK_MS, RETRY, retryAtFabric, STABLE_MS } from './timing.ts';
+import { LINE_EVERY_MS, MOST_ASKED, NETWORK_MS, RETRY, retryAtFabric, STABLE_MS } from './timing.ts';
 import { consequence } from './verdict.ts';
 
 /**
@@ -56,7 +55,7 @@ export function step(situation: Situation, event: Event, now: Moment): Step {
     case 'verdict':
       if (isRenewing(situation)) return withoutTunnel(situation, now);
       return situation.kind === 'connecting' || situation.kind === 'online'
-        ? onVerdict(situation, event.verdict, now)
+        ? onVerdict(situation, event, now)
         : unchanged(situation);
     case 'timer':
       if (situation.kind === 'online') return moveIfDrained(situation);
@@ -338,11 +337,36 @@ const isAtFabric = (kind: Goal['kind']): boolean => kind === 'connect' || kind =
 /** The fabric's decision, authenticated by TLS. */
 function onVerdict(
   situation: Extract<Situation, { kind: 'connecting' | 'online' }>,
-  verdict: Verdict,
+  { verdict, elsewhere = false }: Extract<Event, { kind: 'verdict' }>,
   now: Moment,
 ): Step {
   const { failure, ...what } = consequence(situation.goal, attemptsSoFar(situation, now), verdict, now);
-  return pauseAfter(situation, failure, { ...what, now });
+  if (verdict.kind !== 'retry-after') return pauseAfter(situation, failure, { ...what, now });
+  const refusals = 1 + (situation.kind === 'online' ? 0 : (situation.trouble?.refusals ?? 0));
+  if (elsewhere && refusals < MOST_ASKED) return askAnother(situation, failure, refusals, now);
+  return pauseAfter(situation, failure, { ...what, refusals: MOST_ASKED, now });
+}
+
+/**
+ * What a router says of its own time holds for no other host: the next one is asked at once, and one more soon. Not all of a long list, and a single one as long
+ * as they refuse: perhaps it is because of what they share, and devices that went through all of them each time would be as many times as many.
+ */
+function askAnother(
+  situation: Extract<Situation, { kind: 'connecting' | 'online' }>,
+  failure: Failure,
+  refusals: number,
+  now: Moment,
+): Step {
+  const attempts = attemptsSoFar(situation, now);
+  const { goal } = situation;
+  if (refusals > 1) {
+    const ms = pause(RETRY, refusals - 2, now.random);
+    return pauseAfter(situation, failure, { goal, attempts, ms, blocked: false, refusals, now });
+  }
+  const { trouble, isNew } = troubleAfter(situation, failure, now, refusals);
+  const next = pursue(goal, attempts, now, trouble);
+  const line = logLine('notice', `${failure.code}: ${failure.message}; to another host at once`);
+  return { ...next, actions: [...(isNew ? [line] : []), ...next.actions] };
 }
 
 /** A router that has said when to come back ends the tunnel: there is nowhere else to go. */
@@ -354,26 +378,44 @@ function pauseOfDrained(situation: Busy, now: Moment): Step | undefined {
   return pauseAfter(situation, what.failure, { goal, attempts, ms: what.ms, blocked: false, now });
 }
 
-/** Goes into a pause; writes a line when the cause is new, not at every attempt. */
-function pauseAfter(
+/** What goes wrong, after one more attempt. `isNew`: its cause is, and there is to be a line for it; there is none for every attempt. */
+function troubleAfter(
   situation: Busy,
   failure: Failure,
-  { goal, attempts, ms, blocked, now }: Pause & { readonly now: Moment },
-): Step {
+  now: Moment,
+  refusals?: number,
+): { readonly trouble: Trouble; readonly isNew: boolean } {
   const past = situation.kind === 'online' ? undefined : situation.trouble;
-  const attempt = (past?.attempts ?? 0) + 1;
-  const line = past === undefined || (past.code !== failure.code && now.ms - past.loggedMs >= LINE_EVERY_MS);
-  const trouble: Trouble = {
+  const isNew = past === undefined || (past.code !== failure.code && now.ms - past.loggedMs >= LINE_EVERY_MS);
+  const trouble = {
     code: failure.code,
     area: failure.area,
     message: failure.message,
     ...(failure.action !== undefined && { action: failure.action }),
     sinceMs: past?.sinceMs ?? now.ms,
-    attempts: attempt,
-    loggedMs: line ? now.ms : past.loggedMs,
+    attempts: (past?.attempts ?? 0) + 1,
+    loggedMs: isNew ? now.ms : past.loggedMs,
+    ...(refusals !== undefined && { refusals }),
   };
+  return { trouble, isNew };
+}
+
+/** Goes into a pause. */
+function pauseAfter(
+  situation: Busy,
+  failure: Failure,
+  {
+    goal,
+    attempts,
+    ms,
+    blocked,
+    refusals,
+    now,
+  }: Pause & { readonly refusals?: number; readonly now: Moment },
+): Step {
+  const { trouble, isNew } = troubleAfter(situation, failure, now, refusals);
   const remedy = failure.action === undefined ? '' : ` ${failure.action}`;
-  const message = `${failure.code}: ${failure.message}.${remedy} (${attemptsText(attempt)}, next try in ${duration(ms)})`;
+  const message = `${failure.code}: ${failure.message}.${remedy} (${attemptsText(trouble.attempts)}, next try in ${duration(ms)})`;
   return {
     situation: {
       kind: blocked ? 'blocked' : 'backing-off',
@@ -383,7 +425,7 @@ function pauseAfter(
       untilMs: now.ms + ms,
       sinceMs: now.ms,
     },
-    actions: [...(line ? [logLine('warning', message)] : []), { kind: 'wait', ms }],
+    actions: [...(isNew ? [logLine('warning', message)] : []), { kind: 'wait', ms }],
   };
 }
 

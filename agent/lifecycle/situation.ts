@@ -39,6 +39,8 @@ export interface Trouble {
   readonly attempts: number;
   /** When it was last written to the log. */
   readonly loggedMs: number;
+  /** Hosts that have asked the device to come again later, one after the other; `MOST_ASKED` once it has waited for that. */
+  readonly refusals?: number;
 }
 
 /** Failures in a row per goal; what makes pauses grow. */
@@ -126,7 +128,8 @@ export type Event =
   | { readonly kind: 'up' }
   /** The attempt failed, or the tunnel broke. */
   | { readonly kind: 'failed'; readonly failure: Failure }
-  | { readonly kind: 'verdict'; readonly verdict: Verdict }
+  /** `elsewhere`: there is a host that was not tried yet, of those that have not asked the device to come again later. */
+  | { readonly kind: 'verdict'; readonly verdict: Verdict; readonly elsewhere?: boolean }
   | { readonly kind: 'timer' }
   /** The clock jumped, the machine was asleep, or the like: what was true of the network may not be any more. */
   | { readonly kind: 'disturbed'; readonly cause: string }

@@ -14,6 +14,8 @@ export const STABLE_MS = 60_000;
 export const BANNED_MS = 86_400_000;
 /** The longest pause the fabric may ask for. */
 export const LONGEST_RETRY_AFTER_MS = 86_400_000;
+/** So many hosts are asked one after the other if each asks the device to come again later. */
+export const MOST_ASKED = 3;
 /** After a network change a device connects within this, spread evenly: devices whose power returns together must not connect at once. */
 export const NETWORK_MS = 2_000;
 /** Causes that alternate are logged this far apart: at most ten lines an hour. */

@@ -4,9 +4,12 @@ import type { Report } from '../../protocol/tunnel/report.ts';
 import type { Dataplane, DataplaneEvent } from '../../tunnel/client.ts';
 
 /**
- * `up`: the router has answered through the tunnel, so it accepts this identity. `down` and `verdict` end the connection.
+ * `up`: the router has answered through the tunnel, so it accepts this identity. `down` and `verdict` end the connection; `elsewhere`: there is a host that was
+ * not tried, of those that have not asked this device to come again later.
  */
-export type TunnelEvent = Exclude<DataplaneEvent, { kind: 'asked' | 'control' | 'stayed' }>;
+export type TunnelEvent =
+  | Exclude<DataplaneEvent, { kind: 'asked' | 'control' | 'stayed' | 'verdict' }>
+  | (Extract<DataplaneEvent, { kind: 'verdict' }> & { readonly elsewhere?: boolean });
 
 /** The control messages between the agent and a router that understands them. */
 export interface ControlMessages {

@@ -59,6 +59,8 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
   /** The host of the connection, and the number of the attempt that has reached it, or will. */
   let place: Endpoint | undefined;
   let attempts = 0;
+  /** All that attempt was to try, in their order. */
+  let list: readonly Endpoint[] = [];
   /** Of the connection that there is, or is being made. */
   let tell: ((event: TunnelEvent) => void) | undefined;
 
@@ -121,12 +123,14 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
       const tunnel = await raiseOnce(own.address);
       if (found.status === 'rejected') throw found.reason;
       place = undefined;
+      list = found.value;
       const attempt = ++attempts;
       tell = (event) => {
         if (place !== undefined) judge(choice, place, event);
         path = event.kind === 'up' ? pathTo(event.router) : undefined;
         if (event.kind !== 'up') tell = undefined;
-        report(event.kind === 'down' ? { ...event, failure: namedCaptive(event.failure) } : event);
+        if (event.kind === 'down') report({ ...event, failure: namedCaptive(event.failure) });
+        else report(event.kind === 'verdict' ? { ...event, elsewhere: isBefore(place, list) } : event);
       };
       const onTried = (endpoint: Endpoint, reached: boolean): void => {
         if (!reached) choice.failed(endpoint);
@@ -152,6 +156,7 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
       };
       const failure = await raised.tunnel.move({ ...common(own), hosts, onTried }, (event) => {
         place = target;
+        list = hosts;
         tell?.(event);
       });
       if (failure === undefined) return;
@@ -194,7 +199,14 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
 /** What a tunnel's event says about the host that it leads to. Most verdicts are about the device, and another host would say the same. */
 function judge(choice: Choice, at: Endpoint, event: TunnelEvent): void {
   if (event.kind === 'up') choice.worked(at);
-  else if (event.kind === 'down' || event.verdict.kind === 'retry-after') choice.failed(at);
+  else if (event.kind === 'down') choice.failed(at);
+  else if (event.verdict.kind === 'retry-after') choice.refused(at, 1_000 * event.verdict.seconds);
+}
+
+/** Whether there are hosts in the list behind that one: those before it were not reached. */
+function isBefore(place: Endpoint | undefined, list: readonly Endpoint[]): boolean {
+  const found = list.findIndex(({ host, port }) => host === place?.host && port === place.port);
+  return found >= 0 && found + 1 < list.length;
 }
 
 /** Opens the TUN with its addresses and routes, the data plane over it, and the LAN server if it is configured. */

@@ -9,6 +9,8 @@ export interface Choice {
   next(): Promise<readonly Endpoint[]>;
   /** It was not reached, or has ended a connection. */
   failed(endpoint: Endpoint): void;
+  /** It has failed, and is left out for so many milliseconds, of which 5 s at least and 10 min at most count, unless all others are, too. */
+  refused(endpoint: Endpoint, forMs: number): void;
   /** It serves. */
   worked(endpoint: Endpoint): void;
 }
@@ -55,35 +57,42 @@ export function hostsInOrder(hosts: readonly string[], order: HostOrder, chance:
 
 /** A host that failed this long ago is tried in its place again. */
 export const FORGET_MS = 600_000;
+const NEVER = { at: Number.NEGATIVE_INFINITY, until: Number.NEGATIVE_INFINITY };
 /** Endpoints that are remembered, and tried in one attempt. */
 const MOST = 32;
+
+/** At least so long a host is left out that has refused: longer than it takes to ask the others. */
+const LEAST_MS = 5_000;
 
 /** The choice among the hosts of a program that runs for long. */
 export function hostChoice(options: ChoiceOptions): Choice {
   const { clock } = options;
-  /** When each has failed last, the oldest first. */
-  const failures = new Map<string, number>();
+  /** When each has failed last, the oldest first, and until when it is left out. */
+  const failures = new Map<string, { readonly at: number; readonly until: number }>();
   const keyOf = ({ host, port }: Endpoint): string => `${host} ${port}`;
-  const failedAt = (endpoint: Endpoint): number => {
-    const at = failures.get(keyOf(endpoint));
-    return at === undefined || clock() - at >= FORGET_MS ? Number.NEGATIVE_INFINITY : at;
+  const failureOf = (endpoint: Endpoint): { readonly at: number; readonly until: number } => {
+    const { at, until } = failures.get(keyOf(endpoint)) ?? NEVER;
+    return clock() - at >= FORGET_MS ? NEVER : { at, until };
+  };
+  const keep = (endpoint: Endpoint, forMs: number): void => {
+    const key = keyOf(endpoint);
+    failures.delete(key);
+    failures.set(key, { at: clock(), until: clock() + forMs });
+    const [oldest] = failures.keys();
+    if (failures.size > MOST) failures.delete(oldest!);
   };
   return {
     async next() {
       const found = await endpointsOf(options);
       // A stable order: those that have not failed stay as they were, behind them the one first whose failure is the oldest.
-      return found
-        .map((endpoint) => ({ endpoint, at: failedAt(endpoint) }))
-        .sort((a, b) => (a.at === b.at ? 0 : a.at - b.at))
-        .map(({ endpoint }) => endpoint);
+      const ordered = found
+        .map((endpoint) => ({ endpoint, ...failureOf(endpoint) }))
+        .sort((a, b) => (a.at === b.at ? 0 : a.at - b.at));
+      const free = ordered.filter(({ until }) => clock() >= until);
+      return (free.length > 0 ? free : ordered).map(({ endpoint }) => endpoint);
     },
-    failed(endpoint) {
-      const key = keyOf(endpoint);
-      failures.delete(key);
-      failures.set(key, clock());
-      const [oldest] = failures.keys();
-      if (failures.size > MOST) failures.delete(oldest!);
-    },
+    failed: (endpoint) => keep(endpoint, Math.max(0, failureOf(endpoint).until - clock())),
+    refused: (endpoint, forMs) => keep(endpoint, Math.max(LEAST_MS, forMs)),
     worked: (endpoint) => void failures.delete(keyOf(endpoint)),
   };
 }

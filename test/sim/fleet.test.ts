@@ -23,6 +23,7 @@ const EVENTS: readonly Event[] = [
   failed(timeout),
   failed(xttRefused),
   retryAfter(30),
+  { ...retryAfter(30), elsewhere: true } as Event,
   { kind: 'verdict', verdict: { kind: 'unknown' } },
   { kind: 'not-renewed', failure: xttRefused },
   { kind: 'moved' },

@@ -51,6 +51,7 @@ export function makeFleet(size: number): Fleet {
   const troubleSince = new Uint32Array(size);
   const troubleAttempts = new Uint16Array(size);
   const logged = new Uint32Array(size);
+  const refusals = new Uint8Array(size);
   const codes: Pick<Trouble, 'code' | 'area' | 'message' | 'action'>[] = [];
 
   // No spread in what follows: it is done for each event of each agent.
@@ -60,9 +61,17 @@ export function makeFleet(size: number): Fleet {
     const sinceMs = troubleSince[agent]!;
     const attempts = troubleAttempts[agent]!;
     const loggedMs = logged[agent]!;
-    return action === undefined
-      ? { code, area, message, sinceMs, attempts, loggedMs }
-      : { code, area, message, action, sinceMs, attempts, loggedMs };
+    const trouble: { -readonly [Key in keyof Trouble]: Trouble[Key] } = {
+      code,
+      area,
+      message,
+      sinceMs,
+      attempts,
+      loggedMs,
+    };
+    if (action !== undefined) trouble.action = action;
+    if (refusals[agent]! > 0) trouble.refusals = refusals[agent]!;
+    return trouble;
   }
 
   const keepTrouble = (agent: number, trouble: Trouble | undefined): void => {
@@ -79,6 +88,7 @@ export function makeFleet(size: number): Fleet {
     troubleSince[agent] = trouble.sinceMs;
     troubleAttempts[agent] = trouble.attempts;
     logged[agent] = trouble.loggedMs;
+    refusals[agent] = trouble.refusals ?? 0;
   };
 
   function situation(agent: number): Situation {

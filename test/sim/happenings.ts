@@ -8,11 +8,12 @@ export interface Happening {
 
 /** In their order. */
 export function happeningsOf(
-  { outage, loss, database }: Setup,
+  { outage, loss, database, cutOff }: Setup,
   effects: {
     readonly away: (how: 'refused' | 'silent' | undefined) => void;
     readonly lost: (node: number, how: 'refused' | 'silent') => void;
     readonly database: (writes: boolean, reads: boolean) => void;
+    readonly cutOff: (node: number, reads: boolean) => void;
   },
 ): Happening[] {
   const all: Happening[] = [];
@@ -24,6 +25,10 @@ export function happeningsOf(
   if (database !== undefined) {
     all.push({ atMs: database.fromMs, happens: () => effects.database(false, database.readable) });
     all.push({ atMs: database.fromMs + database.forMs, happens: () => effects.database(true, true) });
+  }
+  if (cutOff !== undefined) {
+    all.push({ atMs: cutOff.fromMs, happens: () => effects.cutOff(cutOff.node, false) });
+    all.push({ atMs: cutOff.fromMs + cutOff.forMs, happens: () => effects.cutOff(cutOff.node, true) });
   }
   return all.sort((one, other) => one.atMs - other.atMs);
 }

@@ -129,6 +129,20 @@ describe('a router', () => {
     expect(routers.cpu().wasted).toBeCloseTo(routers.cpu().used);
   });
 
+  test('tells it at one node alone if that does not reach the registry', () => {
+    const { routers, heard, admitted } = node({ nodes: 2 });
+    routers.setRegistry(false, 1);
+    for (const agent of [0, 1]) routers.connect(agent, agent, 0);
+    for (const ms of [0, 20]) {
+      for (const at of [0, 1]) routers.serve(at, ms, 10);
+      for (const agent of [0, 1]) routers.reply(agent, ms + 10);
+    }
+    for (const at of [0, 1]) routers.serve(at, 40, 10);
+    expect(admitted).toHaveLength(1);
+    expect(heard).toContain('told 1 registry');
+    expect(heard).not.toContain('told 0 registry');
+  });
+
   test('resets all that it has when its program ends, and forgets who has left', () => {
     const { routers, heard } = node();
     for (const agent of [1, 2, 3]) routers.connect(agent, 0, 0);

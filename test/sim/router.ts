@@ -63,8 +63,8 @@ export interface Routers {
   serve(node: number, ms: number, forMs: number): void;
   /** The program ends: all its connections are reset. */
   kill(node: number): void;
-  /** Whether the registry answers. */
-  setRegistry(answers: boolean): void;
+  /** Whether the registry answers: that node, or all. */
+  setRegistry(answers: boolean, node?: number): void;
   /** Connections of a node that are not admitted yet, those that the kernel keeps included. */
   open(node: number): number;
   cpu(): Cpu;
@@ -94,7 +94,7 @@ export function makeRouters(
     admission: SHARES.admission * acceptMs,
     telling: (told?.cost ?? 0) * acceptMs,
   };
-  let registry = true;
+  const registry = new Array<boolean>(nodes).fill(true);
 
   const listOf = (node: number, step: number): number => node * STEPS + step;
   const count = (node: number, step: number): number => lists.count(listOf(node, step));
@@ -187,9 +187,10 @@ export function makeRouters(
       outcomes.flight(agent);
       return cost.flight;
     }
-    const spent = cost.proof + (registry ? cost.admission : 0);
+    const answers = registry[node]!;
+    const spent = cost.proof + (answers ? cost.admission : 0);
     spend(node, spent);
-    if (registry) outcomes.admitted(agent, node);
+    if (answers) outcomes.admitted(agent, node);
     else {
       cpu.wasted += cost.touch + cost.flight + spent;
       outcomes.told(agent, 'registry');
@@ -238,8 +239,9 @@ export function makeRouters(
         for (let agent = first(node, step); agent >= 0; agent = first(node, step)) cut(agent);
       credit[node] = 0;
     },
-    setRegistry(answers) {
-      registry = answers;
+    setRegistry(answers, node) {
+      if (node === undefined) registry.fill(answers);
+      else registry[node] = answers;
     },
     open(node) {
       let open = 0;

@@ -24,6 +24,8 @@ export interface Setup {
   readonly loss?: { readonly atMs: number; readonly node: number; readonly how: 'refused' | 'silent' };
   /** Nothing can be written to the database, or also not be read from it. */
   readonly database?: { readonly fromMs: number; readonly forMs: number; readonly readable: boolean };
+  /** The router of one node does not reach the database. */
+  readonly cutOff?: { readonly fromMs: number; readonly forMs: number; readonly node: number };
   /** The share of agents that have no identity yet: they are switched on while the fabric is away. */
   readonly fresh: number;
   /** The keys of all identities are due: each is renewed as soon as its agent has been online for a while. */
@@ -133,6 +135,21 @@ export const SCENARIOS: readonly Scenario[] = [
     },
     variants: [
       { label: 'nor read', change: { database: { fromMs: BACK + MINUTE, forMs: 30_000, readable: false } } },
+    ],
+  },
+  {
+    name: 'cut-off',
+    about:
+      '10 minutes; then one node of all does not reach the database for 10 minutes; all agents have the nodes in remote.hosts',
+    several: true,
+    change: {
+      ...away(10 * MINUTE),
+      choice: 'list',
+      cutOff: { fromMs: BACK, forMs: 10 * MINUTE, node: 0 },
+    },
+    variants: [
+      { label: 'one name', change: { choice: 'name' } },
+      { label: 'all nodes', change: { database: { fromMs: BACK, forMs: 10 * MINUTE, readable: false } } },
     ],
   },
   {

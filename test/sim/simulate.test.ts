@@ -196,6 +196,23 @@ describe('a database that does not write', () => {
   });
 });
 
+describe('a node of four that does not reach the database', () => {
+  test('keeps nobody away who has the others in a list', () => {
+    const [list, name] = [run('cut-off'), run('cut-off', {}, 'one name')];
+    expect(list.told).toBeGreaterThan(500);
+    expect(list.back['100']).toBeLessThan(330);
+    expect(name.back['99']).toBeGreaterThan(list.back['100']! + 30);
+  });
+
+  test('is no reason to ask all of them again and again if none does', () => {
+    const one = run('cut-off', {}, 'all nodes');
+    expect(one.told).toBeGreaterThan(3 * SMALL.agents);
+    // Three in the first round, and then one in each, which comes after 30 s at least.
+    expect(one.told).toBeLessThan((3 + 600 / 30) * SMALL.agents);
+    expect(online(one.run).at(-1)).toBe(SMALL.agents);
+  });
+});
+
 test('keys that are all due are renewed within an hour and some minutes, each once', () => {
   const { renewed, provisioned, run: result, refused } = run('renewals');
   expect([renewed, provisioned, refused]).toEqual([SMALL.agents, SMALL.agents, 0]);

@@ -10,7 +10,7 @@ import { FRESH, KNOWN, makeFleet, PROVISIONED } from './fleet.ts';
 import { happeningsOf } from './happenings.ts';
 import { type IdentityServers, makeIdentityServers } from './identity.ts';
 import { timerWheel } from './links.ts';
-import { ownOrders } from './orders.ts';
+import { makeLists } from './lists.ts';
 import { seeded } from './random.ts';
 import { type Cpu, makeRouters, type Routers } from './router.ts';
 import { makeSeries, type Series } from './series.ts';
@@ -83,10 +83,7 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
   const homes = new Uint8Array(agents);
   const targets = new Uint8Array(agents);
   const tries = new Uint8Array(agents);
-  /** Where its list of hosts begins. */
-  const starts = new Uint8Array(agents);
-  /** The order of each agent's list, one after the other; undefined: that of the nodes. */
-  const orders = setup.choice === 'list' ? ownOrders(agents, nodes, chance) : undefined;
+  const lists = makeLists(agents, nodes, setup.choice, chance);
   /** When its attempt ends, and that of an errand to the identity server instead of a router. */
   const deadlines = new Uint32Array(agents);
   const provisioning = new Uint8Array(agents);
@@ -177,24 +174,19 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
   /** A list of hosts, from the one at `place` of the agent's order on: each has an equal share of the time that is left. */
   function dialListed(agent: number, place: number): void {
     let spent = trips[agent]!;
+    const most = lists.length(agent);
     let at = place;
-    for (; at < nodes && dead.has(listed(agent, at)); at++) {
+    for (; at < most && dead.has(lists.at(agent, at)); at++) {
       const left = deadlines[agent]! - ms - spent;
-      spent += setup.loss?.how === 'silent' ? left / (nodes - at) : trips[agent]!;
+      spent += setup.loss?.how === 'silent' ? left / (most - at) : trips[agent]!;
     }
-    if (at >= nodes) {
+    if (at >= most) {
       fail(agent, 'silent', deadlines[agent]! - ms);
       return;
     }
     tries[agent] = at;
-    targets[agent] = listed(agent, at);
+    targets[agent] = lists.at(agent, at);
     wait(agent, PHASE.dialling, spent);
-  }
-
-  /** The node at a place of the order in which an agent tries them now. */
-  function listed(agent: number, place: number): number {
-    const at = (starts[agent]! + place) % nodes;
-    return orders === undefined ? at : orders[agent * nodes + at]!;
   }
 
   function arrive(agent: number): void {
@@ -218,10 +210,10 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
     const tried = tries[agent]!++;
     const left = deadlines[agent]! - ms;
     if (setup.choice !== 'name') {
-      if (tried + 1 >= nodes) fail(agent, 'silent', left);
+      if (tried + 1 >= lists.length(agent)) fail(agent, 'silent', left);
       else {
-        targets[agent] = listed(agent, tried + 1);
-        wait(agent, PHASE.dialling, left / (nodes - tried));
+        targets[agent] = lists.at(agent, tried + 1);
+        wait(agent, PHASE.dialling, left / (lists.length(agent) - tried));
       }
       return;
     }
@@ -277,14 +269,16 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
   /** An answer has come. */
   function receive(agent: number): void {
     const what = answers[agent]!;
-    if (what === UP) tell(agent, { kind: 'up' });
-    else if (what === GIVEN) given(agent);
+    if (what === UP) {
+      lists.forget(agent);
+      tell(agent, { kind: 'up' });
+    } else if (what === GIVEN) given(agent);
     else if (what === FULL || what === REGISTRY) {
       const verdict =
         what === REGISTRY
           ? REGISTRY_DOWN
           : ({ kind: 'retry-after', seconds: secondsToWait(targets[agent]!) } as const);
-      tell(agent, { kind: 'verdict', verdict });
+      tell(agent, { kind: 'verdict', verdict, elsewhere: lists.refused(agent, tries[agent]!) });
     } else failed(agent, FAILURES[ANSWERS[what]!]);
   }
 
@@ -297,8 +291,8 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
   }
 
   function failed(agent: number, failure: Failure): void {
-    if ((setup.choice === 'list' || setup.choice === 'same') && failure.area === 'tls')
-      starts[agent] = (starts[agent]! + tries[agent]! + 1) % nodes;
+    lists.forget(agent);
+    if (failure.area === 'tls') lists.failed(agent, tries[agent]!);
     if (provisioning[agent] === 0 || !fleet.isOnline(agent)) {
       tell(agent, { kind: 'failed', failure });
       return;
@@ -374,6 +368,7 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
       identity.setDatabase(writes);
       routers.setRegistry(reads);
     },
+    cutOff: (node, reads) => routers.setRegistry(reads, node),
   });
 
   function begin(): void {

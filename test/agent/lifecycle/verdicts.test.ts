@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Event } from '../../../agent/lifecycle/situation.ts';
 import { BANNED_MS, LONGEST_RETRY_AFTER_MS, RETRY, STABLE_MS } from '../../../agent/lifecycle/timing.ts';
 import {
   ADDRESS,
@@ -104,6 +105,50 @@ describe('verdicts', () => {
       expect(longest).toBe(LONGEST_RETRY_AFTER_MS);
     });
   }
+
+  describe('retry-after of one host of several', () => {
+    const elsewhere = (seconds: number): Event => ({ ...retryAfter(seconds), elsewhere: true }) as Event;
+
+    test('[C-14] is no reason to wait: the next one is asked at once, and a third one soon', () => {
+      for (const events of [[start, known] as const, [start, known, up] as const]) {
+        const first = live([...events, elsewhere(600)]);
+        expect(kinds(first.actions)).toEqual(['connect']);
+        expect(first.situation).toMatchObject({
+          kind: 'connecting',
+          trouble: { code: 'fabric.retry-after' },
+        });
+        expect(first.log.filter((line) => line.includes('to another host at once'))).toHaveLength(1);
+        for (const random of [0, 0.999]) {
+          const second = live([...events, elsewhere(600), elsewhere(600)], random);
+          expect(kinds(second.actions)).toEqual(['wait']);
+          expect(waited(second.actions)).toBeLessThan(RETRY.firstMs);
+          expect(second.log).toEqual(first.log);
+        }
+      }
+      expect(live([start, known, elsewhere(600), up]).situation).not.toHaveProperty('trouble');
+    });
+
+    test('[C-14] is obeyed if it is that of the last one, or of the third', () => {
+      const asked = (...events: Event[]): number => waited(live([start, known, ...events], 0).actions);
+      expect(asked(elsewhere(600), retryAfter(600))).toBe(600_000);
+      const third = [elsewhere(600), elsewhere(600), timer, elsewhere(600)];
+      expect(asked(...third)).toBe(600_000);
+      expect(live([start, known, ...third]).situation).toMatchObject({ attempts: { connect: 1 } });
+    });
+
+    test('[C-14] is, once all have refused, that of one until there was a tunnel or another failure', () => {
+      const all = [start, known, elsewhere(30), retryAfter(30), timer];
+      expect(waited(live([...all, elsewhere(30)], 0).actions)).toBe(30_000);
+      expect(waited(live([...all, elsewhere(30), timer, elsewhere(30)], 0).actions)).toBe(30_000);
+      expect(kinds(live([...all, up, elsewhere(30)]).actions)).toEqual(['connect']);
+      expect(kinds(live([...all, failed(network), timer, elsewhere(30)]).actions)).toEqual(['connect']);
+    });
+
+    test('holds for no other verdict', () => {
+      const banned = { ...excluded('banned', 60), elsewhere: true } as Event;
+      expect(live([start, known, banned]).situation.kind).toBe('blocked');
+    });
+  });
 
   test('being evicted again and again slows down', () => {
     const rounds = Array(9)

@@ -1,3 +1,4 @@
+import type { TLSSocket } from 'node:tls';
 import { beforeAll, expect, test } from 'vitest';
 import type { Lookup } from '../../../os/net/lookup.ts';
 import { encodeVerdict } from '../../../protocol/tunnel/verdict.ts';
@@ -16,13 +17,13 @@ beforeAll(async () => {
 });
 
 /** A device with two routers, the first of which is preferred; it finds them by SRV records, unless the resolver says otherwise. */
-async function home() {
+async function home(...onConnection: ((socket: TLSSocket, count: number) => void)[]) {
   const credential = temporaryFolder();
   authority.personalise(credential, certificates.root);
   const { port: identityPort } = await agents.listen(authority);
   const routers: [TestRouter, TestRouter] = [
-    await startTestRouter(certificates),
-    await startTestRouter(certificates),
+    await startTestRouter({ ...certificates, ...(onConnection[0] && { onConnection: onConnection[0] }) }),
+    await startTestRouter({ ...certificates, ...(onConnection[1] && { onConnection: onConnection[1] }) }),
   ];
   const state = temporaryFolder();
   const resolver: Lookup = async (name) =>
@@ -59,6 +60,35 @@ test('one that ends the tunnel is left for the other, and one that is told to co
   routers[1].raw(encodeVerdict({ kind: 'retry-after', seconds: 1 }));
   await agent.until(() => expect(routers[0].sockets).toHaveLength(2));
   await agent.online();
+});
+
+test('one that lets nobody in for ten minutes, as it cannot ask the registry, is left for the other at once', async () => {
+  const refusal = encodeVerdict({ kind: 'retry-after', seconds: 600 });
+  const { routers, boot } = await home((socket) => void socket.write(refusal));
+  const agent = boot();
+  await agent.online();
+  expect(peerPort(agent)).toBe(String(routers[1].port));
+  expect(routers[0].sockets).toHaveLength(1);
+  // The one that refused is not asked again before its time is over.
+  routers[1].reset();
+  await agent.until(() => expect(routers[1].sockets).toHaveLength(2));
+  await agent.online();
+  expect(routers[0].sockets).toHaveLength(1);
+});
+
+test('if both let nobody in it is asked once, each, and the device waits', async () => {
+  const refuse = (socket: TLSSocket): void => {
+    socket.write(encodeVerdict({ kind: 'retry-after', seconds: 600 }));
+  };
+  const { routers, boot } = await home(refuse, refuse);
+  const agent = boot();
+  await agent.until(() => {
+    const situation = agent.driver.situation();
+    if (situation.kind !== 'backing-off') throw new Error(situation.kind);
+    expect(situation.trouble).toMatchObject({ code: 'fabric.retry-after', attempts: 2 });
+    expect(situation.untilMs - situation.sinceMs).toBeGreaterThanOrEqual(600_000);
+  });
+  expect(routers.map(({ sockets }) => sockets.length)).toEqual([1, 1]);
 });
 
 test('what is about the device is no reason to ask another host', async () => {

@@ -89,6 +89,40 @@ describe('several hosts', () => {
     expect(await order()).toBe('a');
   });
 
+  test('one that has refused for a while is left out until then, and tried last for longer', async () => {
+    const { choice, order, pass } = made(['a', 'b', 'c']);
+    choice.refused(at('a'), 30_000);
+    expect(await order()).toBe('b c');
+    pass(29_999);
+    choice.failed(at('a'));
+    expect(await order()).toBe('b c');
+    pass(1);
+    expect(await order()).toBe('b c a');
+    choice.refused(at('b'), 30_000);
+    choice.worked(at('b'));
+    expect(await order()).toBe('b c a');
+  });
+
+  test('those that have all refused are tried nonetheless, and none is left out for longer than failures count', async () => {
+    const { choice, order, pass } = made(['a', 'b']);
+    choice.refused(at('a'), Number.MAX_SAFE_INTEGER);
+    pass(1);
+    choice.refused(at('b'), 30_000);
+    expect(await order()).toBe('a b');
+    pass(30_000);
+    expect(await order()).toBe('b');
+    pass(FORGET_MS);
+    expect(await order()).toBe('a b');
+  });
+
+  test('one that names no time is left out for some seconds, so that nobody goes round in circles', async () => {
+    const { choice, order, pass } = made(['a', 'b']);
+    choice.refused(at('a'), 0);
+    expect(await order()).toBe('b');
+    pass(5_000);
+    expect(await order()).toBe('b a');
+  });
+
   test('of any number of failures a few are remembered', async () => {
     const { choice, order } = made(['a', 'b']);
     choice.failed(at('a'));
