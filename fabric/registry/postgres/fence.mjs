@@ -2,6 +2,7 @@
 // Which server is used: the one that takes changes, unless it lacks what this node has seen. A primary that was replaced and runs again takes
 // changes, too; what was written to it would be lost, and the audit trail would have two ends.
 import pg from 'pg';
+import pgpass from 'pgpass';
 
 /**
  * The newest audit entry that this node has seen (`seq` 0: none), `hash` in hex, and when it last knew it to be the newest (milliseconds since 1970).
@@ -74,10 +75,25 @@ const MOST_LOOKS = 10;
 /** @param {string} code @param {string} message */
 const refusal = (code, message) => Object.assign(new Error(message), { code });
 
-/** Reads the files that the address names. @param {pg.ClientConfig} config */
+/** Where an address has no password the one of ~/.pgpass counts: that the driver looks there by itself comes to an end, as it says in a warning. @param {pg.ConnectionConfig} server @returns {Promise<string | undefined>} */
+const passwordOf = ({ host = '', port = 5432, database, user }) =>
+  new Promise((resolve) =>
+    pgpass({ host, port, ...(database && { database }), ...(user && { user }) }, resolve),
+  );
+
+/** What the driver takes the older words for, and warns of each time. @param {string} url */
+const withPlainMode = (url) =>
+  /[?&]uselibpqcompat=true(&|$)/.test(url)
+    ? url
+    : url.replace(/([?&]sslmode=)(?:prefer|require|verify-ca)(?=&|$)/, '$1verify-full');
+
+/** Reads the files that the address names. @param {pg.ClientConfig & { connectionString: string }} config */
 function clientOf(config) {
   try {
-    return new pg.Client(config);
+    const client = new pg.Client({ ...config, connectionString: withPlainMode(config.connectionString) });
+    const giving = /** @type {{ password: unknown }} */ (/** @type {unknown} */ (client));
+    giving.password ??= passwordOf;
+    return client;
   } catch (error) {
     const { syscall, message } = /** @type {NodeJS.ErrnoException} */ (error);
     throw syscall === undefined ? error : refusal(NO_FILE, message);
@@ -109,18 +125,27 @@ function refusalOf(verdict, { system, timeline }, known) {
 }
 
 /**
- * Connections to the servers of `urls`. `fenced`: what is known, from the beginning and later on, decides which; else every server is used. `adopted` is
+ * Connections to the servers of `urls`, which messages call by their `places`. `fenced`: what is known, from the beginning and later on, decides which; else every server is used. `adopted` is
  * told of the server whose trail counts from now on: how many there were before, what is known of it, and what it has lost.
- * @param {{ urls: readonly string[], settings: string, connectMs: number, fenced: boolean, known?: Known }} options
+ * @param {{ urls: readonly string[], places: readonly string[], settings: string, connectMs: number, fenced: boolean, known?: Known }} options
  * @param {(adopted: { era: number, known: Known, lost?: number }) => void} adopted
  */
-export function fence({ urls, settings, connectMs, fenced, known: before }, adopted) {
+export function fence({ urls, places, settings, connectMs, fenced, known: before }, adopted) {
   let known = before;
   let era = 0;
   /** The one that is used, until a connection is lost. @type {string | undefined} */
   let chosen;
   /** All servers are asked. @type {ReturnType<typeof askAll> | undefined} */
   let asked;
+
+  /** The system has no words for it if a name has several addresses. @param {string} url @param {Error & { code?: string }} error */
+  const ofServer = (url, error) => `${places[urls.indexOf(url)]}: ${error.message || error.code}`;
+
+  /** @param {string} url @param {unknown} error */
+  function named(url, error) {
+    const { code, detail } = /** @type {{ code?: string, detail?: string }} */ (error);
+    return Object.assign(new Error(ofServer(url, /** @type {Error} */ (error))), { code, detail });
+  }
 
   /** @param {string} url @param {string} purpose @param {(client: pg.Client) => void} [prepare] @returns {Promise<Made>} */
   async function open(url, purpose, prepare = (client) => void client.on('error', () => {})) {
@@ -179,7 +204,9 @@ export function fence({ urls, settings, connectMs, fenced, known: before }, adop
 
   /** @param {string} url @param {string} purpose @param {boolean} mayBeStandby @param {(client: pg.Client) => void} prepare */
   async function use(url, purpose, mayBeStandby, prepare) {
-    const made = await open(url, purpose, prepare);
+    const made = await open(url, purpose, prepare).catch((error) => {
+      throw named(url, error);
+    });
     const { client, found } = made;
     const verdict = verdictOn(found);
     const refused =
@@ -188,7 +215,7 @@ export function fence({ urls, settings, connectMs, fenced, known: before }, adop
         : refusalOf(verdict, found, known);
     if (refused !== undefined) {
       client.end().catch(() => {});
-      throw refused;
+      throw named(url, refused);
     }
     adopt(found, verdict);
     return made;
@@ -210,10 +237,6 @@ export function fence({ urls, settings, connectMs, fenced, known: before }, adop
     );
     const there = answers.flatMap(({ url, found, error }) => (found && !error ? [{ url, ...found }] : []));
     const primaries = there.filter(({ timeline }) => timeline !== undefined);
-    // What a server says of itself comes before that another one cannot be reached.
-    const failures = [true, false].flatMap((answered) =>
-      answers.flatMap(({ found, error }) => (error && (found !== undefined) === answered ? [error] : [])),
-    );
     // Of two that take changes the one that was promoted last has replaced the other.
     const primary = primaries
       .filter(({ system }) => system === primaries[0]?.system)
@@ -224,9 +247,21 @@ export function fence({ urls, settings, connectMs, fenced, known: before }, adop
     return {
       primary,
       standbys: there.filter(({ timeline }) => timeline === undefined).map(({ url }) => url),
-      failure:
-        failures.find(({ code }) => code === STALE) ?? failures[0] ?? refusal('25006', 'it is a standby'),
+      failure: failureOf(answers),
     };
+  }
+
+  /** What each server says, or the way to it, and the code of the one that decides, which is named last. @param {{ url: string, found?: Found, error?: Error & { code?: string } }[]} answers */
+  function failureOf(answers) {
+    const failures = answers.map(({ url, found, error }) => ({
+      url,
+      error: error ?? refusal('25006', 'it is a standby'),
+      // What a server says of itself comes before that another one cannot be reached; what is one that would do if it took changes comes last.
+      weight: error === undefined ? 0 : error.code === STALE ? 3 : found !== undefined ? 2 : 1,
+    }));
+    const ordered = failures.sort((one, other) => one.weight - other.weight);
+    const message = ordered.map(({ url, error }) => ofServer(url, error)).join('; ');
+    return refusal(ordered.at(-1)?.error.code ?? '08006', message);
   }
 
   /**

@@ -3,6 +3,7 @@ import { assetPath } from '../../../os/files/asset.ts';
 import { toHex } from '../../../protocol/bytes.ts';
 import type { AuditHead } from '../records.ts';
 import { postgresFailure, type ServerError, unreachable } from './failures.ts';
+import { serverPlace } from './servers.ts';
 import { CONNECT_MS, LOCK_MS, LOOK_MS, PATIENCE_MS, PAUSE_MS, SEND_MS, STATEMENT_MS } from './times.ts';
 
 /** The connections to the server: changes, what is read beside them, and news of others' changes; what is read of a standby while there is a primary. */
@@ -221,7 +222,7 @@ function startThread(
   const signal = new SharedArrayBuffer(4);
   const worker = new Worker(assetPath(import.meta.url, 'enf-fabric-postgres.mjs', './io.mjs'), {
     workerData: {
-      ...{ ...servers, settings: SETTINGS, signal },
+      ...{ ...servers, places: servers.urls.map(serverPlace), settings: SETTINGS, signal },
       ...{ connectMs: CONNECT_MS, pauseMs: PAUSE_MS, sendMs: SEND_MS, lookMs: LOOK_MS },
       ...{ answers: answers.port2, events: events.port2 },
     },

@@ -58,3 +58,10 @@ export function shownAddress(url: string): string {
   const database = /^\/[\w%.-]*$/.test(pathname) ? pathname : '/…';
   return `${protocol}//${username === '' ? '' : `${username}@`}${where}${database}${socket === null ? '' : `?host=${socket}`}`;
 }
+
+/** The same in short: host and port, or the folder of its socket. */
+export function serverPlace(url: string): string {
+  const { hostname, port, searchParams } = parsed(url);
+  const host = searchParams.get('host') ?? (url.includes('@/') ? 'localhost' : decodeURIComponent(hostname));
+  return host.startsWith('/') ? host : `${host}:${port || (searchParams.get('port') ?? '5432')}`;
+}

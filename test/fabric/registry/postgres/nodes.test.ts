@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { makeServerRegistry, openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
 import type { RegistryOptions } from '../../../../fabric/registry/registry.ts';
@@ -216,6 +218,51 @@ test('a server that asks for a password that nobody has given', async () => {
     code: 'registry.not-writable',
     message: expect.stringContaining('password authentication failed'),
   });
+});
+
+/** What a program of its own writes to stderr that connects to a server as the thread does that talks to it. */
+async function saidBy(url: string, env: Readonly<Record<string, string>> = {}): Promise<string> {
+  const fence = new URL('../../../../fabric/registry/postgres/fence.mjs', import.meta.url);
+  const script = `
+    import { fence } from ${JSON.stringify(fence.href)};
+    const options = { urls: [${JSON.stringify(url)}], places: ['there'], settings: '', connectMs: 2000, fenced: false };
+    const { client } = await fence(options, () => {}).connect('read', (client) => client.on('error', () => {}));
+    await client.end();
+    process.stdout.write('connected');`;
+  const { stdout, stderr } = await promisify(execFile)(
+    process.execPath,
+    ['--input-type=module', '--eval', script],
+    { env: { ...process.env, ...env } },
+  ).catch((error: { stdout: string; stderr: string }) => error);
+  return `${stdout}${stderr}`;
+}
+
+test('a password of ~/.pgpass is used, and no word of the driver comes to the log', async () => {
+  const { server, urls } = await place();
+  server.sql('enf', "CREATE ROLE guest LOGIN PASSWORD 'secret'");
+  server.sql('enf', 'GRANT USAGE ON SCHEMA enf TO guest; GRANT SELECT ON ALL TABLES IN SCHEMA enf TO guest');
+  server.sql('enf', 'GRANT EXECUTE ON FUNCTION pg_control_system, pg_control_checkpoint TO guest');
+  const rules = join(server.folder, 'data/pg_hba.conf');
+  writeFileSync(rules, `local all guest scram-sha-256\n${readFileSync(rules, 'utf8')}`);
+  server.sql('postgres', 'SELECT pg_reload_conf()');
+  const file = join(scratch(), 'pgpass');
+  writeFileSync(file, '*:*:other:guest:wrong\n*:*:enf:guest:secret\n', { mode: 0o600 });
+  const url = urls[0]!.replace('enf@', 'guest@');
+  await expect.poll(() => saidBy(url)).toContain('asks for a password');
+  expect(await saidBy(url, { PGPASSFILE: file })).toBe('connected');
+  expect(await saidBy(`${url.replace('guest@', 'guest:secret@')}`, { PGPASSFILE: '/nowhere' })).toBe(
+    'connected',
+  );
+}, 30_000);
+
+test('an address with an older word for TLS is used as before, without a warning', async () => {
+  const { urls } = await place();
+  // There is no TLS on a socket of this host: what is refused is refused in the same way.
+  const [said, plain] = await Promise.all(
+    ['require', 'verify-full'].map((mode) => saidBy(`${urls[0]}&sslmode=${mode}`)),
+  );
+  expect(said).not.toMatch(/warning/i);
+  expect(said!.includes('connected')).toBe(plain!.includes('connected'));
 });
 
 function failureOf(action: () => unknown): unknown {
