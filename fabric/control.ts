@@ -89,7 +89,7 @@ export async function startControl(path: string, parts: Parts): Promise<Control>
         await applyChanges();
         return 'in force';
       } catch (error) {
-        parts.log('error', `a change could not be applied at once: ${(error as Error).message}`);
+        parts.log('error', `a change could not be applied at once: ${(error as Error).message}`, error);
         return `the fabric did not confirm it: ${(error as Error).message}`;
       }
     },

@@ -28,6 +28,7 @@ import { metricsOf, openMetrics } from './metrics/serve.ts';
 import { type HandshakeKeeper, keepHandshakes } from './nodes/handshakes.ts';
 import { keepNode, type Leaving, type NodeIdentity, type NodeKeeper } from './nodes/keep.ts';
 import { openRegistry } from './open-registry.ts';
+import { outageLog } from './outage-log.ts';
 import { type Authority, certificateIn, loadAuthority, oldestRoot } from './pki/authority.ts';
 import { FILES, JOBS, pathOf } from './pki/files.ts';
 import { type AuthorityKeeper, openAuthority } from './pki/keeper.ts';
@@ -96,8 +97,10 @@ export interface Arithmetic {
  * @throws Failure of any part; what was started is stopped again
  */
 export async function serve(options: ServeOptions): Promise<Fabric> {
-  const { data, log, serves = DUTIES } = options;
-  const started: (() => unknown)[] = [];
+  const { data, serves = DUTIES } = options;
+  const outage = outageLog(options.log);
+  const { log } = outage;
+  const started: (() => unknown)[] = [outage.close];
   const stop = async (): Promise<void> => {
     notify('STOPPING=1');
     hurryCommands();
@@ -107,7 +110,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     await loadAuthority(data);
     const mail = options.mail === undefined ? undefined : await readMail(options.mail);
     const logFailure = repeatedLine(log, 'error', { subjects: 1 });
-    const onError = (error: unknown): void => logFailure('', `registry: ${(error as Error).message}`);
+    const onError = (error: unknown): void => logFailure('', `registry: ${(error as Error).message}`, error);
     started.push(logFailure.close);
     const places = await openLocator(options.places ?? {}, (message) => log('warning', message));
     const { locate, cityOf } = places;
@@ -134,7 +137,9 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     const keys = await openAuthority(data);
     const { authority } = keys;
     const node =
-      options.node === undefined ? undefined : await keepNode(registry, options.node, { data, log });
+      options.node === undefined
+        ? undefined
+        : await keepNode(registry, options.node, { data, log, onBeat: outage.worked });
     started.push(() => node?.close());
     started.push(await registry.follow(POLL_MS));
     started.push(keepSwept(registry, onError, serves.includes('console')));
@@ -150,7 +155,11 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
 
     const counted = countHandshakes(registry);
     const handshakes = serves.includes('identity')
-      ? await startHandshakes(options, { registry: counted.registry, authority, node: options.node }, started)
+      ? await startHandshakes(
+          { ...options, log },
+          { registry: counted.registry, authority, node: options.node },
+          started,
+        )
       : undefined;
     if (node !== undefined) await followNode(node, { tunnels, handshakes: handshakes?.keeper, log });
 

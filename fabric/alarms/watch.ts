@@ -68,7 +68,7 @@ export function watchAlarms({
     try {
       await work();
     } catch (error) {
-      failed(what, `alarms: ${what}: ${(error as Error).message}`);
+      failed(what, `alarms: ${what}: ${(error as Error).message}`, error);
     }
   };
   const watching = repeated(async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../os/service/log.ts';
+import { isFailure } from '../../protocol/failure.ts';
 import type { Permission } from '../access/roles.ts';
 import type { NewsEvent } from '../operations/news.ts';
 import type { FabricBehind } from './options.ts';
@@ -75,11 +76,19 @@ export function startFeed({ news }: Pick<FabricBehind, 'news'>, log: Log, now: (
 
   async function read(): Promise<void> {
     let position: Parameters<typeof news>[0];
+    /** It is asked each second: that it fails is said once. */
+    let failing = false;
     while (!stopped.signal.aborted) {
       const view = await news(position).catch((error: Error) => {
-        if (!stopped.signal.aborted) log('error', `news: ${error.stack}`);
+        if (!stopped.signal.aborted && !failing)
+          log('error', `no news of the fabric: ${isFailure(error) ? error.message : error.stack}`);
+        failing = true;
       });
       if (stopped.signal.aborted) return;
+      if (failing && view !== undefined) {
+        log('notice', 'there are news of the fabric again');
+        failing = false;
+      }
       if (view === undefined) {
         await sleep(AWAY_MS, undefined, { signal: stopped.signal }).catch(() => undefined);
         continue;

@@ -72,7 +72,7 @@ export function keepLists(
   const begun = new Map<number, number>();
   const underWay = new Set<Promise<void>>();
   const tell = (error: unknown): void =>
-    failed('', `lists of revoked certificates: ${(error as Error).message}`);
+    failed('', `lists of revoked certificates: ${(error as Error).message}`, error);
   const one = async (due: DueList): Promise<void> => {
     const outcome = await fetchOne(registry, due, { ...options, now, signal });
     // What a stop has cut short is done at the next start.

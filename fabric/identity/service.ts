@@ -48,7 +48,7 @@ export function handshakeService(
   const refusals = repeats<Refusal>((refusal, more) => {
     void track(
       context.registry.refused(refusal, more).catch((failed: Error) => {
-        logError('registry', `cannot record a refused handshake: ${failed.message}`);
+        logError('registry', `cannot record a refused handshake: ${failed.message}`, failed);
       }),
     );
   }, RECORDED);
@@ -101,7 +101,7 @@ export function handshakeService(
     if (!isFailure(error)) logError(source, `handshake from ${record.source}: ${(error as Error).stack}`);
     if (isHostile(result)) reputation.penalise(event.source);
     const what = hasLeft ? 'a handshake was begun and left' : 'refused a handshake';
-    logRefused(source, `${what} from ${record.source}: ${result}`);
+    logRefused(source, `${what} from ${record.source}: ${result}`, error);
     refusals.add(`${source} ${result}`, { ...record, result });
   }
 

@@ -55,7 +55,9 @@ export function keepHandshakes({
     if (closed) return;
     again = looking !== undefined;
     looking ??= lookOnce()
-      .catch((error: unknown) => failed('', `handshakes of a node that drains: ${(error as Error).message}`))
+      .catch((error: unknown) =>
+        failed('', `handshakes of a node that drains: ${(error as Error).message}`, error),
+      )
       .then(() => {
         looking = undefined;
         if (again) look();

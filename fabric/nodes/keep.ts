@@ -42,6 +42,8 @@ export interface KeepOptions {
   /** The data folder, of which only one process at a time has the control socket. */
   readonly data: string;
   readonly log: Log;
+  /** Called each time that the registry has taken that this node serves. */
+  readonly onBeat?: () => void;
   readonly beatMs?: number;
   readonly lookMs?: number;
   /** Monotonic, in milliseconds. */
@@ -81,6 +83,7 @@ export async function keepNode(
       ...{ tunnels: carrying.tunnels(), load: load() },
       ...(routesLost !== undefined && { routesLost }),
     });
+    options.onBeat?.();
     if (replaced) await registry.join(joining);
     if (replaced || wasLost) {
       log(
@@ -127,7 +130,7 @@ export async function keepNode(
   const say = (): Promise<void> => {
     busy ??= beat()
       .catch((error: unknown) =>
-        failed('', `node ${identity.name} cannot say that it serves: ${(error as Error).message}`),
+        failed('', `node ${identity.name} cannot say that it serves: ${(error as Error).message}`, error),
       )
       .finally(() => {
         busy = undefined;
@@ -153,7 +156,11 @@ export async function keepNode(
       lookTimer = setInterval(() => {
         looking ??= look(lost)
           .catch((error: unknown) =>
-            failed('', `node ${identity.name} cannot look after its routes: ${(error as Error).message}`),
+            failed(
+              '',
+              `node ${identity.name} cannot look after its routes: ${(error as Error).message}`,
+              error,
+            ),
           )
           .finally(() => {
             looking = undefined;

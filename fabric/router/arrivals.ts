@@ -97,7 +97,7 @@ export function receiveArrivals({
   const attach = attaching({
     ...{ admission, several, routes, inVain: review },
     failed(arrival, address, error) {
-      logFailed('', `device ${formatIpv6(address)} cannot be attached: ${(error as Error).message}`);
+      logFailed('', `device ${formatIpv6(address)} cannot be attached: ${(error as Error).message}`, error);
       refuse(arrival, REGISTRY_DOWN, address);
     },
   });

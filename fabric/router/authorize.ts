@@ -29,16 +29,17 @@ const COUNTED_MS = 5_000;
 
 /** Asks the registry, and logs when it begins and ceases to fail. */
 export function registryQuestions(admission: Admission, log: Log): Questions {
-  let down = false;
+  let down: { readonly error: unknown } | undefined;
   const ask = <Answer>(question: () => Answer): Answer | 'down' => {
     try {
       const answer = question();
-      if (down) log('notice', 'the registry answers again');
-      down = false;
+      if (down !== undefined) log('notice', 'the registry answers again', down.error);
+      down = undefined;
       return answer;
     } catch (error) {
-      if (!down) log('error', `the registry does not answer: ${(error as Error).message}`);
-      down = true;
+      if (down === undefined)
+        log('error', `the registry does not answer: ${(error as Error).message}`, error);
+      down = { error };
       return 'down';
     }
   };

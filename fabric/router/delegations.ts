@@ -31,7 +31,7 @@ export function delegations(
         admission
           .delegate(address)
           .catch((error: unknown) =>
-            logFailure('', `device ${name} gets no prefix: ${(error as Error).message}`),
+            logFailure('', `device ${name} gets no prefix: ${(error as Error).message}`, error),
           );
       }
       const prefix = typeof delegated === 'string' ? undefined : delegated;

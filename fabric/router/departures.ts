@@ -54,7 +54,11 @@ export function departures({ threads, admission, allowed, rate, log }: Departure
       admission
         .decommission(address)
         .catch((error: unknown) =>
-          logFailure('', `device ${name} is not retired, and will ask again: ${(error as Error).message}`),
+          logFailure(
+            '',
+            `device ${name} is not retired, and will ask again: ${(error as Error).message}`,
+            error,
+          ),
         );
       return true;
     },

@@ -49,7 +49,7 @@ export async function followRows<Row>(
       unread.delete(name);
     } catch (error) {
       unread.set(name, network);
-      log('error', `the ${source!.what} of ${name} stay as they were: ${(error as Error).message}`);
+      log('error', `the ${source!.what} of ${name} stay as they were: ${(error as Error).message}`, error);
     }
   };
   // One after the other, so that older rows never come last.

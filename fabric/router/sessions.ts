@@ -99,7 +99,7 @@ export function sessionTable(
 
   /** A session does not depend on its history: a failure to record is logged only. */
   const notRecorded = (error: unknown): void =>
-    logFailure('', `the registry does not record: ${(error as Error).message}`);
+    logFailure('', `the registry does not record: ${(error as Error).message}`, error);
 
   function record(write: () => void): void {
     try {

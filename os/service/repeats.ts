@@ -71,7 +71,7 @@ export function repeats<Item>(
 
 /** A kind of line that an outsider can cause; the subject is whoever does: a device, a source. */
 export interface RepeatedLine {
-  (subject: string, message: string): void;
+  (subject: string, message: string, cause?: unknown): void;
   close(): void;
 }
 
@@ -80,10 +80,12 @@ const LINES: RepeatLimits = { each: 3, subjects: 100, periodMs: 60_000 };
 /** Writes a kind of line at this level: at once or, beyond the limits, in a line that says how many more like it there were. */
 export function repeatedLine(log: Log, level: Level, limits: Partial<RepeatLimits> = {}): RepeatedLine {
   const all = { ...LINES, ...limits };
-  const lines = repeats<string>((message, more) => {
-    log(level, more === 0 ? message : `${message} (and ${more} more like it in ${all.periodMs / 1_000} s)`);
+  const lines = repeats<{ readonly message: string; readonly cause: unknown }>(({ message, cause }, more) => {
+    const sum = more === 0 ? '' : ` (and ${more} more like it in ${all.periodMs / 1_000} s)`;
+    log(level, `${message}${sum}`, cause);
   }, all);
-  return Object.assign((subject: string, message: string) => lines.add(subject, message), {
-    close: lines.close,
-  });
+  return Object.assign(
+    (subject: string, message: string, cause?: unknown) => lines.add(subject, { message, cause }),
+    { close: lines.close },
+  );
 }

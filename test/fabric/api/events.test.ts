@@ -6,6 +6,7 @@ import type { Api } from '../../../fabric/api/server.ts';
 import type { NewsView } from '../../../fabric/operations/news.ts';
 import { invitePerson } from '../../../fabric/operations/people/people.ts';
 import { createToken } from '../../../fabric/operations/people/tokens.ts';
+import { Failure } from '../../../protocol/failure.ts';
 import { parsePrefix } from '../../../protocol/ipv6.ts';
 import { opened, registryFile } from '../place.ts';
 import { type Browser, browser, served } from './console.ts';
@@ -281,6 +282,30 @@ describe('the feed', () => {
   const of = (owner: number, count: number) =>
     Array.from({ length: count }, (_, i) => ({ ...device(`${owner} ${i}`), owner }));
 
+  test('says once that there are no news, and once that there are again', async () => {
+    const lines: string[] = [];
+    let asked = 0;
+    const answers = newsline();
+    const feed = startFeed(
+      {
+        news: (since) => {
+          if (++asked > 3) return answers.news(since);
+          return Promise.reject(new Failure('registry.unreachable', 'retry', 'the server is away'));
+        },
+      },
+      (level, message) => lines.push(`${level} ${message}`),
+      Date.now,
+    );
+    onTestFinished(() => feed.close());
+    await expect.poll(() => asked, { timeout: 10_000 }).toBeGreaterThan(3);
+    answers.tell([device('fd00::7')]);
+    await expect.poll(() => lines, { timeout: 5_000 }).toHaveLength(2);
+    expect(lines).toEqual([
+      'error no news of the fabric: the server is away',
+      'notice there are news of the fabric again',
+    ]);
+  });
+
   test('keeps the newest thousand events, which have the time at which they came', async () => {
     const { feed, tell } = telling();
     expect(await tell(6_000, of(1, 600))).toBe(6_000);
@@ -340,6 +365,6 @@ describe('the feed', () => {
     );
     onTestFinished(() => feed.close());
     await expect.poll(() => feed.since(5_000, null), { timeout: 10_000 }).toMatchObject([{ id: 5_001 }]);
-    expect(log).toEqual([expect.stringContaining('broken')]);
+    expect(log).toEqual([expect.stringContaining('broken'), 'notice there are news of the fabric again']);
   });
 });

@@ -1,6 +1,8 @@
 import { expect, test, vi } from 'vitest';
 import { type KeepOptions, keepNode } from '../../../fabric/nodes/keep.ts';
+import { outageLog } from '../../../fabric/outage-log.ts';
 import { type Duty, LOST_MS } from '../../../fabric/registry/nodes.ts';
+import { unreachable } from '../../../fabric/registry/postgres/failures.ts';
 import { anyGroup, NETWORK, opened, registryFile, scratch } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
 
@@ -94,6 +96,29 @@ test('one whose registry does not answer says so, and goes on when it does', asy
   registry.beat = beat;
   keeper.carries({ tunnels: () => 3, recall: async () => {} });
   await vi.waitFor(async () => expect((await registry.node('a')).tunnels).toBe(3));
+  await keeper.close();
+});
+
+test('one whose database server is away says so once, and once that it is back', async () => {
+  const { open, lines, options } = place();
+  const registry = open();
+  const { beat } = registry;
+  const outage = outageLog(options.log);
+  const away = unreachable('db1:5432: connect ECONNREFUSED');
+  let beats = 0;
+  registry.beat = async () => {
+    beats++;
+    throw away;
+  };
+  const watched = { ...options, log: outage.log, onBeat: outage.worked };
+  const keeper = await keepNode(registry, { name: 'a' }, watched);
+  await vi.waitFor(() => expect(beats).toBeGreaterThan(5));
+  expect(lines).toEqual([`error ${away.message}`]);
+  registry.beat = beat;
+  await vi.waitFor(() => expect(lines).toHaveLength(2));
+  expect(lines[1]).toMatch(
+    /^notice the registry answers again after 0 s; \d+ lines of what failed left out$/,
+  );
   await keeper.close();
 });
 

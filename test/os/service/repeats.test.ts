@@ -43,3 +43,12 @@ test('[H-A6] a line says how many more like it there were', () => {
   line.close();
   expect(lines).toEqual(['notice connected 0', 'notice connected 530 (and 529 more like it in 60 s)']);
 });
+
+test('a line has its cause, and so has the sum of those like it', () => {
+  const causes: unknown[] = [];
+  const line = repeatedLine((_level, _message, cause) => causes.push(cause), 'error', { each: 1 });
+  line('a', 'one', 1);
+  line('a', 'another', 2);
+  line.close();
+  expect(causes).toEqual([1, 2]);
+});
