@@ -133,6 +133,27 @@ export function parsePeers(texts: readonly string[]): readonly Peer[] {
   return peers;
 }
 
+/** What a node is called, empty if it has no name, and its addresses as far as they are known. */
+export interface Own {
+  readonly name: string;
+  readonly addresses: readonly string[];
+}
+
+/** A node has no session with itself. @throws Failure `bgp.bad-peer` */
+export function requireOthers(peers: readonly Peer[], { name, addresses }: Own): void {
+  const known = addresses.map((address) => {
+    const [plain = '', ...zone] = address.split('%');
+    return isIP(plain) === 6 ? [formatIpv6(parseIpv6(plain)), ...zone].join('%') : address;
+  });
+  const own = peers.find((peer) => peer.name === name || known.includes(peer.address));
+  if (own === undefined) return;
+  const why = own.name === name ? `node.name is ${JSON.stringify(name)}` : 'that is its own address';
+  throw badPeer(
+    `--peer ${own.name}=${own.address} names this node itself: ${why}`,
+    'Name the other nodes alone; each node has a configuration of its own, made on it or with its fabric.toml (--config).',
+  );
+}
+
 function parsePeer(text: string): Peer {
   const at = text.indexOf('=');
   const [name, address] = [text.slice(0, at), text.slice(at + 1)];

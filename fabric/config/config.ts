@@ -104,10 +104,12 @@ const services: Key<HostServices> = {
   },
 };
 
+const DUTY_WORDS = 'the words "identity", "tunnels" and "console"';
+
 const SERVED = list(
   'duties',
   1,
-  (word) => DUTIES.find((duty) => duty === word) ?? refuse(DUTIES.map((duty) => `"${duty}"`).join(' or ')),
+  (word) => DUTIES.find((duty) => duty === word) ?? refuse(DUTY_WORDS),
   String,
   {
     default: '["identity", "tunnels", "console"]',
@@ -120,7 +122,8 @@ const duties: Key<readonly Duty[]> = {
   ...SERVED,
   read(value) {
     const words = SERVED.read(value);
-    return isRefusal(words) ? words : DUTIES.filter((duty) => words.includes(duty));
+    if (isRefusal(words)) return refuse(`a list of ${DUTY_WORDS}, one or more`);
+    return DUTIES.filter((duty) => words.includes(duty));
   },
 };
 

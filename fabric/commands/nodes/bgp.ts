@@ -1,5 +1,12 @@
 import type { Command } from '../../../cli/program.ts';
-import { birdConfig, parseAddress, parseAs, parsePeers, parseRouterId } from '../../bgp/bird.ts';
+import {
+  birdConfig,
+  parseAddress,
+  parseAs,
+  parsePeers,
+  parseRouterId,
+  requireOthers,
+} from '../../bgp/bird.ts';
 import { CONFIG, readConfig } from '../common/settings.ts';
 
 export const bgpConfig: Command = {
@@ -32,7 +39,8 @@ export const bgpConfig: Command = {
     const as = parseAs(invocation.required('as'));
     const given = invocation.option('local');
     const local = given === undefined ? undefined : parseAddress(given, '--local');
-    const { routes } = await readConfig(invocation);
+    const { routes, node } = await readConfig(invocation);
+    requireOthers(peers, { name: node.name, addresses: [node.address, ...(local ? [local] : [])] });
     const { table, protocol } = routes;
     const options = { routerId, as, peers, table, protocol, ...(local !== undefined && { local }) };
     const text = birdConfig(options);

@@ -26,6 +26,9 @@ export const database: Check = {
         `${primaries.map(({ address }) => address).join(' and ')} both take changes: what is written to one, the other lacks`,
         'Stop the one that was replaced, and make it a standby of the other; the one that was promoted last is used.',
       );
+    const unfinished = primaries[0]!.unfinished;
+    if (unfinished !== undefined)
+      return failed(`${unfinished.message} (${primaries[0]!.address})`, unfinished.action!);
     const old = there.find(({ version }) => Number.parseInt(version!, 10) < OLDEST);
     if (old !== undefined)
       return failed(`${old.address} is PostgreSQL ${old.version}`, `Use PostgreSQL ${OLDEST} or later.`);

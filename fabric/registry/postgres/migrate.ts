@@ -36,6 +36,38 @@ export function serverVersion(link: Asked, name: 'read' | 'write' = 'read'): num
   return Number(link.ask(name, { sql: 'SELECT max(version) FROM enf.migration' }).rows[0]?.[0] ?? 0);
 }
 
+/** A registry is being copied into the database, or that was begun and has ended before it was whole. */
+export type UnfinishedMove = 'running' | 'interrupted';
+
+/** Whoever copies a registry into the database holds this lock as long as the connection lasts. */
+export const MOVE_KEY = "hashtextextended('enf move', 0)";
+
+const IS_MOVED = `SELECT EXISTS (SELECT FROM pg_locks
+  WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = ${MOVE_KEY})`;
+
+/** Undefined if the database has a whole registry, or none. */
+export function unfinishedMove(link: Asked, name: 'read' | 'write' = 'read'): UnfinishedMove | undefined {
+  if (serverVersion(link, name) !== UNFINISHED) return undefined;
+  return link.ask(name, { sql: IS_MOVED }).rows[0]?.[0] === 't' ? 'running' : 'interrupted';
+}
+
+/** What to say of that, and how to go on. */
+export const unfinished = (move: UnfinishedMove): Failure =>
+  new Failure(
+    'registry.moving',
+    'retry',
+    move === 'running'
+      ? 'a registry is being moved into the database that "registry.url" names'
+      : 'the move of a registry into the database that "registry.url" names was interrupted',
+    {
+      action:
+        move === 'running'
+          ? 'Wait until "enf-fabric registry move" has ended; the node then starts by itself.'
+          : 'Give the same "enf-fabric registry move" again on the host that has "registry.db" in its data folder: it goes on where it was interrupted, and until then that file is the registry. To stay with it, remove "registry.url" there.',
+    },
+  );
+
 /** Makes a new registry, in a database that has none. @throws Failure `registry.exists` */
 export function makeSchema(link: Link, now: number): void {
   inTransaction(link, (link) => {
@@ -88,9 +120,9 @@ function noteBaseline(link: Asked, now: number): void {
   for (const [at, { name }] of STEPS.entries()) noteVersion(link, { version: BASELINE + at + 1, name }, now);
 }
 
-/** Brings the schema up to date, if that is this user's. @throws Failure `registry.absent`, `registry.newer-schema`, `registry.older-schema` */
+/** Brings the schema up to date, if that is this user's. @throws Failure `registry.absent`, `registry.moving`, `registry.newer-schema`, `registry.older-schema` */
 export function migrateServer(link: Link, now: number): void {
-  const version = requireKnown(serverVersion(link));
+  const version = requireKnown(link);
   if (version === SERVER_VERSION) return;
   if (!isOwner(link)) throw olderSchema(version);
   migrateAsOwner(link, now);
@@ -106,11 +138,11 @@ export interface Migrated {
 
 /** The same, and gives the roles of nodes what they may do (schema/grants.ts). @throws Failure `registry.absent`, `registry.newer-schema`, `registry.not-permitted` */
 export function migrateAsOwner(link: Link, now: number): Migrated {
-  requireKnown(serverVersion(link));
+  requireKnown(link);
   if (!isOwner(link)) throw notOwner();
   let migrated: Migrated | undefined;
   inTransaction(link, (link) => {
-    const before = requireKnown(serverVersion(link, 'write'));
+    const before = requireKnown(link, 'write');
     applySteps(link, before, now);
     migrated = { before, version: SERVER_VERSION, roles: grantAnew(link) };
   });
@@ -146,13 +178,19 @@ const notOwner = (): Failure =>
     action: 'Give a file with the address of the user to whom the schema "enf" belongs.',
   });
 
-function requireKnown(version: number | undefined): number {
-  if (version === undefined || version === UNFINISHED) {
-    const what = version === undefined ? 'has no registry' : 'has an unfinished copy of a registry';
-    throw new Failure('registry.absent', 'operator', `the database that "registry.url" names ${what}`, {
-      action: 'Move one there with "enf-fabric registry move", or correct the file.',
-    });
+function requireKnown(link: Asked, name: 'read' | 'write' = 'read'): number {
+  const version = serverVersion(link, name);
+  if (version === undefined) {
+    throw new Failure(
+      'registry.absent',
+      'operator',
+      'the database that "registry.url" names has no registry',
+      {
+        action: 'Move one there with "enf-fabric registry move", or correct the file.',
+      },
+    );
   }
+  if (version === UNFINISHED) throw unfinished(unfinishedMove(link, name) ?? 'interrupted');
   if (version > SERVER_VERSION) throw newerSchema(version, SERVER_VERSION);
   return version;
 }

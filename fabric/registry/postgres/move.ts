@@ -10,7 +10,7 @@ import { type ServerDatabase, serverDatabase } from './connection.ts';
 import { copyTable, type Side, tablesOf } from './copy.ts';
 import { StatementError, unreachable } from './failures.ts';
 import { type Link, openLink } from './link.ts';
-import { finishSchema, makeUnfinishedSchema } from './migrate.ts';
+import { finishSchema, MOVE_KEY, makeUnfinishedSchema } from './migrate.ts';
 import { readKnown } from './server-head.ts';
 
 /** What is told while a registry is copied. */
@@ -119,7 +119,7 @@ type Turn = string | null | undefined;
  */
 function takeTurn(link: Link): Turn {
   const { rows } = link.ask('write', {
-    sql: "SELECT pg_try_advisory_lock(hashtextextended('enf move', 0)), pg_backend_pid()",
+    sql: `SELECT pg_try_advisory_lock(${MOVE_KEY}), pg_backend_pid()`,
   });
   const [taken, turn] = rows[0]!;
   if (taken === 't') return turn;

@@ -22,7 +22,7 @@ import { readKnown, refusalBy, serverHead } from './server-head.ts';
 
 /**
  * Opens the registry on the servers of `urls` (link.ts); `path` is the file of the data folder that names them, beside which the newest audit entry is
- * kept. @throws Failure `registry.absent`, `registry.newer-schema`, `registry.older-schema`, `registry.unreachable`, `registry.not-writable`
+ * kept. @throws Failure `registry.absent`, `registry.moving`, `registry.newer-schema`, `registry.older-schema`, `registry.unreachable`, `registry.not-writable`
  */
 export function openServerRegistry(
   urls: readonly string[],

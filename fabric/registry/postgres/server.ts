@@ -1,5 +1,6 @@
 import type { Failure } from '../../../protocol/failure.ts';
 import { openLink } from './link.ts';
+import { unfinished, unfinishedMove } from './migrate.ts';
 import { shownAddress } from './servers.ts';
 
 /** A database server, as it answers for itself. */
@@ -13,6 +14,8 @@ export interface DatabaseServer {
   /** Nobody between here and there can read what is said: TLS, or a socket of this host. */
   readonly closed?: boolean;
   readonly failure?: Failure;
+  /** It has a registry that is not whole, and this says how to go on. */
+  readonly unfinished?: Failure;
 }
 
 const QUESTION = `SELECT current_setting('server_version'), pg_is_in_recovery(),
@@ -24,7 +27,11 @@ export function askServer(url: string): DatabaseServer {
   const link = openLink([url]);
   try {
     const [version, standby, closed] = link.ask('read', { sql: QUESTION }).rows[0]!;
-    return { address, version: version!.split(' ')[0]!, standby: standby === 't', closed: closed === 't' };
+    const move = unfinishedMove(link);
+    return {
+      ...{ address, version: version!.split(' ')[0]!, standby: standby === 't', closed: closed === 't' },
+      ...(move && { unfinished: unfinished(move) }),
+    };
   } catch (error) {
     return { address, failure: error as Failure };
   } finally {

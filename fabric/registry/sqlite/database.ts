@@ -132,7 +132,8 @@ function sqliteFailure(path: string, error: unknown): unknown {
       'retry',
       `another program has locked the registry ${path} (${code})`,
       {
-        action: 'Try again; if it lasts, find the program with "fuser".',
+        action:
+          'Try again; if it lasts, find the program with "fuser". "enf-fabric registry move" holds it until it has ended.',
         cause: error,
       },
     );

@@ -254,7 +254,10 @@ test('less than all is served by a node with a name, and what is switched on is 
     'console',
   ]);
   for (const bad of ['[]', '["router"]', '"identity"'])
-    expect(refused(() => parse(`[node]\nserves = ${bad}`)).code).toBe('config.bad-value');
+    expect(refused(() => parse(`[node]\nserves = ${bad}`))).toMatchObject({
+      code: 'config.bad-value',
+      message: expect.stringContaining('the words "identity", "tunnels" and "console"'),
+    });
 });
 
 test('routes of tunnels are for a node with a name and a TUN device, in a table and under a number that nothing else uses', () => {

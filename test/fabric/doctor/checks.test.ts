@@ -7,6 +7,7 @@ import type { DatabaseServer } from '../../../fabric/open-registry.ts';
 import { isoTime } from '../../../fabric/operations/contract/operation.ts';
 import type { HostServing, Serving } from '../../../fabric/operations/contract/serving.ts';
 import type { AnchorView } from '../../../fabric/operations/views/pki.ts';
+import { unfinished } from '../../../fabric/registry/postgres/migrate.ts';
 import { Failure } from '../../../protocol/failure.ts';
 
 const DAY_MS = 86_400_000;
@@ -148,6 +149,11 @@ const TABLE: Record<string, [Partial<Probes>, Outcome, RegExp][]> = {
     [{ databases: async () => [server({}), server({})] }, 'failed', /both take changes/],
     [{ databases: async () => [server({ standby: true })] }, 'failed', /all that answer are standbys/],
     [{ databases: async () => [away] }, 'failed', /db\.example.*does not answer/],
+    [
+      { databases: async () => [server({ unfinished: unfinished('interrupted') })] },
+      'failed',
+      /move of a registry .* was interrupted \(postgres:\/\/enf@db/,
+    ],
     [{ databases: async () => [away, server({})] }, 'warning', /not all servers answer: .*db\.example/],
     [{ databases: async () => [server({ closed: false })] }, 'warning', /without TLS/],
     [{ databases: async () => [server({ version: '14.2' })] }, 'failed', /is PostgreSQL 14\.2/],

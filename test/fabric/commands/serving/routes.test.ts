@@ -157,6 +157,17 @@ test('the configuration of BIRD as text and as JSON, with the table of this node
   expect(await fabric.refusal('bgp', 'config', '--peer', 'b=fd99::2', '--config', config)).toMatchObject({
     code: 'cli.missing-option',
   });
+  const named = await founded('[node]\nname = "b"\n');
+  expect(await fabric.refusal(...args.slice(0, -1), named.config)).toMatchObject({
+    code: 'bgp.bad-peer',
+    message: '--peer b=fd99::2 names this node itself: node.name is "b"',
+  });
+  expect(await fabric.refusal(...args, '--local', 'fd99::3')).toMatchObject({
+    code: 'bgp.bad-peer',
+    message: '--peer c=fd99::3 names this node itself: that is its own address',
+  });
+  const there = await founded('[node]\nname = "d"\naddress = "fd99:0::3"\n');
+  expect(await fabric.refusal(...args.slice(0, -1), there.config)).toMatchObject({ code: 'bgp.bad-peer' });
   expect(await fabric.refusal(...args, '--as', '0')).toMatchObject({ code: 'cli.bad-option' });
   expect(await fabric.refusal(...args, '--local', '10.0.0.1')).toMatchObject({ code: 'bgp.bad-peer' });
 });

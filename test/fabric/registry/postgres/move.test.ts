@@ -2,7 +2,13 @@ import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { EVERYTHING } from '../../../../fabric/access/scope.ts';
-import { copyRegistry, moveRegistry, openReader, openRegistry } from '../../../../fabric/open-registry.ts';
+import {
+  copyRegistry,
+  moveRegistry,
+  openReader,
+  openRegistry,
+  registryServers,
+} from '../../../../fabric/open-registry.ts';
 import { type CopyProgress, copyFromServers } from '../../../../fabric/registry/postgres/move.ts';
 import type { Registry } from '../../../../fabric/registry/registry.ts';
 import { allOf, anyGroup, NETWORK, opened, registryFile, scratch, wholeOf } from '../../place.ts';
@@ -97,7 +103,12 @@ test('a move that was interrupted goes on; until it is done the registry is wher
   const before = await seen(opened(path));
   const url = join(dirname(path), 'registry.url');
   writeFileSync(url, readFileSync(file), { mode: 0o600 });
-  await expect(openRegistry(path)).rejects.toMatchObject(code('registry.absent'));
+  await expect(openRegistry(path)).rejects.toMatchObject({
+    ...{ code: 'registry.moving', remedy: 'retry' },
+    message: expect.stringContaining('was interrupted'),
+    action: expect.stringMatching(/^Give the same "enf-fabric registry move" again/),
+  });
+  expect(await registryServers(path)).toMatchObject([{ unfinished: { code: 'registry.moving' } }]);
   writeFileSync(url, '', { mode: 0o600 });
   await expect(openRegistry(path)).rejects.toMatchObject(code('registry.bad-url'));
   chmodSync(url, 0o644);
@@ -106,6 +117,28 @@ test('a move that was interrupted goes on; until it is done the registry is wher
   const moved = await moveRegistry(path, file, QUIET);
   expect(moved.written).toBeLessThan(moved.rows);
   expect(await seen(await open(path))).toEqual(before);
+});
+
+test('whoever opens a registry while it is moved there is told to wait', async () => {
+  const { path, file } = await place(3);
+  const other = join(scratch(), 'registry.db');
+  writeFileSync(join(dirname(other), 'registry.url'), readFileSync(file), { mode: 0o600 });
+  const during: Promise<unknown>[] = [];
+  const watched: CopyProgress = {
+    ...QUIET,
+    verifying() {
+      during.push(openRegistry(other).catch((error: unknown) => error));
+    },
+  };
+  await moveRegistry(path, file, watched);
+  expect(await during[0]).toMatchObject({
+    ...{ code: 'registry.moving', remedy: 'retry' },
+    message: expect.stringContaining('is being moved'),
+    action: expect.stringMatching(/^Wait until "enf-fabric registry move" has ended/),
+  });
+  expect(await registryServers(other)).toEqual([
+    expect.not.objectContaining({ unfinished: expect.anything() }),
+  ]);
 });
 
 test('a registry that was changed after a move was interrupted is moved as it is now', async () => {
@@ -144,7 +177,7 @@ test('a move that was interrupted when all was copied goes on, and nobody opens 
      CREATE TRIGGER cut BEFORE INSERT ON enf.migration FOR EACH ROW EXECUTE FUNCTION cut()`,
   );
   await expect(moveRegistry(path, file, QUIET)).rejects.toThrow('power cut');
-  await expect(openRegistry(path)).rejects.toMatchObject(code('registry.absent'));
+  await expect(openRegistry(path)).rejects.toMatchObject(code('registry.moving'));
   server.sql(database, 'DROP TRIGGER cut ON enf.migration');
   await moveRegistry(path, file, QUIET);
   expect(existsSync(path)).toBe(false);
