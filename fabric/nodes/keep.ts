@@ -1,13 +1,11 @@
-import { createHash } from 'node:crypto';
-import { realpath } from 'node:fs/promises';
 import { loadavg } from 'node:os';
-import { readTrimmed } from '../../os/linux/machine.ts';
 import type { Log } from '../../os/service/log.ts';
 import { VERSION } from '../../os/service/process.ts';
 import { repeatedLine } from '../../os/service/repeats.ts';
 import { BEAT_MS, type NewNode, type Nodes } from '../registry/nodes.ts';
 import { eachRow } from '../registry/pages.ts';
 import { ownTurn } from '../registry/turns.ts';
+import { installationAt } from './installation.ts';
 import { judgeRoutes, LOOK_MS, REACHED } from './routes.ts';
 
 /** What a node is called, and where others reach it. */
@@ -177,14 +175,4 @@ export async function keepNode(
       await registry.leave();
     },
   };
-}
-
-/**
- * What is the same whenever the fabric of a data folder is started on this host, and nowhere else: SHA-256 over the host's machine id, as that itself is not
- * to be given to others, and the folder. A host without one is another one at each start.
- */
-async function installationAt(data: string): Promise<Uint8Array> {
-  const machine = (await readTrimmed('/etc/machine-id')) || `${process.pid} ${performance.timeOrigin}`;
-  const hash = createHash('sha256').update(`enf node ${machine} ${await realpath(data)}`);
-  return new Uint8Array(hash.digest());
 }
