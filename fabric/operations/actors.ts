@@ -1,9 +1,10 @@
 import { fromHex } from '../../protocol/bytes.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
-import { DEFAULT_OWNER, EVERYTHING, HOST, type Scope, scopeOf } from '../access/scope.ts';
+import { EVERYTHING, HOST, type Scope, scopeOf } from '../access/scope.ts';
 import { unknownOwner } from '../registry/owners.ts';
 import { personActor } from '../registry/people.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { UsableToken } from '../registry/tokens.ts';
 import type { Actor } from './contract/operation.ts';
 import type { Call } from './running.ts';
 
@@ -38,7 +39,7 @@ async function bearerOf(registry: Registry, hash: Uint8Array, chosen: string | u
       name: `${name} (token ${id})`,
       role,
       via: 'token',
-      ...(owner === HOST ? await hostScope(registry, chosen) : await ownScope(registry, owner, chosen)),
+      ...(owner === HOST ? await hostScope(registry, chosen) : ownScope(token, chosen)),
       ...(person !== undefined && { belongsTo: person }),
     };
   }
@@ -48,16 +49,13 @@ async function bearerOf(registry: Registry, hash: Uint8Array, chosen: string | u
 }
 
 /** A token is of one owner. @throws Failure `fabric.unknown-owner`, also if that is closed */
-async function ownScope(
-  registry: Registry,
-  owner: number,
+function ownScope(
+  { owner, isOfOnlyOwner, ownerName }: UsableToken,
   chosen: string | undefined,
-): Promise<{ readonly scope: Scope; readonly owner: string }> {
-  const isOnly = await registry.hasOneOwner();
-  const own = isOnly ? DEFAULT_OWNER : owner;
-  const name = await registry.ownerName(own);
-  if (chosen !== undefined && chosen !== name) throw unknownOwner(chosen);
-  return { scope: scopeOf(own, isOnly), owner: name };
+): { readonly scope: Scope; readonly owner: string } {
+  if (ownerName === undefined) throw unknownOwner(`number ${owner}`);
+  if (chosen !== undefined && chosen !== ownerName) throw unknownOwner(chosen);
+  return { scope: scopeOf(owner, isOfOnlyOwner), owner: ownerName };
 }
 
 /** Whom a session stands for, if it still holds. @throws Failure `access.not-signed-in`, `access.no-owner`, `fabric.unknown-owner` */

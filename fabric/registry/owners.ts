@@ -45,8 +45,6 @@ export interface OwnersReader {
   owners(page: PageRequest): Promise<Page<Owner>>;
   /** The owner of this name. @throws Failure `fabric.unknown-owner`, also for one that is closed */
   ownerNamed(name: string): Promise<{ readonly id: number; readonly name: string }>;
-  /** @throws Failure `fabric.unknown-owner` for one that is closed */
-  ownerName(id: number): Promise<string>;
   /** There never was another one than `DEFAULT_OWNER`. */
   hasOneOwner(): Promise<boolean>;
 }

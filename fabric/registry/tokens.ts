@@ -19,6 +19,14 @@ export interface Token {
   readonly used?: number;
 }
 
+/** A token that may be used now. */
+export interface UsableToken extends Token {
+  /** There is no other owner than one. */
+  readonly isOfOnlyOwner: boolean;
+  /** What its owner is called; absent: it is the host's, or of an owner that is closed. */
+  readonly ownerName?: string | undefined;
+}
+
 /** What is said of a new token; `hash` is SHA-256 of its text, 32 bytes. */
 export type NewToken = Pick<Token, 'name' | 'role' | 'expires' | 'person'> & { readonly hash: Uint8Array };
 
@@ -36,5 +44,5 @@ export interface OwnTokens extends TokenReader {
 
 export interface Tokens {
   /** The token with this hash if it may be used now; that it was is recorded. */
-  useToken(hash: Uint8Array): Promise<Token | undefined>;
+  useToken(hash: Uint8Array): Promise<UsableToken | undefined>;
 }

@@ -37,7 +37,6 @@ import {
   membershipsOf,
   ownerNamed,
   renameOwner,
-  requireActive,
   takeBackPrefix,
 } from './owners.ts';
 import {
@@ -84,7 +83,6 @@ export const ownersReader = (db: Database, read: Parts['read']): OwnersReader =>
     const { id } = read(() => ownerNamed(db, name));
     return { id, name };
   },
-  ownerName: async (id) => read(() => requireActive(db, id).name),
   hasOneOwner: async () => read(() => hasOneOwner(db)),
 });
 

@@ -3,7 +3,7 @@ import type { Role } from '../../../access/roles.ts';
 import { DEFAULT_OWNER, HOST, type Scope } from '../../../access/scope.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
 import type { Act } from '../../records.ts';
-import type { NewToken, Token } from '../../tokens.ts';
+import type { NewToken, Token, UsableToken } from '../../tokens.ts';
 import { inScope } from '../base/owned.ts';
 import { type Database, prepare } from '../base/statements.ts';
 import { appendAudit } from '../trail/audit.ts';
@@ -107,13 +107,17 @@ export function listTokens(db: Database, scope: Scope, page: PageRequest): Page<
   return { rows: shown.map(tokenOf), next };
 }
 
-/** The token with this hash that is neither expired nor revoked at `now`. */
-export function findToken(db: Database, hash: Uint8Array, now: number): Token | undefined {
+/** The token with this hash that is neither expired nor revoked at `now`, and for whom it acts: each request asks, so it is one statement. */
+export function findToken(db: Database, hash: Uint8Array, now: number): UsableToken | undefined {
   const row = prepare(
     db,
-    `SELECT ${COLUMNS} FROM token WHERE hash = ? AND revoked IS NULL AND expires > ?`,
-  ).get(hash, now) as Row | undefined;
-  return row === undefined ? undefined : tokenOf(row);
+    `SELECT ${COLUMNS}, (SELECT count(*) FROM (SELECT 1 FROM owner LIMIT 2) AS few) AS owners,
+       (SELECT owner.name FROM owner WHERE owner.id = token.owner AND owner.status = 'active') AS owner_name
+     FROM token WHERE hash = ? AND revoked IS NULL AND expires > ?`,
+  ).get(hash, now) as (Row & { owners: number; owner_name: string | null }) | undefined;
+  if (row === undefined) return undefined;
+  const { owners, owner_name: ownerName, ...token } = row;
+  return { ...tokenOf(token), isOfOnlyOwner: owners === 1, ...(ownerName !== null && { ownerName }) };
 }
 
 export function markUsed(db: Database, id: number, now: number): void {

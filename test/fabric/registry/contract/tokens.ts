@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { scopeOf } from '../../../../fabric/access/scope.ts';
 import { allOf, random } from '../../place.ts';
 import type { OpenEmpty } from './place.ts';
 
@@ -14,13 +15,25 @@ export function tokensContract(openEmpty: OpenEmpty): void {
       const made = await registry.addToken('alice', { ...fields, hash });
       expect(made).toEqual({ id: 1, ...fields, owner: 1, createdBy: 'alice', created: 1_000 });
       now = 9_999;
-      expect(await registry.useToken(hash)).toMatchObject({ id: 1, role: 'operator' });
+      const used = await registry.useToken(hash);
+      expect(used).toEqual({ ...made, isOfOnlyOwner: true, ownerName: 'default' });
       expect(await registry.useToken(random(32))).toBeUndefined();
       await registry.addToken('alice', { ...fields, hash: random(32) });
       expect(await allOf((page) => registry.tokens(page))).toMatchObject([{ id: 1, used: 9_999 }, { id: 2 }]);
       now = 10_000;
       expect(await registry.useToken(hash)).toBeUndefined();
       expect(await allOf((page) => registry.tokens(page))).toHaveLength(2);
+    });
+
+    test('act for their owner, and those of the host for nobody in particular', async () => {
+      const registry = await (await openEmpty())({ now: () => 1_000 });
+      const { id: owner } = await registry.addOwner('root', 'acme');
+      const [own, hosts] = [random(32), random(32)];
+      await registry.of(scopeOf(owner, false)).addToken('alice', { ...fields, hash: own });
+      await registry.addToken('root', { ...fields, role: 'host', hash: hosts });
+      const used = await registry.useToken(own);
+      expect(used).toMatchObject({ owner, isOfOnlyOwner: false, ownerName: 'acme' });
+      expect(await registry.useToken(hosts)).not.toHaveProperty('ownerName');
     });
 
     test('are revoked once, and for good', async () => {
