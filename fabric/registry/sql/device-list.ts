@@ -40,6 +40,7 @@ type Row = readonly [
   node: number | null,
   generation: number,
 ];
+const NODE = 18;
 
 interface DeviceGroup {
   readonly kind: DeviceKind;
@@ -83,6 +84,8 @@ export function listFound(
   page: PageRequest,
   { filter, found }: { filter: DeviceFilter; found: Found },
 ): Page<Device> {
+  const behind = found.upTo === undefined ? undefined : cursorOf('devices', found.upTo);
+  if (found.ids.length === 0) return { rows: [], next: behind };
   const { indexed, others } = conditionsOf(db, scope, filter);
   const conditions = [indexed, ...others];
   const rows = prepare(
@@ -92,7 +95,6 @@ export function listFound(
     .raw()
     .all(numbers(found.ids), ...conditions.flatMap(({ values }) => values), page.limit + 1) as Row[];
   const { rows: shown, next } = pageOf('devices', page, rows, ([id]) => id);
-  const behind = found.upTo === undefined ? undefined : cursorOf('devices', found.upTo);
   return { rows: devicesOf(db, shown), next: next ?? behind };
 }
 
@@ -182,51 +184,59 @@ function within({ address, length }: Prefix): Condition {
 }
 
 function devicesOf(db: Database, rows: readonly Row[]): Device[] {
-  const groupOf = readOnce(latin1, (gid: Uint8Array) => readGroup(db, gid));
-  const nodeOf = readOnce(String, (id: number) => readNode(db, id));
-  return rows.map((row) => device(row, groupOf, nodeOf));
+  const groups = groupsOf(db, rows);
+  const nodes = nodesOf(db, rows);
+  return rows.map((row) => device(row, groups, nodes));
 }
 
 const latin1 = ({ buffer, byteOffset, length }: Uint8Array): string =>
   Buffer.from(buffer, byteOffset, length).toString('latin1');
 
-/** Reads what many rows have in common, each once. */
-function readOnce<Id, Found>(nameOf: (id: Id) => string, read: (id: Id) => Found): (id: Id) => Found {
-  const known = new Map<string, Found>();
-  return (id) => {
-    const name = nameOf(id);
-    const found = known.get(name) ?? read(id);
-    known.set(name, found);
-    return found;
-  };
-}
+const gidOf = ([, keys]: Row): string => latin1(keys.subarray(16, 48));
 
-const readNode = (db: Database, id: number): string =>
-  prepare(db, 'SELECT name FROM node WHERE id = ?').pluck().get(id) as string;
-
-function readGroup(db: Database, gid: Uint8Array): DeviceGroup {
-  const { name, status, prefix, owner, anchor, keys } = prepare(
+/** The groups of a page's devices, by the bytes of their ids: in one statement, since each is a round trip to a server. */
+function groupsOf(db: Database, rows: readonly Row[]): ReadonlyMap<string, DeviceGroup> {
+  const gids = [...new Set(rows.map(gidOf))];
+  if (gids.length === 0) return new Map();
+  const found = prepare(
     db,
-    `SELECT grp.name, grp.status, network.prefix, owner.name AS owner, anchor, keys FROM grp JOIN network ON network.id = grp.network
-       JOIN owner ON owner.id = grp.owner WHERE gid = ?`,
-  ).get(gid) as {
-    name: string;
-    status: GroupStatus;
-    prefix: Uint8Array;
-    owner: string;
-    anchor: number | null;
-    keys: number;
-  };
-  return {
-    kind: kindOf({ anchor, keys }),
-    groupName: name,
-    groupStatus: status,
-    owner,
-    network: { address: bytes(prefix), length: 64 },
-  };
+    `SELECT gid, grp.name, grp.status, network.prefix, owner.name AS owner, anchor, keys FROM grp JOIN network ON network.id = grp.network
+       JOIN owner ON owner.id = grp.owner WHERE gid IN (SELECT unhex(value) FROM json_each(?))`,
+  ).all(JSON.stringify(gids.map((gid) => Buffer.from(gid, 'latin1').toString('hex')))) as GroupRow[];
+  return new Map(found.map((row) => [latin1(row.gid), groupOf(row)]));
 }
 
-function device(row: Row, groupOf: (gid: Uint8Array) => DeviceGroup, nodeOf: (id: number) => string): Device {
+interface GroupRow {
+  readonly gid: Uint8Array;
+  readonly name: string;
+  readonly status: GroupStatus;
+  readonly prefix: Uint8Array;
+  readonly owner: string;
+  readonly anchor: number | null;
+  readonly keys: number;
+}
+
+const groupOf = ({ name, status, prefix, owner, anchor, keys }: GroupRow): DeviceGroup => ({
+  kind: kindOf({ anchor, keys }),
+  groupName: name,
+  groupStatus: status,
+  owner,
+  network: { address: bytes(prefix), length: 64 },
+});
+
+/** The names of the nodes that have a page's devices. */
+function nodesOf(db: Database, rows: readonly Row[]): ReadonlyMap<number, string> {
+  const ids = rows.map((row) => row[NODE]).filter((id) => id !== null);
+  if (ids.length === 0) return new Map();
+  const found = prepare(db, `SELECT id, name FROM node WHERE id IN ${NUMBERS}`).all(numbers(ids));
+  return new Map((found as { id: number; name: string }[]).map(({ id, name }) => [id, name]));
+}
+
+function device(
+  row: Row,
+  groups: ReadonlyMap<string, DeviceGroup>,
+  nodes: ReadonlyMap<number, string>,
+): Device {
   const [, allKeys, banned, evicted, created, handshakeAt, from, tunnelAt, tunnelFrom, ended] = row;
   const [
     ,
@@ -257,7 +267,7 @@ function device(row: Row, groupOf: (gid: Uint8Array) => DeviceGroup, nodeOf: (id
     ...(name !== null && { name }),
     ...(note !== null && { note }),
     gid,
-    ...groupOf(gid),
+    ...groups.get(gidOf(row))!,
     pseudonym: keys.subarray(48, 113),
     longtermKey: keys.subarray(113),
     standing: deviceStanding(retired, banned, evicted),
@@ -268,7 +278,7 @@ function device(row: Row, groupOf: (gid: Uint8Array) => DeviceGroup, nodeOf: (id
       tunnelFrom !== null && {
         tunnel: { at: tunnelAt, from: tunnelFrom, ...(ended !== null && { ended }) },
       }),
-    ...attachedOf(generation, node === null ? null : nodeOf(node)),
+    ...attachedOf(generation, node === null ? null : nodes.get(node)!),
     ...(reportedAt !== null &&
       version !== null && {
         agent: {
