@@ -3,7 +3,7 @@ import { type DeviceSearch, textKey } from '../../records.ts';
 import { ownTurn } from '../../turns.ts';
 import { inScope } from '../base/owned.ts';
 import { type Database, prepare } from '../base/statements.ts';
-import type { Tails } from './tails.ts';
+import type { Part, Tails } from './tails.ts';
 import { textSearch } from './texts.ts';
 
 /** Groups by whose names devices are found. */
@@ -30,13 +30,12 @@ export async function findDevices(
   { after, most, scope }: Sought,
 ): Promise<Found> {
   const { text, from, end } = search;
+  const ofAddress: Part[] = [
+    ...(end === undefined ? [] : [{ lastGroup: Buffer.from(end).readUInt16BE(0) }]),
+    ...(text !== undefined && from === undefined && PART.test(text) ? [{ text }] : []),
+  ];
   const parts = [
-    ...(end === undefined
-      ? []
-      : [await tails.find({ lastGroup: Buffer.from(end).readUInt16BE(0) }, { after, most, scope })]),
-    ...(text !== undefined && from === undefined && PART.test(text)
-      ? [await tails.find({ text }, { after, most, scope })]
-      : []),
+    ...(await tails.find(ofAddress, { after, most, scope })),
     ...(text === undefined ? [] : [await named({ db, read }, text, { after, most, scope })]),
     ...read(() => indexed(db, search, { after, most, scope })),
   ];

@@ -8,8 +8,8 @@ import { groupValues } from './group-values.ts';
  * admission would have to write. A row keeps its address for ever, and new rows are read when somebody searches.
  */
 export interface Tails {
-  /** Up to `most` ids of devices behind `after` whose address has that in its last four groups, in order. */
-  find(part: Part, sought: Sought): Promise<number[]>;
+  /** For each part up to `most` ids of devices behind `after` whose address has that in its last four groups, in order. */
+  find(parts: readonly Part[], sought: Sought): Promise<number[][]>;
   /** Reads what is not known yet. */
   fill(pause?: () => Promise<unknown>): Promise<void>;
 }
@@ -82,6 +82,23 @@ export function tailsOf(db: Database, read: <T>(work: () => T) => T): Tails {
     while (db.open && read(readSome)) await pause();
   }
 
+  async function search(part: Part, sought: Sought): Promise<number[]> {
+    const { after, most } = sought;
+    const found: number[] = [];
+    const values = 'text' in part ? groupValues(part.text) : [part.lastGroup];
+    let [searched, looked] = [0, 0];
+    for (const chunk of chunks) {
+      if (searched === CHUNKS_AT_ONCE || looked >= LOOKED_AT) {
+        await ownTurn();
+        [searched, looked] = [0, 0];
+      }
+      searched++;
+      if (chunk.ids[chunk.count - 1]! > after) looked += collect(chunk, { part, values }, sought, found);
+      if (found.length === most) break;
+    }
+    return found;
+  }
+
   const tails: Tails = {
     fill(pause = ownTurn) {
       filling ??= fill(pause).finally(() => {
@@ -89,21 +106,11 @@ export function tailsOf(db: Database, read: <T>(work: () => T) => T): Tails {
       });
       return filling;
     },
-    async find(part, sought) {
-      const { after, most } = sought;
+    async find(parts, sought) {
+      if (parts.length === 0) return [];
       await tails.fill();
-      const found: number[] = [];
-      const values = 'text' in part ? groupValues(part.text) : [part.lastGroup];
-      let [searched, looked] = [0, 0];
-      for (const chunk of chunks) {
-        if (searched === CHUNKS_AT_ONCE || looked >= LOOKED_AT) {
-          await ownTurn();
-          [searched, looked] = [0, 0];
-        }
-        searched++;
-        if (chunk.ids[chunk.count - 1]! > after) looked += collect(chunk, { part, values }, sought, found);
-        if (found.length === most) break;
-      }
+      const found: number[][] = [];
+      for (const part of parts) found.push(await search(part, sought));
       return found;
     },
   };

@@ -46,8 +46,11 @@ function byTrigrams(db: Database, text: string): TextSearch {
   };
 }
 
-const LOOKED_AT = `SELECT id, owner, described(name, note) LIKE ? AS matches FROM device WHERE (name IS NOT NULL OR note IS NOT NULL) AND id > ?
-  ORDER BY id LIMIT ?`;
+/** The last one that was looked at is there, too, whether or not it matches. */
+const LOOKED_AT = `SELECT id, owner, matches, place FROM
+    (SELECT id, owner, described(name, note) LIKE ? AS matches, row_number() OVER (ORDER BY id) AS place FROM device
+     WHERE (name IS NOT NULL OR note IS NOT NULL) AND id > ? ORDER BY id LIMIT ?) AS looked
+  WHERE matches OR place = ? ORDER BY id LIMIT ?`;
 /** More devices with names are not looked at for a page. */
 const MOST_LOOKED_AT = 10_000;
 
@@ -58,7 +61,7 @@ const MOST_LOOKED_AT = 10_000;
 function byLooking(db: Database, text: string, most: number): TextSearch {
   const pattern = PATTERN[db.engine](text);
   const indexed = byTrigrams(db, text);
-  let [looked, found, size] = [0, 0, FIRST_MATCHES];
+  let [looked, found, size, wanted] = [0, 0, FIRST_MATCHES, most];
   return (after) => {
     if (looked > 0 && found * MOST_LOOKED_AT < most * looked) {
       const some = indexed(after);
@@ -67,16 +70,19 @@ function byLooking(db: Database, text: string, most: number): TextSearch {
         [looked, found] = [looked + some.upTo - after, found + some.matches.length];
       return some;
     }
-    const rows = prepare(db, LOOKED_AT).all(pattern, after, size) as {
+    const rows = prepare(db, LOOKED_AT).all(pattern, after, size, size, wanted) as {
       id: number;
       owner: number;
       matches: number;
+      place: number;
     }[];
     const matches = rows.filter((row) => row.matches === 1);
-    const isFull = rows.length === size;
-    looked += rows.length;
+    const last = rows.at(-1);
+    const upTo = last !== undefined && (rows.length === wanted || last.place === size) ? last.id : undefined;
+    looked += last?.place ?? 0;
     found += matches.length;
-    size = MATCHES;
-    return { matches, ...(isFull && { upTo: rows.at(-1)!.id }) };
+    // Those of others are passed over: the first call has found as many as are wanted.
+    [size, wanted] = [MATCHES, MATCHES];
+    return { matches, ...(upTo !== undefined && { upTo }) };
   };
 }

@@ -11,7 +11,7 @@ interface Named {
 function serverWith(devices: readonly Named[]) {
   const asked = { sorted: 0, looked: 0 };
   const prepare = (sql: string) => ({
-    all(pattern: string, after: number, size: number) {
+    all(pattern: string, after: number, size: number, _: number, wanted: number) {
       const text = pattern.slice(1, -1);
       const behind = devices.filter(({ id }) => id > after);
       if (sql.includes('ORDER BY +id')) {
@@ -22,7 +22,9 @@ function serverWith(devices: readonly Named[]) {
       asked.looked++;
       return behind
         .slice(0, size)
-        .map(({ id, name }) => ({ id, owner: 1, matches: name.includes(text) ? 1 : 0 }));
+        .map(({ id, name }, i) => ({ id, owner: 1, matches: name.includes(text) ? 1 : 0, place: i + 1 }))
+        .filter(({ matches, place }) => matches === 1 || place === size)
+        .slice(0, wanted);
     },
   });
   const db = { engine: 'postgres', prepare } as unknown as Database;

@@ -32,6 +32,7 @@ function many() {
 }
 
 const { tails, printed } = many();
+const found = async (part: Part, sought: typeof ALL = ALL) => (await tails.find([part], sought))[0];
 const idsWith = (fits: (text: string, id: number) => boolean): number[] =>
   printed.flatMap((text, i) => (fits(text, i + 1) ? [i + 1] : []));
 
@@ -51,27 +52,27 @@ test.each([
   '0:1:1f',
   'b:',
 ])('finds whoever has %j in its last four groups, as they are printed', async (text) => {
-  expect(await tails.find({ text }, ALL)).toEqual(idsWith((each) => each.includes(text)));
+  expect(await found({ text })).toEqual(idsWith((each) => each.includes(text)));
 });
 
 test('finds each device by any part of its address', async () => {
   for (let id = 1; id <= DEVICES; id += 6_101) {
     const text = printed[id - 1]!;
     for (const part of [text.slice(1), text.slice(2, 9), text.slice(-5), text.slice(0, 4)])
-      expect(await tails.find({ text: part }, ALL)).toContain(id);
+      expect(await found({ text: part })).toContain(id);
   }
 });
 
 test.each<Part>([{ lastGroup: 5 }, { lastGroup: 0xabcd }])('finds whose last group is %j', async (part) => {
   const end = 'lastGroup' in part ? `:${part.lastGroup.toString(16)}` : '';
-  expect(await tails.find(part, ALL)).toEqual(idsWith((text) => text.endsWith(end)));
+  expect(await found(part)).toEqual(idsWith((text) => text.endsWith(end)));
 });
 
 test('finds what is behind a device, as many as are asked for, and those of one owner', async () => {
   const text = 'ab';
   const own = scopeOf(DEFAULT_OWNER, false);
   const expected = idsWith((each, id) => each.includes(text) && (id - 1) % 3 !== 0 && id > 40_000);
-  expect(await tails.find({ text }, { after: 40_000, most: 20, scope: own })).toEqual(expected.slice(0, 20));
+  expect(await found({ text }, { after: 40_000, most: 20, scope: own })).toEqual(expected.slice(0, 20));
 });
 
 test('knows every value whose printed form can have a text in it', () => {
