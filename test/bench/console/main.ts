@@ -1,15 +1,15 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { report as reportError } from '../../../cli/program.ts';
 import { openDatabase } from '../../../fabric/registry/sqlite/database.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { describeOptions, ensureWritable, type Option, readArguments } from '../arguments.ts';
 import { PROGRAM } from '../scale/command.ts';
-import { type Generated, generate } from '../scale/generate.ts';
-import { moveToServer, REGISTRY_OPTION } from '../scale/moved.ts';
+import type { Generated } from '../scale/generate.ts';
+import { REGISTRY_OPTION } from '../scale/moved.ts';
+import { KEEP_OPTION, withPrepared } from '../scale/prepared.ts';
 import { holds, type Row, report } from '../scale/report.ts';
-import { serve } from '../scale/serving.ts';
+import { serve, settled } from '../scale/serving.ts';
 import { measurePages } from './pages.ts';
 import { serveConsole } from './serving.ts';
 
@@ -23,6 +23,7 @@ const OPTIONS: readonly Option[] = [
   { name: 'devices', value: 'N', help: `how many devices the registry has (default ${DEVICES})` },
   { name: 'requests', value: 'N', help: `how often each page is asked for (default ${REQUESTS})` },
   REGISTRY_OPTION,
+  KEEP_OPTION,
   { name: 'json', value: 'FILE', help: 'write the figures to a file' },
   { name: 'help', help: 'this' },
 ];
@@ -37,7 +38,7 @@ ${describeOptions(OPTIONS)}
 Examples:
   npm run bench:console
   npm run bench:console -- --devices 100000 --json console.json
-  npm run bench:console -- --registry /root/empty.url
+  npm run bench:console -- --registry /root/empty.url --keep /var/tmp/million
 `;
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -68,15 +69,21 @@ async function measure(
   { data, gid }: Generated,
   { devices, requests }: { devices: number; requests: number },
 ): Promise<Row[]> {
-  const fabric = await serve(data);
+  const fabric = await serve(data, false);
   try {
     const console = await serveConsole(data);
     try {
+      say('until the fabric has read what it searches, and its audit trail');
+      const reading: Row = {
+        what: 'serve, until it has read all of that',
+        unit: 's',
+        value: await settled(fabric),
+      };
       say(`${requests} requests for each page`);
       const pages = await measurePages(console, { gid, requests });
       say('all devices as CSV');
       // The memory is looked at last: of what a list needs as a whole.
-      return [...pages, await console.exported('/devices?format=csv', devices), console.memory()];
+      return [reading, ...pages, await console.exported('/devices?format=csv', devices), console.memory()];
     } finally {
       await console.stop();
     }
@@ -101,21 +108,14 @@ async function main(argv: readonly string[]): Promise<number> {
         action: 'Run "npm run build".',
       });
     }
-    const folder = mkdtempSync(join(tmpdir(), 'enf-console-'));
-    try {
-      say(`registering ${devices} devices`);
-      const { data, gid } = await generate(join(folder, 'fabric'), devices);
-      scatter(data);
-      if (registry !== undefined) say('moving its registry to the server');
-      const moved = registry === undefined ? [] : await moveToServer(data, registry, devices);
-      const rows = [...moved, ...(await measure({ data, gid }, { devices, requests }))];
+    const wanted = { bench: 'console', devices, registry, keep: given.value('keep'), finish: scatter };
+    return await withPrepared(wanted, async (prepared) => {
+      const rows = [...prepared.rows, ...(await measure(prepared, { devices, requests }))];
       process.stdout.write(`${report(rows)}\n`);
       if (file !== undefined)
         writeFileSync(file, `${JSON.stringify({ devices, requests, rows }, null, 2)}\n`);
       return rows.every(holds) ? 0 : 1;
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    });
   } catch (error) {
     return reportError('bench:console', error);
   }

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Row } from '../scale/report.ts';
-import type { ServedConsole } from './serving.ts';
+import { type ServedConsole, TOKENS } from './serving.ts';
 
 const LIST = { median: 5, p99: 25 };
 const NUMBERS = { median: 50, p99: 100 };
 /** Between two requests: a token may make 600 within half a minute. */
-const PAUSE_MS = 55;
+const PAUSE_MS = Math.ceil(55 / TOKENS);
 
 interface DeviceRow {
   readonly address: string;

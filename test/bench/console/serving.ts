@@ -16,34 +16,31 @@ export interface ServedConsole {
   stop(): Promise<void>;
 }
 
+/** They ask in turns: each may make 600 requests within half a minute. */
+export const TOKENS = 8;
 const MOST_MB = 150;
 const LEAST_ROWS = 10_000;
 const NEWLINE = 10;
+
+function makeToken(data: string, name: string): string {
+  const words = ['token', 'create', '--json', '--name', name, '--role', 'owner', '--data', data];
+  const made = execFileSync(process.execPath, [PROGRAM, ...words]);
+  return (JSON.parse(String(made)) as { token: string }).token;
+}
 
 export async function serveConsole(data: string): Promise<ServedConsole> {
   const command = ['console', 'serve', '--json', '--data', data, '--listen', '127.0.0.1:0'];
   const child = spawn(process.execPath, [PROGRAM, ...command], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [said] = await once(child.stdout, 'data');
   const { hostname, port } = new URL(JSON.parse(String(said)).ready.api);
-  const made = execFileSync(process.execPath, [
-    PROGRAM,
-    'token',
-    'create',
-    '--json',
-    '--name',
-    'bench',
-    '--role',
-    'owner',
-    '--data',
-    data,
-  ]);
-  const { token } = JSON.parse(String(made)) as { token: string };
+  const tokens = Array.from({ length: TOKENS }, (_, n) => makeToken(data, `bench ${n}`));
+  let asked = 0;
   const agent = new Agent({ keepAlive: true });
   return {
     get(path) {
       const begun = performance.now();
       return new Promise((resolve, reject) => {
-        const headers = { authorization: `Bearer ${token}` };
+        const headers = { authorization: `Bearer ${tokens[asked++ % TOKENS]}` };
         const sent = request({ hostname, port, path: `/api/v1${path}`, agent, headers }, (response) => {
           let text = '';
           response.setEncoding('utf8');
@@ -62,7 +59,7 @@ export async function serveConsole(data: string): Promise<ServedConsole> {
     },
     async exported(path, rows) {
       const begun = performance.now();
-      const headers = { authorization: `Bearer ${token}` };
+      const headers = { authorization: `Bearer ${tokens[0]}` };
       const response = await fetch(`http://${hostname}:${port}/api/v1${path}`, { headers });
       let lines = 0;
       for await (const chunk of response.body!) for (const byte of chunk) if (byte === NEWLINE) lines++;

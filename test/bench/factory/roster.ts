@@ -52,7 +52,7 @@ async function measureImport(folder: string, rows: number, say: (line: string) =
     const file = join(folder, 'import.roster');
     say(`writing a roster of ${rows} lines`);
     await writeRoster(file, group, [], rows);
-    const serving = await serve(fabric.data);
+    const serving = await serve(fabric.data, true);
     let residentMb = 0;
     const before = serving.residentMb();
     const cpu = serving.cpu();

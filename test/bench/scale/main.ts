@@ -1,13 +1,11 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync, writeFileSync } from 'node:fs';
 import { report as reportError } from '../../../cli/program.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { describeOptions, ensureWritable, type Option, readArguments } from '../arguments.ts';
 import { PROGRAM } from './command.ts';
-import { generate } from './generate.ts';
 import { measureAlone, measureServing, onDisk } from './measure.ts';
-import { moveToServer, REGISTRY_OPTION } from './moved.ts';
+import { REGISTRY_OPTION } from './moved.ts';
+import { KEEP_OPTION, withPrepared } from './prepared.ts';
 import { holds, report } from './report.ts';
 
 /** `npm run bench:scale`: what an owner asks of a fabric with very many devices, and what that costs the fabric. */
@@ -17,6 +15,7 @@ const DEVICES = 1_000_000;
 const OPTIONS: readonly Option[] = [
   { name: 'devices', value: 'N', help: `how many devices the registry has (default ${DEVICES})` },
   REGISTRY_OPTION,
+  KEEP_OPTION,
   { name: 'json', value: 'FILE', help: 'write the figures to a file' },
   { name: 'help', help: 'this' },
 ];
@@ -51,25 +50,17 @@ async function main(argv: readonly string[]): Promise<number> {
         action: 'Run "npm run build".',
       });
     }
-    const folder = mkdtempSync(join(tmpdir(), 'enf-scale-'));
-    try {
-      say(`registering ${devices} devices`);
-      const generated = await generate(join(folder, 'fabric'), devices);
-      if (registry !== undefined) say('moving its registry to the server');
-      const registered =
-        registry === undefined
-          ? onDisk(generated, devices)
-          : await moveToServer(generated.data, registry, devices);
+    const wanted = { bench: 'scale', devices, registry, keep: given.value('keep') };
+    return await withPrepared(wanted, async (prepared) => {
+      const registered = registry === undefined ? onDisk(prepared, devices) : prepared.rows;
       say('without a fabric that serves');
-      const alone = await measureAlone(generated, devices);
+      const alone = await measureAlone(prepared, devices);
       say('beside a fabric that serves');
-      const rows = [...registered, ...alone, ...(await measureServing(generated))];
+      const rows = [...registered, ...alone, ...(await measureServing(prepared))];
       process.stdout.write(`${report(rows)}\n`);
       if (file !== undefined) writeFileSync(file, `${JSON.stringify({ devices, rows }, null, 2)}\n`);
       return rows.every(holds) ? 0 : 1;
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    });
   } catch (error) {
     return reportError('bench:scale', error);
   }

@@ -40,7 +40,7 @@ export async function measureAlone({ data }: Generated, devices: number): Promis
 
 /** A fabric serves meanwhile: how long it takes, and how long its event loop stands still. */
 export async function measureServing({ data, gid }: Generated): Promise<Row[]> {
-  const fabric = await serve(data);
+  const fabric = await serve(data, true);
   const at = ['--data', data];
   const stall = (ms: number): Row => ({
     what: '  longest stall of the fabric',

@@ -1,8 +1,26 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuOfProcess, memoryOfProcess } from '../processes.ts';
 import { PROGRAM } from './command.ts';
+
+/** Who uses less than this of a core has nothing to do. */
+const IDLE = 0.1;
+/** A million devices take some ten seconds. */
+const LONGEST_MS = 120_000;
+
+/** Resolves once the fabric has read what it reads after its start: to how long that took, in seconds. @throws Error if it goes on for minutes */
+export async function settled({ cpu }: Serving): Promise<number> {
+  const begun = performance.now();
+  for (let quiet = begun; performance.now() < begun + LONGEST_MS; ) {
+    const before = cpu();
+    await sleep(1_000);
+    if (cpu() - before > IDLE) quiet = performance.now();
+    else if (performance.now() - quiet > 2_000) return (quiet - begun) / 1_000;
+  }
+  throw new Error(`the fabric is busy for ${LONGEST_MS / 1_000} s after its start`);
+}
 
 /** A fabric that serves in a process of its own. */
 export interface Serving {
@@ -12,7 +30,7 @@ export interface Serving {
   residentMb(): number;
   /** CPU seconds so far. */
   cpu(): number;
-  /** What `work` resolves to, and the longest time that the event loop of the fabric stood still meanwhile, in milliseconds. */
+  /** Of one that is watched: what `work` resolves to, and the longest time that the event loop of the fabric stood still meanwhile, in milliseconds. */
   during<T>(work: () => Promise<T>): Promise<{ result: T; stallMs: number }>;
   stop(): Promise<void>;
 }
@@ -38,9 +56,10 @@ process.on('SIGUSR2', () => {
   longest = 0;
 });`;
 
-export async function serve(data: string): Promise<Serving> {
+/** `watched`: how long its event loop stands still is looked at all the time, which takes some hundredths of a core. */
+export async function serve(data: string, watched: boolean): Promise<Serving> {
   const listen = ['--identity-listen', '127.0.0.1:0', '--tunnel-listen', '127.0.0.1:0', '--tun', 'none'];
-  const watch = ['--import', `data:text/javascript,${encodeURIComponent(WATCH)}`];
+  const watch = watched ? ['--import', `data:text/javascript,${encodeURIComponent(WATCH)}`] : [];
   const begun = performance.now();
   const child = spawn(process.execPath, [...watch, PROGRAM, 'serve', '--json', '--data', data, ...listen], {
     stdio: ['ignore', 'pipe', 'pipe'],
