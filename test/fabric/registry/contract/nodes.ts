@@ -259,6 +259,20 @@ export function nodesContract(openEmpty: OpenEmpty): void {
       });
     });
 
+    test('devices of one page have each their own node and group', async () => {
+      const { a, b, address, group: first } = await twoNodes(openEmpty);
+      const group = await a.addGroup('owner', anyGroup('second'));
+      const others = [await a.admit(applicant(group)), await a.admit(applicant(group))];
+      await attach(b, address);
+      await attach(a, others[0]!);
+      const { rows } = await a.devices({ limit: 9 });
+      expect(rows.map(({ attached, groupName }) => [attached?.node, groupName])).toEqual([
+        ['b', first.name],
+        ['a', 'second'],
+        [undefined, 'second'],
+      ]);
+    });
+
     test('devices are listed by it', async () => {
       const { a, b, address, group } = await twoNodes(openEmpty);
       const other = await a.admit(applicant(group));
