@@ -149,7 +149,7 @@ static napi_value acceptor_finish(napi_env env, napi_callback_info info) {
 
 // A peer that has sent nothing in time gets the refusal. This is not reported: there may be thousands of them.
 static void refuse_silent(struct acceptor *acceptor, struct connection *connection) {
-  send_message(connection, acceptor->refusal, acceptor->refusal_length, 0);
+  send_last(connection, acceptor->refusal, acceptor->refusal_length);
   acceptor_end(acceptor, connection);
 }
 
