@@ -34,6 +34,7 @@ export async function runAgent(config: Config): Promise<number> {
   const log = stderrLog();
   let driver: Driver | undefined;
   let rotation: Rotation | undefined;
+  let settled = false;
   const stop = askedToStop(() => {
     const changed = 'a changed configuration takes effect with the next start';
     log('notice', `SIGHUP: credential files and the TLS root are read again; ${changed}`);
@@ -80,7 +81,13 @@ export async function runAgent(config: Config): Promise<number> {
     chance: Math.random,
     log,
     onChange(situation) {
-      showOnline(situation.kind === 'online');
+      const online = situation.kind === 'online';
+      showOnline(online);
+      if (online && !settled) {
+        // What the start and a first handshake have left behind is most of what there is to collect for hours.
+        settled = true;
+        collectGarbage();
+      }
       notify(`STATUS=${statusLine(situation)}`);
     },
   });

@@ -14,8 +14,11 @@ const MOST_OWN_BYTES = 20e6;
 function asService(): { node: readonly string[]; environment: Record<string, string> } {
   const unit = packaged('agent/systemd/enf-agent.service');
   const options = /^ExecStart=\/usr\/bin\/node (.*) \/usr\/lib/m.exec(unit)![1]!;
-  const arenas = /^Environment=MALLOC_ARENA_MAX=(\d+)$/m.exec(unit)![1]!;
-  return { node: options.split(' '), environment: { MALLOC_ARENA_MAX: arenas } };
+  const environment = [...unit.matchAll(/^Environment=(\w+)=(\d+)$/gm)].map(([, name, value]) => [
+    name!,
+    value!,
+  ]);
+  return { node: options.split(' '), environment: Object.fromEntries(environment) };
 }
 
 /** Bytes, from /proc/PID/status. */
