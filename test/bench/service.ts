@@ -1,12 +1,5 @@
 /** As the package's unit starts the agent. */
 export const AS_SERVICE = {
-  node: [
-    '--jitless',
-    '--expose-gc',
-    '--max-semi-space-size=1',
-    '--max-old-space-size=64',
-    '--compact-on-every-full-gc',
-    '--bytecode-old-age=0',
-  ],
+  node: ['--jitless', '--expose-gc', '--max-semi-space-size=1', '--max-old-space-size=64'],
   environment: { MALLOC_ARENA_MAX: '2', MALLOC_TOP_PAD_: '0' },
 } as const;

@@ -151,8 +151,6 @@ describe('the life of the service', () => {
     expect(value('ExecStart')).toContain(' --jitless ');
     // Nor would it stay flat for hours.
     expect(value('ExecStart')).toContain(' --expose-gc ');
-    // Without it a collection gives next to nothing back to the system.
-    expect(value('ExecStart')).toContain(' --compact-on-every-full-gc ');
     expect(high).toBeLessThan(max!);
     expect(max).toBeLessThanOrEqual(192);
     expect(value('OOMScoreAdjust')).toBe('-500');
