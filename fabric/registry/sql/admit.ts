@@ -3,13 +3,19 @@ import { Failure } from '../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../protocol/ipv6.ts';
 import { EVERYTHING } from '../../access/scope.ts';
 import { type Identifier, isReserved } from '../address.ts';
-import type { Act, Applicant, City, Device, Group } from '../records.ts';
+import type { Act, Applicant, City, Group } from '../records.ts';
 import type { RegistryOptions } from '../registry.ts';
 import { type Database, prepare } from './base/statements.ts';
 import { cityId } from './counts/cities.ts';
 import { DAY_MS, trimMember } from './counts/history.ts';
 import { type GroupLimits, requireWithinLimits } from './counts/limits.ts';
-import { deviceBanned, findMember, requireInUse, shortPseudonym } from './inventory/devices.ts';
+import {
+  deviceBanned,
+  findMember,
+  type KnownMember,
+  requireInUse,
+  shortPseudonym,
+} from './inventory/devices.ts';
 import { findGroup } from './inventory/groups.ts';
 import { recordHandshake } from './inventory/handshakes.ts';
 import type { Keep } from './privacy/part.ts';
@@ -42,8 +48,8 @@ export const NULL_IDENTITY = new Uint8Array(16);
 
 /**
  * Admits a chip whose group signature was verified: a known one gets the address it has, with its new longterm key;
- * a new one gets a row and an address. The handshake's row is part of the same transaction (the caller's).
- * Returns the 16-byte address.
+ * a new one gets a row and an address. The handshake's row is part of the same transaction (the caller's). Whatever is refused is refused before
+ * anything is written. Returns the 16-byte address.
  * @throws Failure `fabric.group-not-admitted`, `fabric.group-suspended`, `fabric.group-full`, `fabric.country-unexpected`,
  *   `fabric.roster-awaited`, `fabric.not-on-roster`, `fabric.not-resident`, `fabric.device-banned`, `fabric.device-retired`, `fabric.address-not-yours`, `fabric.network-full`
  */
@@ -66,16 +72,6 @@ export function admitDevice(
     known === undefined
       ? admitNew(db, act, located, group, identifier)
       : admitAgain(db, act, located, { known, owner: group.owner });
-  const { requested } = applicant;
-  // After the assignment, so that one rule covers known and new chips; the caller's transaction rolls back.
-  if (!equal(requested, NULL_IDENTITY) && !equal(requested, address)) {
-    throw new Failure(
-      'fabric.address-not-yours',
-      'operator',
-      `the device asked for ${formatIpv6(requested)}, which is not its own`,
-      { action: 'Let the device ask for no address, or for the one it has.' },
-    );
-  }
   recordHandshake(db, {
     owner: group.owner,
     at: act.at,
@@ -163,11 +159,12 @@ function admitAgain(
   db: Database,
   act: Act,
   applicant: Located,
-  { known, owner }: { known: Device; owner: number },
+  { known, owner }: { known: KnownMember; owner: number },
 ): Uint8Array {
   const { address, standing } = known;
   requireInUse(known);
   if (standing === 'banned') throw deviceBanned(known);
+  if (!mayHave(applicant, address)) throw notYours(applicant.requested);
   noteMove(db, act, known, applicant.country);
   const rekeyed = !equal(known.longtermKey, applicant.longtermKey);
   prepare(
@@ -187,6 +184,18 @@ function admitAgain(
   return address;
 }
 
+/** It asked for no address, or for this one. */
+const mayHave = ({ requested }: Applicant, address: Uint8Array): boolean =>
+  equal(requested, NULL_IDENTITY) || equal(requested, address);
+
+const notYours = (requested: Uint8Array): Failure =>
+  new Failure(
+    'fabric.address-not-yours',
+    'operator',
+    `the device asked for ${formatIpv6(requested)}, which is not its own`,
+    { action: 'Let the device ask for no address, or for the one it has.' },
+  );
+
 /** What the trail says of who was admitted. */
 export const admissionDetail = ({
   gid,
@@ -199,11 +208,11 @@ export const admissionDetail = ({
 });
 
 /** Within a day nobody carries a gateway abroad and provisions it there. */
-function noteMove(db: Database, act: Act, known: Device, country: string | undefined): void {
-  const { address, handshake, country: from } = known;
+function noteMove(db: Database, act: Act, known: KnownMember, country: string | undefined): void {
+  const { address, handshakeAt, country: from } = known;
   if (from === undefined || country === undefined || from === country || [from, country].includes('private'))
     return;
-  if (act.at - handshake.at < DAY_MS) noteOfDevice(db, act, 'device.moves', address, { from, to: country });
+  if (act.at - handshakeAt < DAY_MS) noteOfDevice(db, act, 'device.moves', address, { from, to: country });
 }
 
 function admitNew(
@@ -219,11 +228,14 @@ function admitNew(
     `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from, country, owner, place, name)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address) DO NOTHING`,
   );
-  const place = cityId(db, applicant.city);
   for (let counter = 0; counter < MAX_COUNTER; counter++) {
     const id = identifier(network.key, pseudonym, counter);
     if (isReserved(id)) continue;
     const address = concat(network.prefix.subarray(0, 8), id);
+    if (!mayHave(applicant, address)) {
+      if (isTaken(db, address)) continue;
+      throw notYours(applicant.requested);
+    }
     const { changes } = insert.run(
       gid,
       pseudonym,
@@ -234,7 +246,7 @@ function admitNew(
       source,
       country,
       network.owner,
-      place,
+      cityId(db, applicant.city),
       name ?? null,
     );
     if (changes === 0) continue;
@@ -251,3 +263,6 @@ function admitNew(
     action: 'Verify the registry with "enf-fabric audit"; this does not happen by chance in a /64.',
   });
 }
+
+const isTaken = (db: Database, address: Uint8Array): boolean =>
+  prepare(db, 'SELECT 1 FROM device WHERE address = ?').get(address) !== undefined;

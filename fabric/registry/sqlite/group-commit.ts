@@ -14,7 +14,7 @@ const BATCH_MS = 4;
  * From the beginning of one commit to that of the next: each writes some twenty pages, however many jobs it has. Who comes after a
  * pause is committed at once.
  */
-const INTERVAL_MS = 8;
+const INTERVAL_MS = 12;
 /** How often a commit is tried again while another program has locked the registry, and for how long. */
 const RETRY_MS = 20;
 const PATIENCE_MS = 2_000;
@@ -25,6 +25,15 @@ interface Waiting {
   /** Does the job; the function that it returns answers the caller. */
   run(): () => void;
   reject(error: unknown): void;
+}
+
+/** The commits of a registry in a file. */
+export interface FileCommitQueue extends CommitQueue {
+  /**
+   * As `submit`, for a job that throws, if at all, before it has written anything: it gets no savepoint, for which SQLite would copy each page that
+   * it writes. If it has written and throws, which is a mistake of ours, nothing of the commit so far is written, and its jobs are rejected.
+   */
+  submitAllOrNothing<T>(job: () => T): Promise<T>;
 }
 
 /** A batch that is committed, and whose flush has not ended. */
@@ -45,7 +54,7 @@ export function commitQueue(
   afterCommit: () => void,
   wal: WalFile = walFile(path),
   everyMs = INTERVAL_MS,
-): CommitQueue {
+): FileCommitQueue {
   const waiting: Waiting[] = [];
   let scheduled = false;
   let underway: Committed | undefined;
@@ -133,12 +142,15 @@ export function commitQueue(
     }
   }
 
+  const submit = <T>(job: () => T, undoing: Undoing): Promise<T> =>
+    new Promise((resolve, reject) => {
+      waiting.push({ run: () => runJob(() => undoing(db, job), resolve, reject), reject });
+      schedule();
+    });
+
   return {
-    submit: (job) =>
-      new Promise((resolve, reject) => {
-        waiting.push({ run: () => runJob(db, job, resolve, reject), reject });
-        schedule();
-      }),
+    submit: (job) => submit(job, inSavepoint),
+    submitAllOrNothing: (job) => submit(job, allOrNothing),
     async close() {
       flush();
       wal.close();
@@ -158,19 +170,20 @@ function runBatch(waiting: readonly Waiting[], batch: Waiting[]): (() => void)[]
   return answers;
 }
 
-/** Runs a job in its savepoint. Returns how to tell its caller the result after the commit. */
-function runJob<T>(
-  db: SQLiteConnection,
-  job: () => T,
-  resolve: (result: T) => void,
-  reject: (error: unknown) => void,
-): () => void {
+/** Runs a job so that nothing it did stays if it throws. */
+type Undoing = <T>(db: SQLiteConnection, job: () => T) => T;
+
+/** A job threw what it must not: nothing of its batch is committed. */
+class BrokenBatch extends Error {}
+
+/** Runs a job. Returns how to tell its caller the result after the commit. */
+function runJob<T>(job: () => T, resolve: (result: T) => void, reject: (error: unknown) => void): () => void {
   try {
-    const result = inSavepoint(db, job);
+    const result = job();
     return () => resolve(result);
   } catch (error) {
     // The file itself is in trouble: nothing of this batch can be trusted to be written.
-    if (error instanceof SQLite.SqliteError) throw error;
+    if (error instanceof SQLite.SqliteError || error instanceof BrokenBatch) throw error;
     return () => reject(error);
   }
 }
@@ -215,3 +228,18 @@ function inSavepoint<T>(db: SQLiteConnection, job: () => T): T {
     }
   }
 }
+
+/** Runs `job`; if it throws, it has written nothing. @throws BrokenBatch if it has */
+function allOrNothing<T>(db: SQLiteConnection, job: () => T): T {
+  const before = rowsWritten(db);
+  try {
+    return job();
+  } catch (error) {
+    if (rowsWritten(db) === before) throw error;
+    throw new BrokenBatch('a job that writes all or nothing wrote, and threw', { cause: error });
+  }
+}
+
+/** By this connection since it was opened. */
+const rowsWritten = (db: SQLiteConnection): number =>
+  prepare(db, 'SELECT total_changes()').pluck().get() as number;

@@ -29,7 +29,7 @@ export function openSqliteRegistry(path: string, options: RegistryOptions = {}):
         admitting:
           ({ act, options }) =>
           (applicant) =>
-            queue.submit(() => admitDevice(db, act(), applicant, options)),
+            queue.submitAllOrNothing(() => admitDevice(db, act(), applicant, options)),
       };
     },
     close: () => void db.close(),

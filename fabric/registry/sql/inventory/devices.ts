@@ -155,14 +155,39 @@ export function addressIn(
   return found && bytes(found.address);
 }
 
-/** Made once: each handshake asks so, and a text that is put together anew is hashed and compared anew. */
-const MEMBER = `${SELECT} WHERE device.gid = ? AND pseudonym = ?`;
-
-/** The device of this chip in this group. */
-export function findMember(db: Database, gid: Uint8Array, pseudonym: Uint8Array): Device | undefined {
-  const row = prepare(db, MEMBER).get(gid, pseudonym) as Row | undefined;
-  return row === undefined ? undefined : device(row);
+/** A device that comes again: all that its admission needs. */
+export interface KnownMember extends Pick<Device, 'address' | 'standing' | 'longtermKey' | 'country'> {
+  /** When it came last. */
+  readonly handshakeAt: number;
 }
+
+/**
+ * The device of this chip in this group. Columns by their places, and of no other table: each handshake asks so, and all that there is of a device would
+ * take longer than the search.
+ */
+export function findMember(db: Database, gid: Uint8Array, pseudonym: Uint8Array): KnownMember | undefined {
+  const row = prepare(
+    db,
+    `SELECT address, longterm_key, retired, banned, evicted, handshake_at, country
+     FROM device WHERE gid = ? AND pseudonym = ?`,
+  )
+    .raw()
+    .get(gid, pseudonym) as MemberRow | undefined;
+  if (row === undefined) return undefined;
+  const [address, longtermKey, retired, banned, evicted, handshakeAt, country] = row;
+  return {
+    address: bytes(address),
+    longtermKey,
+    standing: deviceStanding(retired, banned, evicted),
+    handshakeAt,
+    ...(country !== null && { country }),
+  };
+}
+
+type MemberRow = [
+  ...[address: Uint8Array, longtermKey: Uint8Array, retired: number | null, banned: number, evicted: number],
+  ...[handshakeAt: number, country: string | null],
+];
 
 /** A device can be banned and evicted at once: the end of the ban does not end the eviction. */
 const CHANGE: Record<StandingChange, string> = {
@@ -256,14 +281,14 @@ export function requireDevice(db: Database, scope: Scope, address: Uint8Array): 
 }
 
 /** @throws Failure `fabric.device-retired` */
-export function requireInUse({ address, standing }: Device): void {
+export function requireInUse({ address, standing }: Pick<Device, 'address' | 'standing'>): void {
   if (standing !== 'retired') return;
   throw new Failure('fabric.device-retired', 'operator', `the device ${formatIpv6(address)} is retired`, {
     action: 'That has no end; another device can get in with its own chip.',
   });
 }
 
-export const deviceBanned = ({ address }: Device): Failure =>
+export const deviceBanned = ({ address }: Pick<Device, 'address'>): Failure =>
   new Failure('fabric.device-banned', 'operator', `the device ${formatIpv6(address)} is banned`, {
     action: 'End the ban with "enf-fabric device unban".',
   });

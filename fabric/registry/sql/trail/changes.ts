@@ -5,11 +5,8 @@ import { bytes, type Database, prepare } from '../base/statements.ts';
 
 /** Records a change in the caller's transaction. The sequence comes from one counter row, so that no smaller one is committed later. */
 export function recordChange(db: Database, kind: Change['kind'], subject: Uint8Array): void {
-  const { value } = prepare(
-    db,
-    "UPDATE counter SET value = value + 1 WHERE name = 'change' RETURNING value",
-  ).get() as { value: number };
-  prepare(db, 'INSERT INTO change VALUES (?, ?, ?)').run(value, kind, subject);
+  const next = prepare(db, "UPDATE counter SET value = value + 1 WHERE name = 'change' RETURNING value");
+  prepare(db, 'INSERT INTO change VALUES (?, ?, ?)').run(next.pluck().get(), kind, subject);
 }
 
 /** The newest change's sequence number. */

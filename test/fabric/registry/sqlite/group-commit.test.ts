@@ -59,6 +59,46 @@ describe('group commit', () => {
     db.close();
   });
 
+  /** Three jobs, of which the second is `broken`; how many handshakes are written in the end. */
+  async function withAllOrNothing(broken: (insert: () => void) => void) {
+    vi.spyOn(performance, 'now').mockReturnValue(0);
+    const path = registryFile();
+    const db = openDatabase(path);
+    const insert = (): void => {
+      prepare(db, "INSERT INTO handshake (at, source, proven, result) VALUES (1, 's', 0, 'r')").run();
+    };
+    const queue = commitQueue(db, path, () => {});
+    const results = await Promise.allSettled([
+      queue.submitAllOrNothing(insert),
+      queue.submitAllOrNothing(() => broken(insert)),
+      queue.submit(insert),
+    ]);
+    const written = prepare(db, 'SELECT count(*) FROM handshake').pluck().get();
+    queue.close();
+    db.close();
+    return { statuses: results.map(({ status }) => status), results, written };
+  }
+
+  test('a job without a savepoint that throws before it writes is refused alone', async () => {
+    const { statuses, results, written } = await withAllOrNothing(() => {
+      throw new Error('refused');
+    });
+    expect(statuses).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(results[1]).toMatchObject({ reason: new Error('refused') });
+    expect(written).toBe(2);
+  });
+
+  test('if it throws after it has written, nothing before it in its commit is written or said to be', async () => {
+    const { statuses, results, written } = await withAllOrNothing((insert) => {
+      insert();
+      throw new Error('a mistake');
+    });
+    // What had not begun is the next commit.
+    expect(statuses).toEqual(['rejected', 'rejected', 'fulfilled']);
+    expect(results[0]).toMatchObject({ reason: { cause: new Error('a mistake') } });
+    expect(written).toBe(1);
+  });
+
   test('a queue that is closed while the file is locked asks now and then, and tells who waited', async () => {
     const path = registryFile();
     const [db, other] = [openDatabase(path), openDatabase(path)];
