@@ -3,6 +3,7 @@ import { concat, readU32, wipe } from '../protocol/bytes.ts';
 import { checkSecret } from '../protocol/crypto/ecdsa.ts';
 import type { Primitives } from '../protocol/crypto/primitives.ts';
 import { notAuthentic, type SuiteSpec, weakShare } from '../protocol/crypto/suite.ts';
+import { Failure, orFailure } from '../protocol/failure.ts';
 import {
   badCookie,
   type CookieOptions,
@@ -10,7 +11,12 @@ import {
   expiredCookie,
   spentCookie,
 } from '../protocol/xtt/cookie-keys.ts';
-import { checkClearHeader, decodeIdentityClaim, FIELD_LENGTH } from '../protocol/xtt/message.ts';
+import {
+  checkClearHeader,
+  decodeIdentityClaim,
+  FIELD_LENGTH,
+  MESSAGE_LENGTH,
+} from '../protocol/xtt/message.ts';
 import { rootHint } from '../protocol/xtt/root-hint.ts';
 import { badLongtermSignature } from '../protocol/xtt/server.ts';
 import {
@@ -21,8 +27,9 @@ import {
 } from '../protocol/xtt/stateless.ts';
 
 const COOKIE_AT = 6;
+const ANSWER_LENGTH = MESSAGE_LENGTH.serverInitAndAttest;
 
-/** As `portableServer` of protocol/xtt/stateless.ts, byte for byte; the addon computes each message in one call. */
+/** As `portableServer` of protocol/xtt/stateless.ts, byte for byte; the addon computes each message in one call, answers to several at once. */
 export function nativeServer(
   native: XttFace,
   p: Pick<Primitives, 'random' | 'sha256'>,
@@ -43,26 +50,46 @@ export function nativeServer(
   };
   const credentials = replaceable(hold(keys));
 
+  function answerAll(nowMs: number, clientInits: readonly Uint8Array[]): (Uint8Array | Failure)[] {
+    const tickets = clientInits.map((clientInit) =>
+      orFailure(() => {
+        checkClearHeader(clientInit, 'clientInit');
+        return cookies.next(nowMs);
+      }),
+    );
+    const taken = tickets.flatMap((ticket) => (ticket instanceof Failure ? [] : [ticket]));
+    const [first] = taken;
+    if (first === undefined) return tickets as Failure[];
+    const numbers = Uint32Array.from(
+      taken.flatMap(({ id, serial, salt, expiry }) => [id, serial, salt, expiry]),
+    );
+    const answers = native.xttAnswer(
+      algorithms,
+      // Of one time all tickets are of one key.
+      first.secrets.key,
+      credentials.current,
+      new Uint8Array(numbers.buffer),
+      concat(...clientInits.filter((_, i) => !(tickets[i] instanceof Failure))),
+    );
+    let end = 0;
+    return tickets.map((ticket) => {
+      if (ticket instanceof Failure) return ticket;
+      end += ANSWER_LENGTH;
+      const answer = answers.subarray(end - ANSWER_LENGTH, end);
+      return answer[0] === 0 ? weakShare() : answer;
+    });
+  }
+
   return {
     sweep: (nowMs) => cookies.sweep(nowMs),
     replace: (nowMs, next) => credentials.replace(nowMs, hold(next)),
 
     answer(nowMs, clientInit) {
-      checkClearHeader(clientInit, 'clientInit');
-      const { secrets, id, serial, salt, expiry } = cookies.next(nowMs);
-      const answered = native.xttAnswer(
-        algorithms,
-        secrets.key,
-        credentials.current,
-        id,
-        serial,
-        salt,
-        expiry,
-        clientInit,
-      );
-      if (typeof answered === 'number') throw weakShare();
-      return answered;
+      const [answer] = answerAll(nowMs, [clientInit]);
+      if (answer instanceof Failure) throw answer;
+      return answer!;
     },
+    answerAll,
 
     open(nowMs, clientAttest) {
       const suite = checkClearHeader(clientAttest, 'identityClientAttest');

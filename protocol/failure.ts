@@ -47,6 +47,16 @@ export function areaOf(code: string): string {
   return code.slice(0, code.indexOf('.'));
 }
 
+/** What `work` returns, or the Failure that it throws; other errors pass. */
+export function orFailure<T>(work: () => T): T | Failure {
+  try {
+    return work();
+  } catch (error) {
+    if (isFailure(error)) return error;
+    throw error;
+  }
+}
+
 /** True if `error` is a Failure with this code. */
 export function isFailure(error: unknown, code?: string): error is Failure {
   return error instanceof Failure && (code === undefined || error.code === code);

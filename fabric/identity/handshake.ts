@@ -1,7 +1,6 @@
 import type { TokenBuckets } from '../../os/service/token-buckets.ts';
 import { toHex } from '../../protocol/bytes.ts';
 import { Failure } from '../../protocol/failure.ts';
-import { checkClearHeader } from '../../protocol/xtt/message.ts';
 import type { OpenedClaim, StatelessServer } from '../../protocol/xtt/stateless.ts';
 import type { Applicant, Group, Handshake } from '../registry/records.ts';
 import type { Verifiers } from './verifiers.ts';
@@ -31,20 +30,6 @@ export interface HandshakeContext {
 
 /** What is known of a handshake, for the history; its steps fill it in. */
 export type HandshakeRecord = { -readonly [K in keyof Omit<Handshake, 'at' | 'result'>]: Handshake[K] };
-
-/**
- * Answers a ClientInit: ServerInitAndAttest, 417 bytes. Nothing is kept; the cookie in it comes back with the client's next
- * message and holds what the server needs then.
- * @throws Failure as `checkClearHeader`, `xtt.weak-share`, `xtt.cookie-jar-full`
- */
-export function answerClientInit(
-  context: HandshakeContext,
-  clientInit: Uint8Array,
-  record: HandshakeRecord,
-): Uint8Array {
-  record.suite = checkClearHeader(clientInit, 'clientInit');
-  return context.server.answer(context.now(), clientInit);
-}
 
 /**
  * Answers an Identity_ClientAttest that came at `arrivedMs` (of `performance.now()`): Identity_ServerFinished, 103 bytes, and the 16-byte

@@ -60,17 +60,3 @@ export type FromWorker =
   | { readonly kind: 'failed'; readonly failure: SerializedFailure }
   | { readonly kind: 'requests'; readonly requests: Packed<Request> }
   | { readonly kind: 'drained' };
-
-/** Sends all items of one turn of the event loop as one message: a message costs more than its content. */
-export function batched<T>(send: (items: readonly T[]) => void): (item: T) => void {
-  let items: T[] = [];
-  return (item) => {
-    items.push(item);
-    if (items.length > 1) return;
-    setImmediate(() => {
-      const batch = items;
-      items = [];
-      send(batch);
-    });
-  };
-}

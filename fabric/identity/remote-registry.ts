@@ -1,8 +1,9 @@
 import { toHex } from '../../protocol/bytes.ts';
 import { deserializeFailure } from '../../protocol/failure-message.ts';
 import type { Group } from '../registry/records.ts';
+import { batched } from './batched.ts';
 import type { HandshakeRegistry } from './handshake.ts';
-import { batched, type Request, type Response } from './messages.ts';
+import type { Request, Response } from './messages.ts';
 
 /** The registry as a worker sees it: every row is sent to the main process, the only one that writes. */
 export interface RemoteRegistry extends HandshakeRegistry {

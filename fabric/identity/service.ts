@@ -4,14 +4,10 @@ import type { Log } from '../../os/service/log.ts';
 import { repeatedLine, repeats } from '../../os/service/repeats.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
 import { formatIpv6 } from '../../protocol/ipv6.ts';
-import { announcedLength, ERROR_MESSAGE } from '../../protocol/xtt/message.ts';
+import { announcedLength, checkClearHeader, ERROR_MESSAGE } from '../../protocol/xtt/message.ts';
 import { ABANDONED, type Handshake } from '../registry/records.ts';
-import {
-  answerClientAttest,
-  answerClientInit,
-  type HandshakeContext,
-  type HandshakeRecord,
-} from './handshake.ts';
+import { batched } from './batched.ts';
+import { answerClientAttest, type HandshakeContext, type HandshakeRecord } from './handshake.ts';
 import { isHostile } from './hostile.ts';
 import { type QueueOptions, workQueue } from './queue.ts';
 import { sourceReputation } from './reputation.ts';
@@ -31,7 +27,7 @@ export interface HandshakeService {
   settled(): Promise<void>;
 }
 
-/** A ClientInit is answered at once, an Identity_ClientAttest in its turn (queue.ts). */
+/** ClientInits are answered at the end of the event loop's turn, all at once, an Identity_ClientAttest in its turn (queue.ts). */
 export function handshakeService(
   acceptor: Pick<Acceptor, 'answer' | 'finish'>,
   context: HandshakeContext,
@@ -45,6 +41,7 @@ export function handshakeService(
   const logOverload = repeatedLine(log, 'warning', STRANGERS);
   const logError = repeatedLine(log, 'error', STRANGERS);
   const logProvisioned = repeatedLine(log, 'info');
+  const answerWithOthers = batched(answerTogether);
   const refusals = repeats<Refusal>((refusal, more) => {
     void track(
       context.registry.refused(refusal, more).catch((failed: Error) => {
@@ -60,10 +57,27 @@ export function handshakeService(
       return;
     }
     try {
-      const reply = answerClientInit(context, event.bytes, record);
-      acceptor.answer(event.id, reply, record.suite!);
+      record.suite = checkClearHeader(event.bytes, 'clientInit');
+      answerWithOthers({ event, record });
     } catch (error) {
       refuse(event, record, error);
+    }
+  }
+
+  function answerTogether(hellos: readonly Hello[]): void {
+    let replies: readonly unknown[];
+    try {
+      replies = context.server.answerAll(
+        context.now(),
+        hellos.map(({ event }) => event.bytes),
+      );
+    } catch (error) {
+      replies = hellos.map(() => error);
+    }
+    for (const [i, { event, record }] of hellos.entries()) {
+      const reply = replies[i];
+      if (reply instanceof Uint8Array) acceptor.answer(event.id, reply, record.suite!);
+      else refuse(event, record, reply);
     }
   }
 
@@ -115,6 +129,8 @@ export function handshakeService(
     },
     dropWaiting: () => queue.dropWaiting(),
     async settled() {
+      // ClientInits that have just come are answered or refused first.
+      await new Promise((resolve) => setImmediate(resolve));
       while (queue.load > 0) await new Promise((resolve) => setTimeout(resolve, 10));
       for (const each of [refusals, logRefused, logOverload, logProvisioned]) each.close();
       await settled();
@@ -124,6 +140,12 @@ export function handshakeService(
 }
 
 type Refusal = Omit<Handshake, 'at'>;
+
+/** A ClientInit whose header was checked. */
+interface Hello {
+  readonly event: AcceptorEvent;
+  readonly record: HandshakeRecord;
+}
 
 /** Promises that have to be awaited before the registry may close. */
 function pendingWork(): { track(work: Promise<void>): Promise<void>; settled(): Promise<unknown> } {

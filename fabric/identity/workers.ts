@@ -5,10 +5,10 @@ import { repeatedLine } from '../../os/service/repeats.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { deserializeFailure, serializeFailure } from '../../protocol/failure-message.ts';
 import type { ServerKey } from '../../protocol/xtt/stateless.ts';
+import { batched } from './batched.ts';
 import { packResponses, unpackRequests } from './codec.ts';
 import type { HandshakeRegistry } from './handshake.ts';
 import {
-  batched,
   type FromWorker,
   IDENTITY_PROCESS,
   type Request,

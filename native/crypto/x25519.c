@@ -2,6 +2,7 @@
 #include "x25519.h"
 #include "calls.h"
 #include "napi.h"
+#include "x25519_lanes.h"
 #include "addon/handle.h"
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -26,6 +27,7 @@ void x25519_wipe(struct x25519 *own) {
   EVP_PKEY_CTX_free(own->exchange);
   EVP_PKEY_free(own->peer);
   EVP_PKEY_free(own->key);  // OpenSSL overwrites it
+  OPENSSL_cleanse(own->secret, sizeof own->secret);
   *own = (struct x25519){0};
 }
 
@@ -33,6 +35,7 @@ bool x25519_import(struct x25519 *own, const uint8_t secret[X25519_LENGTH]) {
   own->key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, X25519_LENGTH);
   own->peer = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, (const uint8_t[X25519_LENGTH]){9}, X25519_LENGTH);
   own->exchange = own->key == NULL ? NULL : EVP_PKEY_CTX_new(own->key, NULL);
+  memcpy(own->secret, secret, X25519_LENGTH);
   // Any 32 bytes are a share: there is nothing to be checked.
   return own->peer != NULL && own->exchange != NULL && EVP_PKEY_derive_init(own->exchange) == 1 &&
          EVP_PKEY_derive_set_peer_ex(own->exchange, own->peer, 0) == 1;
@@ -50,6 +53,19 @@ bool x25519_exchange(struct x25519 *own, const uint8_t peer_share[X25519_LENGTH]
   // OpenSSL refuses the zeros that a share of small order gives.
   ERR_clear_error();
   memset(shared, 0, X25519_LENGTH);
+  return true;
+}
+
+bool x25519_exchange_together(struct x25519 *own, const uint8_t (*peer_shares)[X25519_LENGTH], size_t count, uint8_t (*shared)[X25519_LENGTH]) {
+  _Static_assert((int)X25519_TOGETHER == (int)X25519_LANES, "they fit into the lanes");
+  if (own->key == NULL) return false;
+  // Lanes take for one as long as for all of them.
+  if (count > 1 && x25519_has_lanes()) {
+    x25519_lanes_exchange(own->secret, peer_shares, count, shared);
+    return true;
+  }
+  for (size_t i = 0; i < count; i++)
+    if (!x25519_exchange(own, peer_shares[i], shared[i])) return false;
   return true;
 }
 

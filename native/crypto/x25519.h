@@ -2,6 +2,7 @@
 #pragma once
 #include <openssl/evp.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { X25519_LENGTH = 32 };
@@ -11,6 +12,7 @@ enum { X25519_LENGTH = 32 };
 struct x25519 {
   EVP_PKEY *key, *peer;
   EVP_PKEY_CTX *exchange;
+  uint8_t secret[X25519_LENGTH];
 };
 
 // False without memory; then it is to be forgotten, too.
@@ -21,3 +23,6 @@ void x25519_wipe(struct x25519 *own);
 bool x25519_share(const struct x25519 *own, uint8_t share[X25519_LENGTH]);
 // The shared value; zeros for a peer share of small order, which the caller refuses by name. False if OpenSSL has no memory.
 bool x25519_exchange(struct x25519 *own, const uint8_t peer_share[X25519_LENGTH], uint8_t shared[X25519_LENGTH]);
+// The same with 1 to X25519_TOGETHER peers, at once where the processor can.
+enum { X25519_TOGETHER = 8 };
+bool x25519_exchange_together(struct x25519 *own, const uint8_t (*peer_shares)[X25519_LENGTH], size_t count, uint8_t (*shared)[X25519_LENGTH]);

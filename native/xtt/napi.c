@@ -111,22 +111,32 @@ static napi_value code_of(napi_env env, enum outcome outcome, unsigned suite) {
   return addon_new_number(env, outcome == OTHER_SUITE ? -(double)suite : (double)outcome);
 }
 
-// xttAnswer(algorithms, key, credentials, id, serial, salt, expiry, clientInit)
+static bool suites_known(const uint8_t *client_inits, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    const uint8_t *suite = client_inits + i * CLIENT_INIT + 4;
+    if (suite[0] != 0 || !suite_known(suite[1])) return false;
+  }
+  return true;
+}
+
+// xttAnswer(algorithms, key, credentials, tickets, clientInits)
 static napi_value xtt_answer(napi_env env, napi_callback_info info) {
-  napi_value arguments[8];
-  size_t count = 8;
+  napi_value arguments[5], buffer, result;
+  size_t count = 5, length, tickets_length;
   struct using with;
-  struct ticket ticket;
-  uint8_t *client_init, out[SERVER_INIT];
+  uint8_t *tickets, *client_inits;
+  void *out;
   napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
-  if (!using_of(env, arguments, &with) || !addon_u32(env, arguments[3], &ticket.id) || !addon_u32(env, arguments[4], &ticket.serial) ||
-      !addon_u32(env, arguments[5], &ticket.salt) || !addon_u32(env, arguments[6], &ticket.expiry) ||
-      !exactly(env, arguments[7], &client_init, CLIENT_INIT) || client_init[4] != 0 || !suite_known(client_init[5]))
-    return addon_bad(env, "xttAnswer(algorithms, key, credentials, id, serial, salt, expiry, clientInit): a key that was not forgotten, and "
-                          "70 bytes with a suite of 1 to 4");
-  enum outcome outcome = server_answer(with.algorithms, with.key, with.credentials, ticket, client_init, out);
-  if (outcome == NO_MEMORY) return broken(env, "answering a ClientInit");
-  return outcome == DONE ? addon_new_bytes(env, out, sizeof out) : code_of(env, outcome, 0);
+  bool good = using_of(env, arguments, &with) && addon_bytes(env, arguments[3], &tickets, &tickets_length) &&
+              addon_bytes(env, arguments[4], &client_inits, &length) && length > 0 && length % CLIENT_INIT == 0;
+  count = good ? length / CLIENT_INIT : 0;
+  if (!good || tickets_length != count * sizeof(struct ticket) || !suites_known(client_inits, count))
+    return addon_bad(env, "xttAnswer(algorithms, key, credentials, tickets, clientInits): a key that was not forgotten, and 16 and 70 bytes "
+                          "for each ClientInit, with a suite of 1 to 4");
+  if (napi_create_arraybuffer(env, count * SERVER_INIT, &out, &buffer) != napi_ok) return NULL;
+  if (!server_answer(with.algorithms, with.key, with.credentials, tickets, (const uint8_t (*)[CLIENT_INIT])client_inits, count, out))
+    return broken(env, "answering ClientInits");
+  return napi_create_typedarray(env, napi_uint8_array, count * SERVER_INIT, buffer, 0, &result) == napi_ok ? result : NULL;
 }
 
 // xttOpen(algorithms, key, credentials, former, age, spent, clientAttest)

@@ -87,20 +87,34 @@ static bool make_cookie(struct algorithms *algorithms, const struct cookie_key *
   return done;
 }
 
-enum outcome server_answer(struct algorithms *algorithms, struct cookie_key *key, const struct credentials *credentials, struct ticket ticket,
-                           const uint8_t client_init[CLIENT_INIT], uint8_t out[SERVER_INIT]) {
-  uint8_t shared[SHARE], cookie[COOKIE];
+static bool answer_one(struct algorithms *algorithms, const struct cookie_key *key, const struct credentials *credentials, struct ticket ticket,
+                       const uint8_t client_init[CLIENT_INIT], const uint8_t shared[SHARE], uint8_t out[SERVER_INIT]) {
+  uint8_t cookie[COOKIE];
   struct greeting greeting;
-  enum outcome outcome = NO_MEMORY;
-  if (!x25519_exchange(&key->exchange, client_init + CLIENT_INIT_SHARE, shared)) return NO_MEMORY;
-  if (all_zero(shared, sizeof shared)) return WEAK_SHARE;
-  if (make_cookie(algorithms, key, ticket, client_init, shared, cookie) &&
-      greet(algorithms, key, client_init, cookie, shared, &greeting) &&
-      seal_greeting(algorithms, credential_for(credentials, client_init), client_init, &greeting, out))
-    outcome = DONE;
-  OPENSSL_cleanse(shared, sizeof shared);
+  bool done = make_cookie(algorithms, key, ticket, client_init, shared, cookie) &&
+              greet(algorithms, key, client_init, cookie, shared, &greeting) &&
+              seal_greeting(algorithms, credential_for(credentials, client_init), client_init, &greeting, out);
   OPENSSL_cleanse(&greeting, sizeof greeting);
-  return outcome;
+  return done;
+}
+
+bool server_answer(struct algorithms *algorithms, struct cookie_key *key, const struct credentials *credentials, const uint8_t *tickets,
+                   const uint8_t (*client_inits)[CLIENT_INIT], size_t count, uint8_t (*out)[SERVER_INIT]) {
+  uint8_t shares[X25519_TOGETHER][SHARE], shared[X25519_TOGETHER][SHARE];
+  bool done = true;
+  for (size_t from = 0; from < count && done; from += X25519_TOGETHER) {
+    const size_t together = count - from < X25519_TOGETHER ? count - from : X25519_TOGETHER;
+    for (size_t i = 0; i < together; i++) memcpy(shares[i], client_inits[from + i] + CLIENT_INIT_SHARE, SHARE);
+    done = x25519_exchange_together(&key->exchange, (const uint8_t (*)[SHARE])shares, together, shared);
+    for (size_t i = 0; i < together && done; i++) {
+      struct ticket ticket;
+      memcpy(&ticket, tickets + (from + i) * sizeof ticket, sizeof ticket);
+      if (all_zero(shared[i], SHARE)) memset(out[from + i], 0, SERVER_INIT);
+      else done = answer_one(algorithms, key, credentials, ticket, client_inits[from + i], shared[i], out[from + i]);
+    }
+  }
+  OPENSSL_cleanse(shared, sizeof shared);
+  return done;
 }
 
 // Marks the cookie with this number as spent; false if it was before.

@@ -32,16 +32,15 @@ enum outcome {
   BAD_COOKIE,
   EXPIRED_COOKIE,
   SPENT_COOKIE,
-  WEAK_SHARE,
   CLAIM_NOT_AUTHENTIC,
   BAD_LONGTERM_SIGNATURE,
   OTHER_SUITE,
   NO_MEMORY,
 };
 
-// Answers a ClientInit, whose suite is known.
-enum outcome server_answer(struct algorithms *algorithms, struct cookie_key *key, const struct credentials *credentials, struct ticket ticket,
-                           const uint8_t client_init[CLIENT_INIT], uint8_t out[SERVER_INIT]);
+// Answers ClientInits, whose suites are known, with a ticket for each, as it is in memory but anywhere; where a share is weak, the answer is zeros. False without memory.
+bool server_answer(struct algorithms *algorithms, struct cookie_key *key, const struct credentials *credentials, const uint8_t *tickets,
+                   const uint8_t (*client_inits)[CLIENT_INIT], size_t count, uint8_t (*out)[SERVER_INIT]);
 
 // What comes of an Identity_ClientAttest.
 struct claim {

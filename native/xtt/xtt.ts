@@ -22,16 +22,15 @@ export const XTT_REFUSAL = {
   badCookie: 1,
   expiredCookie: 2,
   spentCookie: 3,
-  weakShare: 4,
-  notAuthentic: 5,
-  badLongtermSignature: 6,
+  notAuthentic: 4,
+  badLongtermSignature: 5,
 } as const;
 
 /** Where the parts of what `xttOpen` returns begin, in bytes: the IdentityClaim as it was sealed, what its DAA signature is over, the server's keys. */
 export const XTT_OPENED = { claim: 0, daaMessage: 598, keys: 662, length: 706 } as const;
 
 /**
- * The server's side of the handshake, a call for each message, byte for byte as protocol/xtt does it. A bad argument is a TypeError, also a key
+ * The server's side of the handshake, byte for byte as protocol/xtt does it. A bad argument is a TypeError, also a key
  * that was forgotten; an Error means that OpenSSL has no memory.
  */
 export interface XttFace {
@@ -43,19 +42,17 @@ export interface XttFace {
   /** `hints` n times 8 bytes, `certificates` n times 169, `secrets` n times 32; the first is for clients without a hint. @throws TypeError unless all secrets are in 1..n-1 */
   xttCredentials(hints: Uint8Array, certificates: Uint8Array, secrets: Uint8Array): XttCredentials;
   /**
-   * ServerInitAndAttest, 417 bytes, for a ClientInit whose header was checked; `XTT_REFUSAL.weakShare` for a share of small order. `expiry`: of the
-   * cookie, milliseconds since its key was made.
+   * ServerInitAndAttest, 417 bytes, for each of some ClientInits whose headers were checked, one behind the other; 417 zeros for a share of small
+   * order. Answering several at once costs less where the processor computes in lanes. `tickets`: id, serial number, salt, and expiry of the cookie in
+   * milliseconds since its key was made, 32 bits each in the order of this processor.
    */
   xttAnswer(
     algorithms: XttAlgorithms,
     key: XttCookieKey,
     credentials: XttCredentials,
-    id: number,
-    serial: number,
-    salt: number,
-    expiry: number,
-    clientInit: Uint8Array,
-  ): Uint8Array | number;
+    tickets: Uint8Array,
+    clientInits: Uint8Array,
+  ): Uint8Array;
   /**
    * Opens an Identity_ClientAttest whose header was checked, and spends its cookie: sets its bit in `spent`. `age`: of the key, milliseconds. Returns
    * {@link XTT_OPENED}, or why not ({@link XTT_REFUSAL}).

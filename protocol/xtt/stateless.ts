@@ -1,7 +1,7 @@
 import { wipe } from '../bytes.ts';
 import type { Primitives } from '../crypto/primitives.ts';
 import type { SuiteSpec } from '../crypto/suite.ts';
-import { isFailure } from '../failure.ts';
+import { type Failure, isFailure, orFailure } from '../failure.ts';
 import { cookieJar, type KeyExchange } from './cookie.ts';
 import type { CookieOptions } from './cookie-keys.ts';
 import { checkClearHeader, decodeClientAttest } from './message.ts';
@@ -11,7 +11,7 @@ import { answer, assign, awaitClient, type Claim, type Greeting, greet, openClai
 
 /**
  * The server's side of many handshakes, of which nothing is kept between their messages (docs/adr/0004): a cookie brings back what the server
- * needs. In TypeScript here; native/xtt does the same in one call for each message.
+ * needs. In TypeScript here; native/xtt does the same, and answers several at once.
  */
 export interface StatelessServer {
   /**
@@ -19,6 +19,8 @@ export interface StatelessServer {
    * @throws Failure as `checkClearHeader`, `xtt.weak-share`, `xtt.cookie-jar-full`
    */
   answer(nowMs: number, clientInit: Uint8Array): Uint8Array;
+  /** The same for several at once, which may cost less; instead of an answer it has the Failure with which `answer` would end. */
+  answerAll(nowMs: number, clientInits: readonly Uint8Array[]): (Uint8Array | Failure)[];
   /**
    * The claim in an Identity_ClientAttest; its cookie is spent.
    * @throws Failure as `checkClearHeader`, `xtt.bad-cookie`, `xtt.expired-cookie`, `xtt.spent-cookie`, `xtt.not-authentic`,
@@ -118,18 +120,21 @@ export function portableServer(
     }
   }
 
+  function answerOne(nowMs: number, clientInit: Uint8Array): Uint8Array {
+    checkClearHeader(clientInit, 'clientInit');
+    const state = jar.issue(nowMs, clientInit);
+    const { send, next } = greeted(pick(credentials.current, clientInit), clientInit, state, answer);
+    wipeKeys(next.keys.client);
+    wipeKeys(next.keys.server);
+    return send;
+  }
+
   return {
     sweep: (nowMs) => jar.sweep(nowMs),
     replace: (nowMs, next) => credentials.replace(nowMs, hold(next)),
-
-    answer(nowMs, clientInit) {
-      checkClearHeader(clientInit, 'clientInit');
-      const state = jar.issue(nowMs, clientInit);
-      const { send, next } = greeted(pick(credentials.current, clientInit), clientInit, state, answer);
-      wipeKeys(next.keys.client);
-      wipeKeys(next.keys.server);
-      return send;
-    },
+    answer: answerOne,
+    answerAll: (nowMs, clientInits) =>
+      clientInits.map((clientInit) => orFailure(() => answerOne(nowMs, clientInit))),
 
     /** The handshake after ServerInitAndAttest is computed again: the cookie holds the client's ClientInit and the shared secret. */
     open(nowMs, clientAttest) {

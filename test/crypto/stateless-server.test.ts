@@ -7,6 +7,7 @@ import { addon } from '../../native/index.ts';
 import { XTT_OPENED, XTT_REFUSAL } from '../../native/xtt/xtt.ts';
 import { concat, readU32 } from '../../protocol/bytes.ts';
 import type { SuiteSpec } from '../../protocol/crypto/suite.ts';
+import { orFailure } from '../../protocol/failure.ts';
 import * as client from '../../protocol/xtt/client.ts';
 import type { CookieOptions } from '../../protocol/xtt/cookie-keys.ts';
 import { FIELD_LENGTH } from '../../protocol/xtt/message.ts';
@@ -127,6 +128,25 @@ describe.each(both)('in %s', (_, make) => {
     expect(refusal(() => server.open(999, forged))).toBe('xtt.spent-cookie');
   });
 
+  it('answers several at once, and refuses among them whom it would refuse alone', () => {
+    const hello = (i: number): Uint8Array => fixture.hello(suites[i % suites.length]!).send;
+    const weak = concat(hello(0).subarray(0, 38), new Uint8Array(32));
+    const hellos = [
+      ...Array.from({ length: 11 }, (_, i) => hello(i)),
+      ...[weak, hello(0).with(5, 5), hello(0).subarray(0, 69)],
+      ...[hello(1), hello(2), hello(3)],
+    ];
+    const [together, alone] = [make(1, { capacity: 14 }), make(1, { capacity: 14 })];
+    const seen = together.answerAll(0, hellos);
+    expect(seen).toEqual(hellos.map((each) => orFailure(() => alone.answer(0, each))));
+    const refused = seen.map((each) => (each instanceof Uint8Array ? 'answered' : each.code));
+    expect(refused.slice(10)).toEqual([
+      ...['answered', 'xtt.weak-share', 'xtt.unknown-suite', 'xtt.bad-length'],
+      ...['answered', 'answered', 'xtt.cookie-jar-full'],
+    ]);
+    expect(together.answerAll(0, [])).toEqual([]);
+  });
+
   it('a key issues so many cookies and no more, and is gone when they have expired', () => {
     const server = make(1, { lifetimeMs: 1_000, rotationMs: 2_000, capacity: 9 });
     const claims = Array.from({ length: 9 }, () => claimed(server, 3));
@@ -206,17 +226,10 @@ describe('the addon', () => {
   const credentials = native.xttCredentials(root.slice(0, 8), certificate, secret);
   const { send } = fixture.hello(1);
   const spent = new Uint8Array(8);
-  const answer = (with_: unknown, hello: unknown, serial: unknown = 0): unknown =>
-    native.xttAnswer(
-      algorithms,
-      with_ as never,
-      credentials,
-      1,
-      serial as number,
-      3,
-      4_000,
-      hello as Uint8Array,
-    );
+  const tickets = (...serials: number[]): Uint8Array =>
+    new Uint8Array(Uint32Array.from(serials.flatMap((serial) => [1, serial, 3, 4_000])).buffer);
+  const answer = (with_: unknown, hellos: unknown, ticket: unknown = tickets(0)): unknown =>
+    native.xttAnswer(algorithms, with_ as never, credentials, ticket as Uint8Array, hellos as Uint8Array);
   const open = (attest: unknown, bits: unknown = spent, former: unknown = undefined): unknown =>
     native.xttOpen(
       algorithms,
@@ -229,14 +242,25 @@ describe('the addon', () => {
     );
 
   it('puts id, serial number and salt in front of a cookie', () => {
-    const cookie = (answer(key, send, 2) as Uint8Array).subarray(38);
+    const cookie = (answer(key, send, tickets(2)) as Uint8Array).subarray(38);
     expect([0, 4, 8].map((at) => readU32(cookie, at))).toEqual([1, 2, 3]);
   });
 
   it('refuses arguments of wrong kinds and lengths', () => {
-    for (const bad of [undefined, new Uint8Array(69), send.with(5, 0), send.with(4, 1), send.with(5, 5)])
+    const none = new Uint8Array(0);
+    for (const bad of [
+      undefined,
+      none,
+      new Uint8Array(69),
+      send.with(5, 0),
+      send.with(4, 1),
+      send.with(5, 5),
+    ])
       expect(() => answer(key, bad)).toThrow(TypeError);
-    for (const bad of [-1, 2 ** 32, 1.5, '1']) expect(() => answer(key, send, bad)).toThrow(TypeError);
+    expect(() => answer(key, concat(send, send.with(5, 5)), tickets(0, 1))).toThrow(TypeError);
+    for (const bad of [null, none, tickets(0, 1), tickets(0).subarray(1)])
+      expect(() => answer(key, send, bad)).toThrow(TypeError);
+    expect(() => answer(key, none, none)).toThrow(TypeError);
     for (const bad of [{}, undefined, credentials]) expect(() => answer(bad, send)).toThrow(TypeError);
     for (const bad of [undefined, new Uint8Array(749), 'text']) expect(() => open(bad)).toThrow(TypeError);
     expect(() => open(new Uint8Array(750), null)).toThrow(TypeError);
@@ -263,13 +287,21 @@ describe('the addon', () => {
   it('takes a serial number beyond the bits for a spent one', () => {
     const attest = (serial: number): Uint8Array => {
       const { send, next } = fixture.hello(1);
-      return fixture.identify(client.attest(next, answer(key, send, serial) as Uint8Array, [fixture.root]))
-        .send;
+      return fixture.identify(
+        client.attest(next, answer(key, send, tickets(serial)) as Uint8Array, [fixture.root]),
+      ).send;
     };
     expect(open(attest(63))).toHaveLength(XTT_OPENED.length);
     expect(spent.at(-1)).toBe(0x80);
     expect(open(attest(64))).toBe(XTT_REFUSAL.spentCookie);
     expect(open(attest(2 ** 32 - 1))).toBe(XTT_REFUSAL.spentCookie);
+  });
+
+  it('answers any number of them as each by itself', () => {
+    const hellos = Array.from({ length: 21 }, (_, i) => fixture.hello(suites[i % suites.length]!).send);
+    const together = answer(key, concat(...hellos), tickets(...hellos.keys())) as Uint8Array;
+    const alone = hellos.map((hello, i) => answer(key, hello, tickets(i)) as Uint8Array);
+    expect(together).toEqual(concat(...alone));
   });
 
   it('uses no key that was forgotten', () => {

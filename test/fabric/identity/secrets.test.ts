@@ -1,10 +1,6 @@
 import { expect, test } from 'vitest';
 import { primitives } from '../../../crypto/primitives.ts';
-import {
-  answerClientAttest,
-  answerClientInit,
-  type HandshakeContext,
-} from '../../../fabric/identity/handshake.ts';
+import { answerClientAttest, type HandshakeContext } from '../../../fabric/identity/handshake.ts';
 import { tokenBuckets } from '../../../os/service/token-buckets.ts';
 import { deterministicSigner } from '../../../protocol/crypto/ecdsa.ts';
 import { Failure } from '../../../protocol/failure.ts';
@@ -49,7 +45,7 @@ function server(refuse: Partial<HandshakeContext>): { context: HandshakeContext;
 async function attempt(context: HandshakeContext): Promise<unknown> {
   const record = { source: '127.0.0.1' } as never;
   const { send, next } = fixture.hello(1);
-  const attesting = client.attest(next, answerClientInit(context, send, record), [fixture.root]);
+  const attesting = client.attest(next, context.server.answer(0, send), [fixture.root]);
   return answerClientAttest(context, fixture.identify(attesting).send, record, 0).then(
     () => 'granted',
     ({ code }: { code: string }) => code,
