@@ -63,7 +63,7 @@ const WARM_CONNECTIONS = 100;
 /** A real device waits a second and longer after a refusal; the load generator only has a core of its own to burn. */
 const REST_MS = 60;
 /** How many new devices the first load may need; beyond them devices come again. */
-const FIRST_BOOTS_PER_S = 1_700;
+const FIRST_BOOTS_PER_S = 4_500;
 
 /** New devices of all groups in turn, made beforehand; once they are used up, those that were first come again. */
 function fleetOf(groups: readonly BenchGroup[]): { stock(count: number): void; take(): Chip } {
