@@ -10,7 +10,8 @@ export default defineConfig({
     // What a test waits for is mostly there within a few milliseconds.
     expect: { poll: { interval: 10 } },
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than the cores that this is for: many tests wait for processes, clocks and packets.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
   },
 });

@@ -21,7 +21,7 @@ beforeAll(() => {
   const flags = '-std=gnu11 -O2 -g -D_GNU_SOURCE -DEMULATED -Wno-deprecated-declarations'.split(' ');
   const include = join(process.execPath, '../../include/node');
   const paths = [`-I${instructions}`, '-iquote', native, `-I${include}`];
-  const sources = [source, join(native, 'crypto/x25519_lanes.c')];
+  const sources = [source, join(native, 'crypto', 'x25519_lanes.c')];
   execFileSync('gcc', [...flags, ...paths, ...sources, LIBRARY, '-o', program], { env });
 }, 60_000);
 afterAll(() => rmSync(folder, { recursive: true }));
