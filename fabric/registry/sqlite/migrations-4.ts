@@ -254,4 +254,6 @@ export const MIGRATIONS_4: readonly Migration[] = [
       ALTER TABLE device ADD COLUMN clones_told INTEGER;
     `,
   },
+  // The index of texts is a table here.
+  { name: 'texts of devices have rows of their own', sql: '' },
 ];

@@ -74,6 +74,8 @@ export const GRANTS: Readonly<Record<string, Readonly<Record<Role, Rights>>>> = 
   arrival: COUNTED,
   device_country: COUNTED,
   device_place: same(ALL),
+  // Kept by triggers of whoever names a device, or takes its name.
+  device_text: same(ALL),
   noted: { identity: KEEPS, router: KEEPS, console: READ },
   place: { identity: ['SELECT', 'INSERT'], router: READ, console: ['SELECT', 'INSERT'] },
 

@@ -1,5 +1,6 @@
 import { ADMISSION } from './admission.ts';
 import { GUARD, GUARD_BY_SCHEMA } from './guard.ts';
+import { TEXTS } from './texts.ts';
 
 /** What comes after the schema that a registry begins with, in order: each step does what SQLite's migration of the same number does (sqlite/file/). */
 export const STEPS: readonly { readonly name: string; readonly sql: string }[] = [
@@ -48,4 +49,5 @@ export const STEPS: readonly { readonly name: string; readonly sql: string }[] =
     name: 'clones at several nodes',
     sql: `ALTER TABLE device ADD COLUMN recent_tunnels text COLLATE "C" NOT NULL DEFAULT '', ADD COLUMN clones_told bigint;`,
   },
+  { name: 'texts of devices have rows of their own', sql: TEXTS },
 ];

@@ -20,12 +20,14 @@ export function textSearch(db: Database, text: string, most: number): TextSearch
 
 const SEARCHES: Readonly<Record<Engine, typeof textSearch>> = { sqlite: byTrigrams, postgres: byLooking };
 
+/** Of a match only: rows of devices are long. */
+const OWNER = '(SELECT owner FROM device WHERE device.id = device_text.id) AS owner';
+
 const INDEXED: Readonly<Record<Engine, string>> = {
   sqlite: `SELECT device_text.rowid AS id, owner FROM device_text CROSS JOIN device ON device.id = device_text.rowid
     WHERE device_text MATCH ? AND device_text.rowid > ? ORDER BY device_text.rowid LIMIT ?`,
-  // Of the index of texts, and not of all names in the order of their ids.
-  postgres: `SELECT id, owner FROM device WHERE (name IS NOT NULL OR note IS NOT NULL) AND described(name, note) LIKE ? AND +id > ?
-    ORDER BY +id LIMIT ?`,
+  // Of the index of trigrams, and not of all texts in the order of their ids.
+  postgres: `SELECT id, ${OWNER} FROM device_text WHERE text LIKE ? AND +id > ? ORDER BY +id LIMIT ?`,
 };
 
 const PATTERN: Readonly<Record<Engine, (text: string) => string>> = {
@@ -47,9 +49,9 @@ function byTrigrams(db: Database, text: string): TextSearch {
 }
 
 /** The last one that was looked at is there, too, whether or not it matches. */
-const LOOKED_AT = `SELECT id, owner, matches, place FROM
-    (SELECT id, owner, described(name, note) LIKE ? AS matches, row_number() OVER (ORDER BY id) AS place FROM device
-     WHERE (name IS NOT NULL OR note IS NOT NULL) AND id > ? ORDER BY id LIMIT ?) AS looked
+const LOOKED_AT = `SELECT id, ${OWNER}, matches, place FROM
+    (SELECT id, text LIKE ? AS matches, row_number() OVER (ORDER BY id) AS place FROM device_text
+     WHERE id > ? ORDER BY id LIMIT ?) AS device_text
   WHERE matches OR place = ? ORDER BY id LIMIT ?`;
 /** More devices with names are not looked at for a page. */
 const MOST_LOOKED_AT = 10_000;

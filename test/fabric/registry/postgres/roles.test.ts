@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { NewNode } from '../../../../fabric/registry/nodes.ts';
 import { SERVER_VERSION } from '../../../../fabric/registry/postgres/migrate.ts';
 import { migrateServers, openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
@@ -9,10 +9,10 @@ import {
   ROLES,
   type Role,
 } from '../../../../fabric/registry/postgres/schema/grants.ts';
-import { STEPS } from '../../../../fabric/registry/postgres/schema/steps.ts';
 import { anyGroup, NETWORK, random, scratch } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
 import { byDuty, giveRoles, grant, NAMES, openAs, urlOf } from './by-duty.ts';
+import { formerDatabase } from './former.ts';
 import { registriesOfFile } from './registries.ts';
 import type { Server } from './server.ts';
 
@@ -22,18 +22,6 @@ let server: Server;
 beforeAll(() => {
   server = made.server;
 });
-
-/** One whose schema is that before the last step. */
-async function formerDatabase(): Promise<string> {
-  const name = made.database();
-  vi.resetModules();
-  vi.doMock(STEPS_FILE, () => ({ STEPS: STEPS.slice(0, -1) }));
-  const former = await import('../../../../fabric/registry/postgres/registry.ts');
-  vi.doUnmock(STEPS_FILE);
-  await former.makeServerRegistry([server.url(name)], 'test', 1_000);
-  return name;
-}
-const STEPS_FILE = '../../../../fabric/registry/postgres/schema/steps.ts';
 
 /** Of people and secrets: who does not serve the console does not even read them. */
 const OF_PEOPLE = [
@@ -213,7 +201,7 @@ test('a node that is asked for what is not its duty says so, and does the rest',
 });
 
 test('a node waits for the owner to change the schema, who gives the rights of new tables, too', async () => {
-  const name = await formerDatabase();
+  const name = await formerDatabase(made);
   const url = [server.url(name)];
   server.sql(
     name,

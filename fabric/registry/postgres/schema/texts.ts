@@ -1,0 +1,24 @@
+/**
+ * Names and notes of devices in small letters, as the search has them (search/texts.ts): in the order of ids, and many to a page, since a search may look at a
+ * thousand of them.
+ */
+export const TEXTS = `
+DROP INDEX device_text;
+DROP INDEX device_text_order;
+CREATE TABLE device_text (id bigint PRIMARY KEY REFERENCES device (id) ON DELETE CASCADE, text text COLLATE "C" NOT NULL);
+INSERT INTO device_text SELECT id, described(name, note) FROM device WHERE name IS NOT NULL OR note IS NOT NULL ORDER BY id;
+CREATE INDEX device_text_trigrams ON device_text USING gin (text gin_trgm_ops);
+CREATE FUNCTION device_is_described() RETURNS trigger LANGUAGE plpgsql SET search_path = enf, pg_temp AS $$
+BEGIN
+  IF NEW.name IS NULL AND NEW.note IS NULL THEN
+    DELETE FROM device_text WHERE id = NEW.id;
+  ELSE
+    INSERT INTO device_text VALUES (NEW.id, described(NEW.name, NEW.note)) ON CONFLICT (id) DO UPDATE SET text = excluded.text;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER device_arrives_described AFTER INSERT ON device
+  FOR EACH ROW WHEN (NEW.name IS NOT NULL OR NEW.note IS NOT NULL) EXECUTE FUNCTION device_is_described();
+CREATE TRIGGER device_is_described AFTER UPDATE OF name, note ON device
+  FOR EACH ROW WHEN (NEW.name IS DISTINCT FROM OLD.name OR NEW.note IS DISTINCT FROM OLD.note) EXECUTE FUNCTION device_is_described();
+`;
