@@ -1,9 +1,16 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { parseConfig } from '../../../agent/config/config.ts';
+import { estClient } from '../../../agent/identity/est.ts';
 import type { Lookup } from '../../../os/net/lookup.ts';
 import * as agents from '../agent.ts';
 import { temporaryFolder } from '../folders.ts';
 import { identityServer } from '../identity-server.ts';
 import { makeCertificates, startTestRouter } from '../router.ts';
+
+// By chance one of 720 orders is this one.
+const names = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => `${name}.example.org`);
 
 test('with remote.order = "listed" an agent tries its hosts as they stand there, for its identity and for its tunnel', async () => {
   const certificates = makeCertificates();
@@ -12,8 +19,6 @@ test('with remote.order = "listed" an agent tries its hosts as they stand there,
   authority.personalise(credential, certificates.root);
   const { port: identityPort } = await agents.listen(authority);
   const { port: tunnelPort } = await startTestRouter(certificates);
-  // By chance one of 720 orders is this one.
-  const names = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => `${name}.example.org`);
   const asked: string[] = [];
   const resolver: Lookup = async (name) => {
     asked.push(name);
@@ -27,4 +32,21 @@ test('with remote.order = "listed" an agent tries its hosts as they stand there,
   });
   await agent.online();
   expect([...new Set(asked)]).toEqual(names);
+});
+
+test('with remote.order = "listed" an agent asks its hosts in that order for its certificate', async () => {
+  const asked: string[] = [];
+  const root = join(temporaryFolder(), 'root.pem');
+  writeFileSync(root, makeCertificates().root);
+  const remote = `[remote]\nhosts = ${JSON.stringify(names)}\norder = "listed"\ntls-root = "${root}"\n`;
+  const client = estClient({
+    config: parseConfig(`${remote}[identity]\nmode = "pki"\n`, 'agent.toml'),
+    async lookup(name) {
+      asked.push(name);
+      throw new Error('NXDOMAIN');
+    },
+    ...{ proxy: undefined, mark: 0, stopping: new AbortController().signal, steadyMs: () => 0 },
+  });
+  await expect(client.cacerts({ code: 'once' })).rejects.toMatchObject({ code: 'net.no-such-host' });
+  expect(asked).toEqual(names);
 });
