@@ -223,41 +223,46 @@ function admitNew(
   identifier: Identifier,
 ): Uint8Array {
   const { gid, pseudonym, longtermKey, source, country = null, name } = applicant;
-  const insert = prepare(
+  const address = freeAddress(db, network, pseudonym, identifier);
+  if (!mayHave(applicant, address)) throw notYours(applicant.requested);
+  prepare(
     db,
     `INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from, country, owner, place, name)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address) DO NOTHING`,
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  ).run(
+    gid,
+    pseudonym,
+    address,
+    longtermKey,
+    act.at,
+    act.at,
+    source,
+    country,
+    network.owner,
+    cityId(db, applicant.city),
+    name ?? null,
   );
+  appendAudit(db, {
+    ...act,
+    owner: network.owner,
+    action: ADMISSION,
+    subject: formatIpv6(address),
+    detail: admissionDetail(applicant),
+  });
+  return address;
+}
+
+/** The first one of a chip in a network that no other device has. @throws Failure `fabric.network-full` */
+function freeAddress(
+  db: Database,
+  { key, prefix }: AdmittingGroup,
+  pseudonym: Uint8Array,
+  identifier: Identifier,
+): Uint8Array {
   for (let counter = 0; counter < MAX_COUNTER; counter++) {
-    const id = identifier(network.key, pseudonym, counter);
-    if (isReserved(id)) continue;
-    const address = concat(network.prefix.subarray(0, 8), id);
-    if (!mayHave(applicant, address)) {
-      if (isTaken(db, address)) continue;
-      throw notYours(applicant.requested);
-    }
-    const { changes } = insert.run(
-      gid,
-      pseudonym,
-      address,
-      longtermKey,
-      act.at,
-      act.at,
-      source,
-      country,
-      network.owner,
-      cityId(db, applicant.city),
-      name ?? null,
-    );
-    if (changes === 0) continue;
-    appendAudit(db, {
-      ...act,
-      owner: network.owner,
-      action: ADMISSION,
-      subject: formatIpv6(address),
-      detail: admissionDetail(applicant),
-    });
-    return address;
+    const id = identifier(key, pseudonym, counter);
+    const address = concat(prefix.subarray(0, 8), id);
+    if (!isReserved(id) && !isTaken(db, address)) return address;
   }
   throw new Failure('fabric.network-full', 'operator', `no free address after ${MAX_COUNTER} attempts`, {
     action: 'Verify the registry with "enf-fabric audit"; this does not happen by chance in a /64.',

@@ -1,8 +1,18 @@
 import { describe, expect, test } from 'vitest';
 import type { Identifier } from '../../../../fabric/registry/address.ts';
+import type { City } from '../../../../fabric/registry/records.ts';
 import { formatIpv6, matches } from '../../../../protocol/ipv6.ts';
 import { allOf, anyGroup, NETWORK, random } from '../../place.ts';
 import { applicant, type OpenEmpty, withGroup, ZERO } from './place.ts';
+
+/** A place from which nobody has come yet. */
+const NEW = {
+  source: '192.0.2.99',
+  city: {
+    ...{ country: 'CH', region: 'Zurich', city: 'Uster' },
+    point: { latitude: 47.3471, longitude: 8.7209, radiusKm: 20 },
+  },
+} as const;
 
 /** Who gets which address. */
 export function admissionContract(openEmpty: OpenEmpty): void {
@@ -70,6 +80,25 @@ export function admissionContract(openEmpty: OpenEmpty): void {
       expect(
         (await registry.audit({ limit: 99 })).rows.filter((entry) => entry.action === 'device.admit'),
       ).toHaveLength(1);
+    });
+
+    test('a chip that is refused takes nobody with it who is admitted at the same time', async () => {
+      // All want the same address first: the one that asks for it is refused once it is found to be taken.
+      const identifier: Identifier = (_key, pseudonym, counter) =>
+        Uint8Array.of(0xaa, 0, 0, 0, 0, 0, counter, counter === 0 ? 0 : pseudonym[0]!);
+      const cityOf = (source: string): City | undefined => (source === NEW.source ? NEW.city : undefined);
+      const { registry, group } = await withGroup(openEmpty, { identifier, cityOf });
+      const first = await registry.admit(applicant(group));
+      const thief = applicant(group, { requested: first, source: NEW.source });
+      const done = await Promise.allSettled(
+        [applicant(group), thief, applicant(group)].map((each) => registry.admit(each)),
+      );
+      expect(done).toMatchObject([
+        { status: 'fulfilled' },
+        { status: 'rejected', reason: { code: 'fabric.address-not-yours' } },
+        { status: 'fulfilled' },
+      ]);
+      expect(await allOf((page) => registry.devices(page))).toHaveLength(3);
     });
 
     test('the trail of an address ends with its admission, page by page, and has nobody else’s', async () => {
