@@ -75,9 +75,13 @@ export function handshakeService(
       replies = hellos.map(() => error);
     }
     for (const [i, { event, record }] of hellos.entries()) {
-      const reply = replies[i];
-      if (reply instanceof Uint8Array) acceptor.answer(event.id, reply, record.suite!);
-      else refuse(event, record, reply);
+      try {
+        const reply = replies[i];
+        if (!(reply instanceof Uint8Array)) throw reply;
+        acceptor.answer(event.id, reply, record.suite!);
+      } catch (error) {
+        refuse(event, record, error);
+      }
     }
   }
 

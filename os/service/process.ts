@@ -26,9 +26,10 @@ const collectHarder = globalThis.gc as ((how: Record<string, string>) => void) |
  * that the memory of an idle program grows for hours. Stops the event loop for some ten milliseconds.
  */
 export function collectGarbage(): void {
+  if (globalThis.gc === undefined) return;
   // What is freed goes back to the system, and bytecode, most of which ran only once, is freed, too. Of a flag that it does not know V8 writes a line.
   for (const flag of ['--compact-on-every-full-gc', '--bytecode-old-age=0']) setFlagsFromString(flag);
-  globalThis.gc?.();
+  globalThis.gc();
   // V8 of Node 22 and later keeps the pages that the first has freed, and gives them back in this one; that of Node 20 knows no flavor.
   collectHarder?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }

@@ -62,11 +62,14 @@ export function commitQueue(
   let doubtful = false;
   let lockedSince: number | undefined;
   let begun = Number.NEGATIVE_INFINITY;
+  /** The last commit had not time for all that waited. */
+  let hasMore = false;
 
   function schedule(): void {
     if (scheduled || underway !== undefined || waiting.length === 0) return;
     scheduled = true;
-    const wait = lockedSince === undefined ? begun + everyMs - performance.now() : RETRY_MS;
+    const pause = hasMore ? 0 : begun + everyMs - performance.now();
+    const wait = lockedSince === undefined ? pause : RETRY_MS;
     if (wait <= 0) setImmediate(begin);
     else setTimeout(begin, wait);
   }
@@ -92,6 +95,7 @@ export function commitQueue(
       });
       lockedSince = undefined;
       waiting.splice(0, batch.length);
+      hasMore = waiting.length > 0;
       underway = { batch, answers };
     } catch (error) {
       if (isTooEarly(error)) return undefined;
