@@ -3,7 +3,7 @@ import { type Attachment, CLONES_AGAIN_MS, REPLACEMENT_WINDOW_MS } from '../../a
 import { type Database, prepare } from '../base/statements.ts';
 import { requireDevice } from '../inventory/devices.ts';
 import { recordChange } from '../trail/changes.ts';
-import { ENTRY, entryOf, markOf, RECENT, replacementsIn, timeOf } from './recent.ts';
+import { ENTRY, entryOf, markOf, newestIsOf, RECENT, replacementsIn, timeOf } from './recent.ts';
 
 /*
  * Which node carries which device. What is written of a tunnel names its generation: a late word of an older one, perhaps of another node, changes nothing.
@@ -12,12 +12,16 @@ import { ENTRY, entryOf, markOf, RECENT, replacementsIn, timeOf } from './recent
 /** A node that was removed meanwhile is none. */
 const NODE = '(SELECT id FROM node WHERE id = ?)';
 
+/** Agents leave such a node for another one, and end the tunnel here once they have the one there: that replaces it, and means nothing. */
+const IS_LEFT =
+  'EXISTS (SELECT 1 FROM node WHERE node.id = device.node AND (draining IS NOT NULL OR routes_lost IS NOT NULL))';
+
 /**
  * The tunnel before it has an entry in any case: it may be up since long ago. It counts as up until its end is written, which is late for a device that comes
- * and goes again and again (tunnels/notes.ts).
+ * and goes again and again (tunnels/notes.ts). Whoever begins tunnels from one place again and again has one entry: they would push out what came before.
  */
 const ATTACH = `UPDATE device SET generation = generation + 1, node = ${NODE}, recent_tunnels = substr(
-    ? || CASE WHEN node IS NULL THEN '.' ELSE '!' END ||
+    CASE WHEN ${newestIsOf('?')} THEN '' ELSE ? || CASE WHEN node IS NULL OR ${IS_LEFT} THEN '.' ELSE '!' END END ||
     CASE WHEN recent_tunnels > ? THEN recent_tunnels ELSE substr(recent_tunnels, 1, ${ENTRY}) END, 1, ${RECENT})
   WHERE address = ? RETURNING generation, recent_tunnels, tunnel_from, clones_told`;
 
@@ -27,8 +31,9 @@ export function attach(
   at: number,
   { node, address, host }: { readonly node: number; readonly address: Uint8Array; readonly host: string },
 ): Attachment {
-  const entry = entryOf(at, markOf(db, address, host));
-  const values = [node, entry, timeOf(at - REPLACEMENT_WINDOW_MS + 1), address];
+  const mark = markOf(db, address, host);
+  const entry = entryOf(at, mark);
+  const values = [node, mark, entry, timeOf(at - REPLACEMENT_WINDOW_MS + 1), address];
   const row = prepare(db, ATTACH).get(...values) as
     | { generation: number; recent_tunnels: string; tunnel_from: string | null; clones_told: number | null }
     | undefined;
@@ -36,7 +41,7 @@ export function attach(
     recordChange(db, 'device', address);
     const { generation, recent_tunnels: recent, tunnel_from: from, clones_told: told } = row;
     return {
-      ...{ generation, replacements: replacementsIn(recent), former: from ?? '' },
+      ...{ generation, replacements: replacementsIn(recent, entry), former: from ?? '' },
       ...(told !== null && { clonesTold: told }),
     };
   }

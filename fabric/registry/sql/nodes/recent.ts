@@ -5,8 +5,8 @@ import { auditHash } from '../trail/audit.ts';
 
 /*
  * When and from where the tunnels of a device began of late, at whichever nodes: a text in its row, so that the statement that attaches it tells which
- * tunnels replace each other. Each tunnel has an entry, the newest first: when it was attached (milliseconds since 1970, base 36), a mark of its outer
- * address, and `!` if the one before it was up, else `.`.
+ * tunnels replace each other. Each tunnel from another outer address than the one before it has an entry, the newest first: when it was attached
+ * (milliseconds since 1970, base 36), a mark of the address, and `!` if the one before it was up and had no reason to end, else `.`.
  */
 
 const TIME = 9;
@@ -22,6 +22,9 @@ export const timeOf = (at: number): string => Math.max(0, at).toString(36).padSt
 
 /** An entry but for what only the statement knows. */
 export const entryOf = (at: number, mark: string): string => timeOf(at) + mark;
+
+/** SQL: the newest tunnel came from the address with this mark. */
+export const newestIsOf = (mark: string): string => `substr(recent_tunnels, ${TIME + 1}, ${MARK}) = ${mark}`;
 
 const secrets = new WeakMap<Database, Uint8Array>();
 
@@ -40,15 +43,15 @@ function secretOf(db: Database): Uint8Array {
 export const markOf = (db: Database, address: Uint8Array, host: string): string =>
   createHash('sha256').update(secretOf(db)).update(address).update(host).digest('base64url').slice(0, MARK);
 
-/** The replacements among recent tunnels, the newest last; empty if the newest tunnel is none. */
-export function replacementsIn(recent: string): readonly Replacement[] {
+/** The replacements among recent tunnels, the newest last; empty if the newest tunnel is none: `newest` would be its entry if it has one. */
+export function replacementsIn(recent: string, newest: string): readonly Replacement[] {
   const entries = Array.from({ length: recent.length / ENTRY }, (_, i) =>
     recent.slice(i * ENTRY, (i + 1) * ENTRY),
   );
   const places = entries.map((entry) => entry.slice(TIME, TIME + MARK));
   const isReplacement = (i: number): boolean =>
     entries[i]!.endsWith('!') && i + 1 < places.length && places[i] !== places[i + 1];
-  if (!isReplacement(0)) return [];
+  if (!recent.startsWith(newest) || !isReplacement(0)) return [];
   return entries
     .flatMap((entry, i) =>
       isReplacement(i)

@@ -403,12 +403,42 @@ export function nodesContract(openEmpty: OpenEmpty): void {
     });
 
     test('a tunnel from the same outer address, or after one that is over, replaces none', async () => {
-      const { a, b, address } = await moved(openEmpty);
+      const { a, b, clock, address } = await moved(openEmpty);
+      clock.now += 1_000;
       expect((await a.attach(address, THERE)).replacements).toEqual([]);
       a.detached(address, 3);
       await settle(a);
       expect((await a.attach(address, HERE)).replacements).toEqual([]);
       expect((await b.attach(address, THERE)).replacements).toHaveLength(2);
+    });
+
+    test('a tunnel at a node that devices are to leave is replaced by none', async () => {
+      const { a, b, clock, address } = await moved(openEmpty);
+      const replacements = async (at: WholeRegistry, host: string): Promise<number> => {
+        clock.now += 1_000;
+        return (await at.attach(address, host)).replacements.length;
+      };
+      await a.drainNode('owner', 'b');
+      expect(await replacements(a, HERE)).toBe(0);
+      await a.resumeNode('owner', 'b');
+      await a.beat({ tunnels: 1, load: 0, routesLost: clock.now });
+      expect(await replacements(b, THERE)).toBe(0);
+      await a.beat({ tunnels: 0, load: 0 });
+      await a.drainNode('owner', 'a');
+      expect(await replacements(a, HERE)).toBe(2);
+    });
+
+    test('however often a tunnel begins anew from the same outer address, what came before is remembered', async () => {
+      const { a, b, clock, address } = await moved(openEmpty);
+      const ofOne = async (host: string): Promise<number> => {
+        for (let i = 0; i < 40; i++) {
+          clock.now += 1_000;
+          await b.attach(address, host);
+        }
+        clock.now += 1_000;
+        return (await a.attach(address, host === HERE ? THERE : HERE)).replacements.length;
+      };
+      expect([await ofOne(THERE), await ofOne(HERE), await ofOne(THERE)]).toEqual([2, 3, 4]);
     });
 
     test('what is older than the window is forgotten, but not that a tunnel is up since then', async () => {
