@@ -387,6 +387,8 @@ function troubleAfter(
 ): { readonly trouble: Trouble; readonly isNew: boolean } {
   const past = situation.kind === 'online' ? undefined : situation.trouble;
   const isNew = past === undefined || (past.code !== failure.code && now.ms - past.loggedMs >= LINE_EVERY_MS);
+  // Whatever fails between two refusals is no host that serves.
+  const refused = refusals ?? past?.refusals;
   const trouble = {
     code: failure.code,
     area: failure.area,
@@ -395,7 +397,7 @@ function troubleAfter(
     sinceMs: past?.sinceMs ?? now.ms,
     attempts: (past?.attempts ?? 0) + 1,
     loggedMs: isNew ? now.ms : past.loggedMs,
-    ...(refusals !== undefined && { refusals }),
+    ...(refused !== undefined && { refusals: refused }),
   };
   return { trouble, isNew };
 }

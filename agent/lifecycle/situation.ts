@@ -39,7 +39,7 @@ export interface Trouble {
   readonly attempts: number;
   /** When it was last written to the log. */
   readonly loggedMs: number;
-  /** Hosts that have asked the device to come again later, one after the other; `MOST_ASKED` once it has waited for that. */
+  /** Hosts that have asked the device to come again later since it was online last, whatever failed between; `MOST_ASKED` once it has waited for that. */
   readonly refusals?: number;
 }
 

@@ -136,12 +136,20 @@ describe('verdicts', () => {
       expect(live([start, known, ...third]).situation).toMatchObject({ attempts: { connect: 1 } });
     });
 
-    test('[C-14] is, once all have refused, that of one until there was a tunnel or another failure', () => {
+    test('[C-14] is, once all have refused, that of one until there was a tunnel', () => {
       const all = [start, known, elsewhere(30), retryAfter(30), timer];
       expect(waited(live([...all, elsewhere(30)], 0).actions)).toBe(30_000);
       expect(waited(live([...all, elsewhere(30), timer, elsewhere(30)], 0).actions)).toBe(30_000);
       expect(kinds(live([...all, up, elsewhere(30)]).actions)).toEqual(['connect']);
-      expect(kinds(live([...all, failed(network), timer, elsewhere(30)]).actions)).toEqual(['connect']);
+    });
+
+    test('[C-14] is counted beside hosts that are not reached: no more are asked for those', () => {
+      const dead = [failed(network), timer] as const;
+      const two = [start, known, elsewhere(30), elsewhere(30), timer, ...dead];
+      expect(waited(live([...two, elsewhere(30)], 0).actions)).toBe(30_000);
+      const waits = [...two, elsewhere(30), timer, ...dead];
+      expect(waited(live([...waits, elsewhere(30)], 0).actions)).toBe(30_000);
+      expect(kinds(live([...waits, up, elsewhere(30)]).actions)).toEqual(['connect']);
     });
 
     test('holds for no other verdict', () => {
