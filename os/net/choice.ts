@@ -92,7 +92,7 @@ export function hostChoice(options: ChoiceOptions): Choice {
       return (free.length > 0 ? free : ordered).map(({ endpoint }) => endpoint);
     },
     failed: (endpoint) => keep(endpoint, Math.max(0, failureOf(endpoint).until - clock())),
-    refused: (endpoint, forMs) => keep(endpoint, Math.max(LEAST_MS, forMs)),
+    refused: (endpoint, forMs) => keep(endpoint, Math.min(Math.max(LEAST_MS, forMs), FORGET_MS)),
     worked: (endpoint) => void failures.delete(keyOf(endpoint)),
   };
 }

@@ -115,6 +115,16 @@ describe('several hosts', () => {
     expect(await order()).toBe('a b');
   });
 
+  test('nor is it for that if it fails meanwhile', async () => {
+    const { choice, order, pass } = made(['a', 'b']);
+    choice.refused(at('a'), Number.MAX_SAFE_INTEGER);
+    pass(FORGET_MS - 1);
+    choice.failed(at('a'));
+    expect(await order()).toBe('b');
+    pass(1);
+    expect(await order()).toBe('b a');
+  });
+
   test('one that names no time is left out for some seconds, so that nobody goes round in circles', async () => {
     const { choice, order, pass } = made(['a', 'b']);
     choice.refused(at('a'), 0);
