@@ -17,20 +17,22 @@ function host(files: Partial<HostFiles>): HostFiles {
 }
 const of = async (data: string, files: HostFiles) => toHex(await installationAt(data, files));
 
+const [M1, M2] = ['1', '2'].map((digit) => `${digit.repeat(32)}\n`) as [string, string];
 const BOOT = 'b7d6c1f2-0000-4000-8000-000000000001\n';
 
 test('with a machine id it is the same after a boot, and another one on another host or in another folder', async () => {
   const data = scratch();
-  const here = await of(data, host({ machineId: 'm1\n', bootId: BOOT }));
-  expect(await of(data, host({ machineId: 'm1\n', bootId: 'another\n' }))).toBe(here);
-  expect(await of(data, host({ machineId: 'm2\n', bootId: BOOT }))).not.toBe(here);
-  expect(await of(scratch(), host({ machineId: 'm1\n', bootId: BOOT }))).not.toBe(here);
+  const here = await of(data, host({ machineId: M1, bootId: BOOT }));
+  expect(await of(data, host({ machineId: M1, bootId: 'another\n' }))).toBe(here);
+  expect(await of(data, host({ machineId: M2, bootId: BOOT }))).not.toBe(here);
+  expect(await of(scratch(), host({ machineId: M1, bootId: BOOT }))).not.toBe(here);
 });
 
 test('without one it is the same until the next boot', async () => {
   const data = scratch();
   const here = await of(data, host({ bootId: BOOT }));
-  expect(await of(data, host({ machineId: '\n', bootId: BOOT }))).toBe(here);
+  for (const machineId of ['\n', 'uninitialized\n', `${M1.trim()}0\n`])
+    expect(await of(data, host({ machineId, bootId: BOOT }))).toBe(here);
   const link = join(scratch(), 'link');
   symlinkSync(data, link);
   expect(await of(link, host({ bootId: BOOT }))).toBe(here);
