@@ -76,18 +76,18 @@ export function startFeed({ news }: Pick<FabricBehind, 'news'>, log: Log, now: (
 
   async function read(): Promise<void> {
     let position: Parameters<typeof news>[0];
-    /** It is asked each second: that it fails is said once. */
-    let failing = false;
+    /** It is asked each second: that it fails is said once. The first failure since it answered last. */
+    let failing: { readonly error: Error } | undefined;
     while (!stopped.signal.aborted) {
       const view = await news(position).catch((error: Error) => {
-        if (!stopped.signal.aborted && !failing)
-          log('error', `no news of the fabric: ${isFailure(error) ? error.message : error.stack}`);
-        failing = true;
+        if (!stopped.signal.aborted && failing === undefined)
+          log('error', `no news of the fabric: ${isFailure(error) ? error.message : error.stack}`, error);
+        failing ??= { error };
       });
       if (stopped.signal.aborted) return;
-      if (failing && view !== undefined) {
-        log('notice', 'there are news of the fabric again');
-        failing = false;
+      if (failing !== undefined && view !== undefined) {
+        if (!log.counts?.(failing.error)) log('notice', 'there are news of the fabric again');
+        failing = undefined;
       }
       if (view === undefined) {
         await sleep(AWAY_MS, undefined, { signal: stopped.signal }).catch(() => undefined);

@@ -27,19 +27,20 @@ export interface Questions {
 /** How long the number of devices that are shut out is taken for what it was. */
 const COUNTED_MS = 5_000;
 
-/** Asks the registry, and logs when it begins and ceases to fail. */
+/** Asks the registry, and logs when it begins and ceases to fail; the latter not if the log does so itself. */
 export function registryQuestions(admission: Admission, log: Log): Questions {
+  /** The first failure since it answered last. */
   let down: { readonly error: unknown } | undefined;
   const ask = <Answer>(question: () => Answer): Answer | 'down' => {
     try {
       const answer = question();
-      if (down !== undefined) log('notice', 'the registry answers again', down.error);
+      if (down !== undefined && !log.counts?.(down.error)) log('notice', 'the registry answers again');
       down = undefined;
       return answer;
     } catch (error) {
       if (down === undefined)
         log('error', `the registry does not answer: ${(error as Error).message}`, error);
-      down = { error };
+      down ??= { error };
       return 'down';
     }
   };

@@ -77,15 +77,16 @@ export interface RepeatedLine {
 
 const LINES: RepeatLimits = { each: 3, subjects: 100, periodMs: 60_000 };
 
-/** Writes a kind of line at this level: at once or, beyond the limits, in a line that says how many more like it there were. */
+/** Writes a kind of line at this level: at once or, beyond the limits, in a line that says how many more like it there were. Lines that the log counts itself are written at once. */
 export function repeatedLine(log: Log, level: Level, limits: Partial<RepeatLimits> = {}): RepeatedLine {
   const all = { ...LINES, ...limits };
   const lines = repeats<{ readonly message: string; readonly cause: unknown }>(({ message, cause }, more) => {
     const sum = more === 0 ? '' : ` (and ${more} more like it in ${all.periodMs / 1_000} s)`;
     log(level, `${message}${sum}`, cause);
   }, all);
-  return Object.assign(
-    (subject: string, message: string, cause?: unknown) => lines.add(subject, { message, cause }),
-    { close: lines.close },
-  );
+  function add(subject: string, message: string, cause?: unknown): void {
+    if (log.counts?.(cause)) log(level, message, cause);
+    else lines.add(subject, { message, cause });
+  }
+  return Object.assign(add, { close: lines.close });
 }

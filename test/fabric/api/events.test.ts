@@ -6,6 +6,8 @@ import type { Api } from '../../../fabric/api/server.ts';
 import type { NewsView } from '../../../fabric/operations/news.ts';
 import { invitePerson } from '../../../fabric/operations/people/people.ts';
 import { createToken } from '../../../fabric/operations/people/tokens.ts';
+import { outageLog } from '../../../fabric/outage-log.ts';
+import type { Log } from '../../../os/service/log.ts';
 import { Failure } from '../../../protocol/failure.ts';
 import { parsePrefix } from '../../../protocol/ipv6.ts';
 import { opened, registryFile } from '../place.ts';
@@ -282,8 +284,8 @@ describe('the feed', () => {
   const of = (owner: number, count: number) =>
     Array.from({ length: count }, (_, i) => ({ ...device(`${owner} ${i}`), owner }));
 
-  test('says once that there are no news, and once that there are again', async () => {
-    const lines: string[] = [];
+  /** Passes on news of a fabric whose server is away at first. */
+  async function awayAtFirst(log: Log): Promise<void> {
     let asked = 0;
     const answers = newsline();
     const feed = startFeed(
@@ -293,16 +295,35 @@ describe('the feed', () => {
           return Promise.reject(new Failure('registry.unreachable', 'retry', 'the server is away'));
         },
       },
-      (level, message) => lines.push(`${level} ${message}`),
+      log,
       Date.now,
     );
     onTestFinished(() => feed.close());
+    let passed = 0;
+    feed.subscribe(() => passed++);
     await expect.poll(() => asked, { timeout: 10_000 }).toBeGreaterThan(3);
     answers.tell([device('fd00::7')]);
-    await expect.poll(() => lines, { timeout: 5_000 }).toHaveLength(2);
+    await expect.poll(() => passed, { timeout: 5_000 }).toBe(1);
+  }
+
+  test('says once that there are no news, and once that there are again', async () => {
+    const lines: string[] = [];
+    await awayAtFirst((level, message) => lines.push(`${level} ${message}`));
     expect(lines).toEqual([
       'error no news of the fabric: the server is away',
       'notice there are news of the fabric again',
+    ]);
+  });
+
+  test('leaves it to a log of outages to say that the server is away, and that it is back', async () => {
+    const lines: string[] = [];
+    const outage = outageLog((level, message) => lines.push(`${level} ${message}`));
+    await awayAtFirst(outage.log);
+    expect(lines).toEqual(['error the server is away']);
+    outage.worked();
+    outage.close();
+    expect(lines.slice(1)).toEqual([
+      expect.stringMatching(/^notice the registry answers again after \d+ s$/),
     ]);
   });
 
