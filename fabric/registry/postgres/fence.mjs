@@ -26,6 +26,8 @@ export const STALE = 'stale';
 const NO_FILE = 'file';
 /** SQLSTATE: invalid password. */
 const NO_PASSWORD = '28P01';
+/** An SQLSTATE of PostgreSQL: a server has answered. What the system says has a code that begins with an E, or more signs. */
+const ANSWERED = /^[^E][0-9A-Z]{4}$/;
 
 /** @param {Found} found @param {Known | undefined} known @returns {Verdict} */
 export function judge(found, known) {
@@ -108,6 +110,18 @@ function lacksPassword(client, error) {
   return (
     saslSession != null && password == null && /** @type {{ code?: string }} */ (error).code === undefined
   );
+}
+
+/**
+ * What is said of a server decides the more, the greater this is: least that it would do if it took changes, then that it cannot be reached, then what it says
+ * itself, be it only that nobody may log in.
+ * @param {{ code?: string } | undefined} error
+ */
+function weightOf(error) {
+  if (error === undefined) return 0;
+  const { code = '' } = error;
+  if (code === STALE) return 3;
+  return ANSWERED.test(code) ? 2 : 1;
 }
 
 /** @param {Verdict} verdict @param {Found} found @param {Known | undefined} known */
@@ -251,13 +265,12 @@ export function fence({ urls, places, settings, connectMs, fenced, known: before
     };
   }
 
-  /** What each server says, or the way to it, and the code of the one that decides, which is named last. @param {{ url: string, found?: Found, error?: Error & { code?: string } }[]} answers */
+  /** What each server says, or the way to it, and the code of the one that decides, which is named last. @param {{ url: string, error?: Error & { code?: string } }[]} answers */
   function failureOf(answers) {
-    const failures = answers.map(({ url, found, error }) => ({
+    const failures = answers.map(({ url, error }) => ({
       url,
       error: error ?? refusal('25006', 'it is a standby'),
-      // What a server says of itself comes before that another one cannot be reached; what is one that would do if it took changes comes last.
-      weight: error === undefined ? 0 : error.code === STALE ? 3 : found !== undefined ? 2 : 1,
+      weight: weightOf(error),
     }));
     const ordered = failures.sort((one, other) => one.weight - other.weight);
     const message = ordered.map(({ url, error }) => ofServer(url, error)).join('; ');

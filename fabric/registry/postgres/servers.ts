@@ -37,8 +37,17 @@ export function readServers(file: string): readonly string[] | undefined {
   return urls;
 }
 
-const isAddress = (text: string): boolean =>
-  /^postgres(ql)?:\/\/\S+$/.test(text) && URL.canParse(withHost(text));
+function isAddress(text: string): boolean {
+  if (!/^postgres(ql)?:\/\/\S+$/.test(text) || !URL.canParse(withHost(text))) return false;
+  try {
+    serverPlace(text);
+    return true;
+  } catch (error) {
+    // A host with a "%" that begins no byte of UTF-8.
+    if (error instanceof URIError) return false;
+    throw error;
+  }
+}
 
 const withHost = (text: string): string => text.replace('@/', '@localhost/');
 const parsed = (url: string): URL => new URL(withHost(url));

@@ -64,6 +64,56 @@ test('of several servers that cannot be used each is named with what it says, an
   expect(asked(other)).toMatchObject({ message: `${because}${refused(other)} (ECONNREFUSED)` });
 });
 
+/** The port of a server that lets nobody log in. */
+async function refusingPort(): Promise<number> {
+  const fields = Buffer.from('SFATAL\0C28000\0Mno pg_hba.conf entry\0\0');
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(4 + fields.length);
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => socket.end(Buffer.concat([Buffer.from('E'), length, fields])));
+  });
+  onTestFinished(() => void server.close());
+  return new Promise((resolve) =>
+    server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port)),
+  );
+}
+
+test('what a server says that lets nobody log in counts more than that another one is not reached, whichever is first', async () => {
+  const [closed] = await closedPorts();
+  const refusing = await refusingPort();
+  const say = (...ports: number[]): Promise<unknown> => {
+    const urls = ports.map((port) => `postgres://enf:secret@127.0.0.1:${port}/enf`);
+    const link = openLink(urls);
+    onTestFinished(() => link.close());
+    return link.send('write', { sql: 'SELECT 1' });
+  };
+  const said = {
+    code: 'registry.not-writable',
+    remedy: 'operator',
+    message: expect.stringMatching(
+      new RegExp(
+        `:${closed}: connect ECONNREFUSED .*; 127\\.0\\.0\\.1:${refusing}: no pg_hba.conf entry \\(28000\\)$`,
+      ),
+    ),
+  };
+  await expect(say(closed, refusing)).rejects.toMatchObject(said);
+  await expect(say(refusing, closed)).rejects.toMatchObject(said);
+});
+
+test('an address whose host cannot be read is refused', () => {
+  const file = join(scratch(), 'registry.url');
+  for (const host of ['%zz', '%ff', 'db%']) {
+    writeFileSync(file, `postgres://enf@${host}/db\n`, { mode: 0o600 });
+    expect(() => readServers(file)).toThrow(
+      expect.objectContaining({ code: 'registry.bad-url', remedy: 'operator' }),
+    );
+  }
+  const socket = 'postgres://enf@%2Frun%2Fpostgresql/db';
+  writeFileSync(file, `${socket}\n`, { mode: 0o600 });
+  expect(readServers(file)).toEqual([socket]);
+});
+
 test('an address that would replace what the program sets is refused, and not shown', () => {
   const file = join(scratch(), 'registry.url');
   const read = (text: string) => {
