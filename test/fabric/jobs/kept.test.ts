@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { EVERYTHING, scopeOf } from '../../../fabric/access/scope.ts';
@@ -84,9 +84,10 @@ test('progress is kept while a job goes on', async () => {
     for (let i = 0; i < 500; i++) row(true);
     return never;
   });
-  // As after a power cut: nobody has said that the fabric ends.
-  const seen = async () => (await openJobKeeper(folder)).found[0]?.job.changed;
+  const seen = () => JSON.parse(readFileSync(join(folder, `${id}.json`), 'utf8')).job.changed;
   await expect.poll(seen, { timeout: 10_000 }).toBe(500);
+  // As after a power cut: nobody has said that the fabric ends.
+  expect((await openJobKeeper(folder)).found).toMatchObject([{ job: { changed: 500 } }]);
   expect(jobs.show(EVERYTHING, id).state).toBe('running');
 });
 

@@ -83,8 +83,9 @@ function byLooking(db: Database, text: string, most: number): TextSearch {
     const upTo = last !== undefined && (rows.length === wanted || last.place === size) ? last.id : undefined;
     looked += last?.place ?? 0;
     found += matches.length;
-    // Those of others are passed over: the first call has found as many as are wanted.
-    [size, wanted] = [MATCHES, MATCHES];
+    size = MATCHES;
+    // As many as are wanted were found, and do not suffice: those of others are passed over.
+    if (matches.length >= wanted) wanted = MATCHES;
     return { matches, ...(upTo !== undefined && { upTo }) };
   };
 }
