@@ -75,7 +75,7 @@ export default defineConfig({
     exclude: [...NEEDS_ADDON_OR_ROOT, ...NEEDS_PROGRAMS, ...TAKES_LONG],
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    expect: { poll: { interval: 10 } },
+    expect: { poll: { interval: 10, timeout: 20_000 } },
     pool: 'forks',
     maxWorkers: '100%',
   },

@@ -153,9 +153,9 @@ function writeOn(link: Link, db: ServerDatabase, turn: Turn, work: () => void): 
   link.ask('write', { sql: 'COMMIT', transaction: number });
 }
 
-/** All at once: row by row neither references nor triggers would let them go. */
+/** All at once: row by row neither references nor triggers would let them go. What the server keeps of devices by itself goes with them. */
 function emptyTables(to: Side, sqlite: SQLiteConnection): void {
-  const names = tablesOf(sqlite).map(({ name }) => name);
+  const names = [...tablesOf(sqlite).map(({ name }) => name), 'device_text'];
   to.write(() => prepare(to.db, `TRUNCATE ${names.join(', ')}`).run());
 }
 
