@@ -9,7 +9,8 @@ import { historyContract } from './contract/history.ts';
 import { keysContract } from './contract/keys.ts';
 import { limitsContract } from './contract/limits.ts';
 import { newsContract } from './contract/news.ts';
-import { nodesContract } from './contract/nodes.ts';
+import { clonesContract } from './contract/nodes/clones.ts';
+import { nodesContract } from './contract/nodes/nodes.ts';
 import { ownerContract } from './contract/owner.ts';
 import { ownersContract } from './contract/owners.ts';
 import { ownersApartContract } from './contract/owners-apart.ts';
@@ -46,6 +47,7 @@ export function registryContract(name: string, openEmpty: OpenEmpty): void {
     privacyContract(openEmpty);
     routerContract(openEmpty);
     nodesContract(openEmpty);
+    clonesContract(openEmpty);
     changesContract(openEmpty);
     tokensContract(openEmpty);
     historyContract(openEmpty);

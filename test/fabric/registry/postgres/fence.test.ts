@@ -60,7 +60,9 @@ const failovers = async (registry: Node) =>
   (await allOf((page) => registry.audit(page))).filter(({ action }) => action === 'registry.failover');
 const hasAll = async (primary: Server, standby: Server) =>
   expect.poll(() => entries(standby), { timeout: 20_000 }).toBe(entries(primary));
-test('a primary that was replaced and runs again is not used, be it the first; nor after a restart, nor by a node that knows nothing', async () => {
+
+/** A node that has written to a primary, which is gone; its standby, which has all of that, was promoted. */
+async function promoted() {
   const { primary, standby, urls } = await pair();
   const path = folder();
   const registry = node(urls, path);
@@ -68,6 +70,11 @@ test('a primary that was replaced and runs again is not used, be it the first; n
   await hasAll(primary, standby);
   await primary.kill();
   standby.sql('postgres', 'SELECT pg_promote()');
+  return { primary, standby, urls, path, registry };
+}
+
+test('a primary that was replaced and runs again is not used, be it the first; nor after a restart, nor by a node that knows nothing', async () => {
+  const { primary, standby, urls, path, registry } = await promoted();
   await add(registry, 2);
   await primary.start();
   cut(standby);
@@ -87,13 +94,7 @@ test('a primary that was replaced and runs again is not used, be it the first; n
 }, 120_000);
 
 test('a primary that was replaced is not used, though nothing was written since and it lacks nothing', async () => {
-  const { primary, standby, urls } = await pair();
-  const path = folder();
-  const registry = node(urls, path);
-  await add(registry, 1);
-  await hasAll(primary, standby);
-  await primary.kill();
-  standby.sql('postgres', 'SELECT pg_promote()');
+  const { primary, standby, urls, path, registry } = await promoted();
   const read = async () => {
     await registry.census().catch(() => {});
     return readKnown(path);
