@@ -3,7 +3,7 @@
 #include <string.h>
 
 #if defined(__x86_64__) && !defined(FP256BN_PORTABLE)
-#include <immintrin.h>
+#include "numbers/lanes.h"
 #include <openssl/crypto.h>
 
 enum { LIMBS = 5, LIMB_BITS = 51, INVERSE_TAIL = 5 };
@@ -17,16 +17,6 @@ typedef union {
   lanes vector;
   uint64_t limb[LIMBS][X25519_LANES];
 } lanes_memory;
-
-// Limbs belong into registers, at every level of optimisation.
-#define UNROLL _Pragma("GCC unroll 10")
-// The constant-time check has its own (test/native/ecdaa/constant_time/lanes): it runs without the instructions.
-#ifndef WITH_LANES
-#define WITH_LANES __attribute__((target("avx512f,avx512dq,avx512ifma")))
-#define LANE_FUNCTION static inline __attribute__((always_inline)) WITH_LANES
-#endif
-
-LANE_FUNCTION __m512i all_lanes(uint64_t value) { return _mm512_set1_epi64((long long)value); }
 
 LANE_FUNCTION __m512i times_19(__m512i x) {
   return _mm512_add_epi64(_mm512_add_epi64(_mm512_slli_epi64(x, 4), _mm512_slli_epi64(x, 1)), x);

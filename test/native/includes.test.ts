@@ -16,7 +16,7 @@ const MAY_INCLUDE: Readonly<Record<string, readonly string[]>> = {
   backlog: [],
   acceptor: ['addon', 'backlog'],
   fp256bn: ['numbers'],
-  'fp256bn/lanes': ['fp256bn'],
+  'fp256bn/lanes': ['fp256bn', 'numbers'],
   ecdaa: ['addon', 'fp256bn'],
   tpm: ['addon', 'tpm/provider'],
   'tpm/provider': ['tpm'],

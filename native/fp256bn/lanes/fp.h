@@ -1,9 +1,9 @@
 // The base field in eight lanes: five limbs of 52 bits, Montgomery form x·2^260. A value is at most 16p, and the comments give
 // bounds in units of p: products of operands with bounds a and b have the bound ab/16 + 1. Limbs of operands of a product must
-// be below 2^52 (`carry`). Included by the fp256bn_lanes_*.c files only; functions that touch lanes say so to the compiler (WITH_LANES).
+// be below 2^52 (`carry`). Included by the files of this folder only.
 #pragma once
 #include "fp256bn/lanes.h"
-#include <immintrin.h>
+#include "numbers/lanes.h"
 
 #define LIMBS 5
 #define LIMB_MASK 0xfffffffffffffULL
@@ -11,16 +11,6 @@
 typedef struct { __m512i limb[LIMBS]; } lanes;
 // A sum of products before reduction.
 typedef struct { __m512i limb[2 * LIMBS]; } wide_lanes;
-
-// Limbs belong into registers, at every level of optimisation.
-#define UNROLL _Pragma("GCC unroll 10")
-// The constant-time check has its own (test/native/ct/lanes): it runs without the instructions.
-#ifndef WITH_LANES
-#define WITH_LANES __attribute__((target("avx512f,avx512dq,avx512ifma")))
-#define LANE_FUNCTION static inline __attribute__((always_inline)) WITH_LANES
-#endif
-
-LANE_FUNCTION __m512i all_lanes(uint64_t value) { return _mm512_set1_epi64((long long)value); }
 
 LANE_FUNCTION lanes lanes_constant(const uint64_t *limbs) {
   lanes r;

@@ -7,7 +7,6 @@ import {
 import { formatListen } from '../../../../../os/net/listen.ts';
 import { allOf, type WholeRegistry } from '../../../place.ts';
 import { applicant, type OpenEmpty } from '../place.ts';
-
 import { settle, twoNodes } from './place.ts';
 
 const [HERE, THERE] = ['192.0.2.1', '2001:db8::1'];

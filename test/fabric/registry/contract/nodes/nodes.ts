@@ -3,7 +3,6 @@ import { DUTIES, type Duty, LOST_MS, MOST_NODES } from '../../../../../fabric/re
 import type { Change } from '../../../../../fabric/registry/records.ts';
 import { allOf, anyGroup, NETWORK, random } from '../../../place.ts';
 import { applicant, type OpenEmpty, ZERO } from '../place.ts';
-
 import { attach, node, settle, twoNodes } from './place.ts';
 
 /** The fabrics that serve one registry together. */
