@@ -8,23 +8,26 @@ import { eachRow } from '../registry/pages.ts';
 import type { Handshake } from '../registry/records.ts';
 import type { OwnedReader, Registry } from '../registry/registry.ts';
 import { failing } from './failing.ts';
+import { serversAmiss } from './servers.ts';
 import { trailCheck } from './trail.ts';
 
 /** What is looked at now and then. */
 export interface AlarmCheck {
   readonly kinds: readonly AlarmKind[];
   readonly everyMs: number;
+  /** What was not found for so long is over; ten minutes unless given. */
+  readonly holdMs?: number;
   find(): Promise<readonly Finding[]>;
 }
 
 /** What the checks ask of the fabric. */
 export interface CheckSources {
-  readonly registry: Pick<Registry, 'missing' | 'verifyAuditPart'> &
+  readonly registry: Pick<Registry, 'leads' | 'missing' | 'verifyAuditPart'> &
     Pick<NodesReader, 'nodes'> &
     Pick<OwnedReader, 'census' | 'group' | 'groupNumbers' | 'handshakes' | 'networks'> &
     Pick<
       Alarms,
-      'beyondLimits' | 'casEnding' | 'failures' | 'listsEnding' | 'overAnnounced' | 'tokensEnding'
+      'beyondLimits' | 'casEnding' | 'failures' | 'listsEnding' | 'overAnnounced' | 'servers' | 'tokensEnding'
     >;
   /** PEM by name of the file. */
   readonly certificates: () => Promise<Readonly<Record<string, string>>>;
@@ -50,6 +53,8 @@ export const CERTIFICATE_DAYS = 30;
 export const TOKEN_DAYS = 14;
 const BACKUP_DAYS = 7;
 const FIRST_BACKUP_DAYS = 2;
+/** Until somebody acknowledges it: whoever has to do again what was lost may be away for a weekend. */
+const FAILOVER_DAYS = 7;
 /** Refused handshakes that are looked at, and how many make a group knock. */
 const REFUSALS = 200;
 const KNOCKS = 3;
@@ -72,6 +77,19 @@ export function alarmChecks({
 }: CheckSources): readonly AlarmCheck[] {
   const tunnels: number[] = [];
   return [
+    {
+      // The audit trail told of it, as of what follows: nobody sees whether it is so still.
+      kinds: ['device.twins', 'device.two-countries', 'claim.objection'],
+      everyMs: MINUTE_MS,
+      holdMs: DAY_MS,
+      find: async () => [],
+    },
+    {
+      kinds: ['registry.failover'],
+      everyMs: HOUR_MS,
+      holdMs: FAILOVER_DAYS * DAY_MS,
+      find: async () => [],
+    },
     {
       kinds: ['group.over-announced'],
       everyMs: 10_000,
@@ -141,6 +159,15 @@ export function alarmChecks({
         return [
           { kind: 'registry.behind', owner: HOST, subject: 'registry', detail: { message: missing.message } },
         ];
+      },
+    },
+    {
+      kinds: ['registry.two-primaries', 'registry.server-lost', 'registry.standby-behind'],
+      everyMs: MINUTE_MS,
+      async find() {
+        const servers = registry.servers();
+        // Of several nodes one says what it sees.
+        return servers.length > 0 && registry.leads() ? serversAmiss(servers) : [];
       },
     },
     {

@@ -3,7 +3,6 @@ import type { Log } from '../../os/service/log.ts';
 import { repeatedLine } from '../../os/service/repeats.ts';
 import { EVERYTHING } from '../access/scope.ts';
 import { lastBackup } from '../backup/last.ts';
-import type { AlarmKind } from '../registry/alarms.ts';
 import type { Registry } from '../registry/registry.ts';
 import { ownTurn } from '../registry/turns.ts';
 import { type AlarmCheck, alarmChecks, type CheckSources } from './checks.ts';
@@ -13,9 +12,6 @@ import { type SendOptions, sendDue } from './sender.ts';
 const TICK_MS = 1_000;
 /** What is not found any more for so long is over: so nothing opens and ends again and again. */
 const HOLD_MS = 10 * 60_000;
-/** What happened at a moment is over after a day without a word. */
-const TOLD_HOLD_MS = 24 * 3_600_000;
-const TOLD: readonly AlarmKind[] = ['device.twins', 'device.two-countries', 'claim.objection'];
 
 export interface WatchOptions {
   readonly registry: Registry;
@@ -58,8 +54,8 @@ export function watchAlarms({
   }));
   const stopping = new AbortController();
   const { signal } = stopping;
-  const look = async ({ kinds, find }: AlarmCheck): Promise<void> =>
-    registry.recordFindings(kinds, await find(), HOLD_MS);
+  const look = async ({ kinds, find, holdMs = HOLD_MS }: AlarmCheck): Promise<void> =>
+    registry.recordFindings(kinds, await find(), holdMs);
   const follow = async (): Promise<void> => {
     while (!signal.aborted && (await registry.followTrail())) await ownTurn();
   };
@@ -73,7 +69,6 @@ export function watchAlarms({
   };
   const watching = repeated(async () => {
     await attempt('the audit trail', follow);
-    await attempt('what the trail told of', () => registry.recordFindings(TOLD, [], TOLD_HOLD_MS));
     for (const each of checks) {
       if (performance.now() < each.dueMs) continue;
       each.dueMs = performance.now() + each.check.everyMs;

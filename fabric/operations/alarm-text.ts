@@ -77,6 +77,22 @@ export function alarmText({ kind, subject, detail }: Finding): {
       `The registry lacks entries that were written: ${of('message')}.`,
       'It was put back to an older copy: restore the newest backup, or accept the loss.',
     ],
+    'registry.failover': [
+      `Another database server took over without the last changes: ${counted(number('missing'), 'entry', 'entries')} of the audit trail at least ${number('missing') === 1 ? 'is' : 'are'} lost, of what was changed from ${of('since')} to ${of('until')}.`,
+      'Repeat bans, evictions and other changes of that time, and tell the owners, who may have made some; then acknowledge this. With a standby in synchronous_standby_names nothing is lost (docs/scale.md).',
+    ],
+    'registry.two-primaries': [
+      `${of('servers')} take changes at once: what is written to one, the others lack. ${detail.used === undefined ? 'None of them is used' : `This fabric uses ${of('used')}`}.`,
+      'Stop the one that was replaced, and make it a standby of the other; what promotes a standby has to stop the former primary first. See enf-fabric doctor on each node.',
+    ],
+    'registry.server-lost': [
+      `There is no connection to the database server ${subject} since ${of('since')}: ${of('why')}.`,
+      'See whether it runs and is reached: enf-fabric doctor. While it is away nothing takes the place of the one that is used. If it is gone for good, remove its address from registry.url on each node, and restart them.',
+    ],
+    'registry.standby-behind': [
+      `The standby ${subject} lacks what was written by ${of('since')}${detail.bytes === undefined ? ', and follows another database' : `, ${Math.ceil(number('bytes') / 1_048_576).toLocaleString('en')} MB of log`}.`,
+      'See on it whether it still receives the log (pg_stat_wal_receiver) and carries it out (pg_is_wal_replay_paused): if it took over now, what it lacks would be lost.',
+    ],
     'disk.full-soon': [
       `The disk of ${subject} has ${Math.floor(Number(detail.free ?? 0) / 1_048_576)} MB left.`,
       'Free some: when it is full, nobody is admitted and nothing is changed.',

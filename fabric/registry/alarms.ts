@@ -32,6 +32,14 @@ export const ALARM_KINDS = [
   'crl.expiring',
   /** The registry lacks entries that were written. Subject: "registry". */
   'registry.behind',
+  /** Another database server took over without entries that were written. Subject: "timeline N", as PostgreSQL counts promotions. */
+  'registry.failover',
+  /** Two database servers take changes. Subject: "registry". */
+  'registry.two-primaries',
+  /** A database server has given no connection for minutes. Subject: its host and port. */
+  'registry.server-lost',
+  /** A standby lacks what was written minutes ago. Subject: its host and port. */
+  'registry.standby-behind',
   /** The disk of the registry is almost full. Subject: the folder. */
   'disk.full-soon',
   /** The newest backup is old, or there is none though there are devices. Subject: "fabric". */
@@ -58,6 +66,22 @@ export interface Finding {
   readonly subject: string;
   /** What a person needs to judge it; JSON. */
   readonly detail: Readonly<Record<string, unknown>>;
+}
+
+/** A database server that the registry may use, as it was at the last look. Times are milliseconds since 1970. */
+export interface ServerState {
+  /** Its host and port, or the folder of its socket. */
+  readonly place: string;
+  /** When it was looked at. */
+  readonly at: number;
+  /** It takes changes; false of a standby, and of one that is lost. */
+  readonly primary: boolean;
+  /** It is the one that is used. */
+  readonly used: boolean;
+  /** There is no connection to it, since when, and what it or the system says. */
+  readonly lost?: { readonly since: number; readonly why: string };
+  /** A standby lacks what the one that is used had then, and so many bytes of its log; absent of one that cannot follow it. */
+  readonly behind?: { readonly since: number; readonly bytes?: number };
 }
 
 /** A finding and its history. Times are milliseconds since 1970. */
@@ -135,7 +159,7 @@ export interface AlarmReader {
 
 /** The alarms of an owner, and who hears of them. */
 export interface OwnAlarms extends AlarmReader {
-  /** False if somebody has already. @throws Failure `fabric.unknown-alarm` */
+  /** False if somebody has already. That ends `registry.failover`: nothing else can tell that what was lost was done again. @throws Failure `fabric.unknown-alarm` */
   acknowledgeAlarm(actor: string, id: number): Promise<boolean>;
   /** @throws Failure `fabric.too-many-hooks` */
   addHook(actor: string, hook: Pick<Hook, 'name' | 'url'> & { readonly secret: string }): Promise<Hook>;
@@ -168,6 +192,8 @@ export interface Alarms {
   listsEnding(): Promise<readonly Finding[]>;
   /** CAs that end within so many days, or have ended; one that issues certificates also within the life of those, which it makes shorter. */
   casEnding(days: number): Promise<readonly Finding[]>;
+  /** The database servers, if there are several, as this process saw them some seconds ago: nothing is asked. None before the first look, and of a registry in a file. */
+  servers(): readonly ServerState[];
   /** The oldest of each hook that is due; owners take turns. */
   dueDeliveries(most: number): Promise<readonly DueDelivery[]>;
   recordAttempt(id: number, attempt: Attempt): Promise<void>;

@@ -3,15 +3,16 @@
 // changes, too; what was written to it would be lost, and the audit trail would have two ends.
 import pg from 'pg';
 import pgpass from 'pgpass';
+import { serverStates } from './server-states.mjs';
 
 /**
  * The newest audit entry that this node has seen (`seq` 0: none), `hash` in hex, and when it last knew it to be the newest (milliseconds since 1970).
  * The server that had it: its system identifier, which a standby has in common with its primary, and its timeline, whose number grows by each promotion.
  * @typedef {{ seq: number, hash: string, at: number, system?: string, timeline?: number }} Known
  *
- * A server, as it is now. `timeline`: absent of a standby. `checkpoint`: the timeline of its last checkpoint; a standby may be farther. `head`: its newest audit entry. `has`: it has the one that is known. `restored`: when it was
+ * A server, as it is now. `timeline`: absent of a standby. `checkpoint`: the timeline of its last checkpoint; a standby may be farther. `log`: how far its log is on the disk, of a standby how far it has carried that out, in bytes. `head`: its newest audit entry. `has`: it has the one that is known. `restored`: when it was
  * last said that entries are given up.
- * @typedef {{ system: string, timeline?: number, checkpoint: number, head: { seq: number, hash: string }, has: boolean, restored: number }} Found
+ * @typedef {{ system: string, timeline?: number, checkpoint: number, log: number, head: { seq: number, hash: string }, has: boolean, restored: number }} Found
  *
  * `fits`: it is used. `promoted`: it is, too; the last entries were lost when it replaced the former one. `stale`: it was replaced, or is another one.
  * `behind`: a standby that has not got everything yet.
@@ -43,19 +44,21 @@ export function judge(found, known) {
 // The timeline of a control file is that of the last checkpoint: that of the log's file is the one of now.
 const PLACE = `SELECT (SELECT system_identifier FROM pg_control_system()), to_regclass('enf.audit') IS NOT NULL,
   CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) END,
-  (SELECT timeline_id FROM pg_control_checkpoint())`;
+  (SELECT timeline_id FROM pg_control_checkpoint()),
+  CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END - '0/0'::pg_lsn`;
 const TRAIL = `SELECT seq, encode(hash, 'hex'), (SELECT encode(hash, 'hex') FROM enf.audit WHERE seq = $1),
   (SELECT value FROM enf.counter WHERE name = 'restored') FROM enf.audit ORDER BY seq DESC LIMIT 1`;
 
 /** @param {pg.Client} client @param {Known | undefined} known @returns {Promise<Found>} */
 async function look(client, known) {
-  const [[system, hasTrail, timeline, checkpoint]] = await rows(client, PLACE);
+  const [[system, hasTrail, timeline, checkpoint, log]] = await rows(client, PLACE);
   const trail = hasTrail === 't' ? await rows(client, TRAIL, [String(known?.seq ?? 0)]) : [];
   const [seq = '0', hash = '', same, restored] = trail[0] ?? [];
   return {
     ...{
       system: String(system),
       checkpoint: Number(checkpoint),
+      log: Number(log),
       head: { seq: Number(seq), hash: String(hash) },
       restored: Number(restored ?? 0),
     },
@@ -140,11 +143,13 @@ function refusalOf(verdict, { system, timeline }, known) {
 
 /**
  * Connections to the servers of `urls`, which messages call by their `places`. `fenced`: what is known, from the beginning and later on, decides which; else every server is used. `adopted` is
- * told of the server whose trail counts from now on: how many there were before, what is known of it, and what it has lost.
+ * told of the server whose trail counts from now on: how many there were before, what is known of it, and what it has lost. `looked` is told of all servers whenever all were asked.
  * @param {{ urls: readonly string[], places: readonly string[], settings: string, connectMs: number, fenced: boolean, known?: Known }} options
  * @param {(adopted: { era: number, known: Known, lost?: number }) => void} adopted
+ * @param {(states: readonly import('../alarms.ts').ServerState[]) => void} looked
  */
-export function fence({ urls, places, settings, connectMs, fenced, known: before }, adopted) {
+export function fence({ urls, places, settings, connectMs, fenced, known: before }, adopted, looked) {
+  const statesOf = serverStates();
   let known = before;
   let era = 0;
   /** The one that is used, until a connection is lost. @type {string | undefined} */
@@ -258,6 +263,12 @@ export function fence({ urls, places, settings, connectMs, fenced, known: before
         (one, other) => (Number(other.timeline) > Number(one?.timeline ?? 0) ? other : one),
         primaries[0],
       );
+    const seen = answers.map(({ url, found, error }) => ({
+      place: String(places[urls.indexOf(url)]),
+      used: url === primary?.url,
+      ...(found ?? { why: error?.message || error?.code || '' }),
+    }));
+    looked(statesOf(seen, Date.now()));
     return {
       primary,
       standbys: there.filter(({ timeline }) => timeline === undefined).map(({ url }) => url),

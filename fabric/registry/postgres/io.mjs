@@ -28,7 +28,11 @@ const before = new Set();
 const turns = new Map();
 let ended = false;
 
-const servers = fence(workerData, (adopted) => events.postMessage({ adopted }));
+const servers = fence(
+  workerData,
+  (adopted) => events.postMessage({ adopted }),
+  (looked) => events.postMessage({ servers: looked }),
+);
 
 /** @param {string} message */
 const lost = (message) => Object.assign(new Error(message), { code: '08006' });

@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { assetPath } from '../../../os/files/asset.ts';
 import { toHex } from '../../../protocol/bytes.ts';
+import type { ServerState } from '../alarms.ts';
 import type { AuditHead } from '../records.ts';
 import { postgresFailure, type ServerError, unreachable } from './failures.ts';
 import { serverPlace } from './servers.ts';
@@ -61,6 +62,8 @@ export interface Link {
   onAdopted(call: (adopted: Adopted) => void): void;
   /** What was seen on the servers; undefined before one was used. */
   readonly known: Known | undefined;
+  /** All servers at the last look of whoever listens, if there are several. */
+  readonly servers: readonly ServerState[];
   /** The newest entry on the server that is used: one that lacks it is not used any more. */
   seen(head: AuditHead): void;
   /** Whichever server is there is used from now on, whatever it lacks. */
@@ -97,6 +100,11 @@ interface Adoption {
   readonly adopted: Adopted & { readonly era: number };
 }
 
+/** That all servers were looked at. */
+interface Looked {
+  readonly servers: readonly ServerState[];
+}
+
 type Message = { readonly id: number } & (Answer | { readonly error: ServerError });
 
 /**
@@ -108,11 +116,16 @@ export function openLink(urls: readonly string[], fence?: { readonly known: Know
   let changed: ((anew: boolean) => void) | undefined;
   let adopted: ((adopted: Adopted) => void) | undefined;
   let known = fence?.known;
+  let servers: readonly ServerState[] = [];
   let era = 0;
   let last = 0;
   let thread: Thread | undefined;
 
-  function received(message: Message | News | Adoption): void {
+  function received(message: Message | News | Adoption | Looked): void {
+    if ('servers' in message) {
+      servers = message.servers;
+      return;
+    }
     if ('adopted' in message) {
       ({ era, known } = message.adopted);
       adopted?.(message.adopted);
@@ -135,6 +148,7 @@ export function openLink(urls: readonly string[], fence?: { readonly known: Know
     const started = startThread({ urls, fenced: fence !== undefined, known }, received, (error) => {
       if (thread === started) thread = undefined;
       era = 0;
+      servers = [];
       const callers = [...waiting.values()];
       waiting.clear();
       for (const caller of callers) caller.reject(unreachable('the thread that asks it has ended', error));
@@ -186,6 +200,9 @@ export function openLink(urls: readonly string[], fence?: { readonly known: Know
     get known() {
       return known;
     },
+    get servers() {
+      return servers;
+    },
     seen({ seq, hash }) {
       if (known === undefined || seq < known.seq) return;
       // A clock that is set back does not have this node forget what was given up since.
@@ -214,7 +231,7 @@ interface Thread {
 
 function startThread(
   servers: { readonly urls: readonly string[]; readonly fenced: boolean; readonly known: Known | undefined },
-  received: (message: Message | News | Adoption) => void,
+  received: (message: Message | News | Adoption | Looked) => void,
   failed: (error: unknown) => void,
 ): Thread {
   const answers = new MessageChannel();

@@ -41,6 +41,7 @@ export function openServerRegistry(
         ...{ db, head },
         read: (work) => work(),
         ...(urls.length > 1 && { standby: standbyDatabase(link) }),
+        servers: () => link.servers,
         writing(afterCommit) {
           const queue = serverQueue(db, link, (newest) => {
             head.seen(newest);

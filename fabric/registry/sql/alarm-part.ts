@@ -1,4 +1,5 @@
 import { HOST, type Scope } from '../../access/scope.ts';
+import type { ServerState } from '../alarms.ts';
 import type { Act } from '../records.ts';
 import type { OwnedRegistry, Registry } from '../registry.ts';
 import {
@@ -24,6 +25,9 @@ import { beyondLimits, failures, overAnnounced } from './counts/found.ts';
 import { listsEnding } from './pki-lists.ts';
 import type { Read } from './reader.ts';
 
+/** See `Alarms.servers`. */
+export type Servers = () => readonly ServerState[];
+
 interface Parts {
   readonly read: Read;
   readonly queue: CommitQueue;
@@ -41,8 +45,11 @@ export const ownAlarmPart = (db: Database, scope: Scope, { queue, act, now }: Pa
     retryDelivery: (_actor, id) => queue.submit(() => retryDelivery(db, scope, now(), id)),
   }) satisfies Partial<OwnedRegistry>;
 
-/** What finds alarms, and sends them. */
-export function alarmPart(db: Database, { read, queue, now }: Omit<Parts, 'act'>) {
+/** What finds alarms, and sends them. `servers`: what the engine knows of those it may use. */
+export function alarmPart(
+  db: Database,
+  { read, queue, now, servers = () => [] }: Omit<Parts, 'act'> & { readonly servers?: Servers | undefined },
+) {
   let lastOwner = HOST;
   return {
     // Mostly there is nothing to write.
@@ -60,6 +67,7 @@ export function alarmPart(db: Database, { read, queue, now }: Omit<Parts, 'act'>
     tokensEnding: async (until) => read(() => tokensEnding(db, now(), until)),
     listsEnding: async () => read(() => listsEnding(db, now())),
     casEnding: async (days) => read(() => casEnding(db, now(), days)),
+    servers,
     async dueDeliveries(most) {
       const { due, last } = read(() => dueDeliveries(db, now(), { most, after: lastOwner }));
       lastOwner = last;

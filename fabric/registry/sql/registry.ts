@@ -12,7 +12,7 @@ import { tunnelCounts } from '../tunnels/counts.ts';
 import { type TunnelNews, tunnelNews } from '../tunnels/news.ts';
 import { type TunnelNote, tunnelNotes } from '../tunnels/notes.ts';
 import { type Admitting, requireOpenGroup } from './admit.ts';
-import { alarmPart, ownAlarmPart } from './alarm-part.ts';
+import { alarmPart, ownAlarmPart, type Servers } from './alarm-part.ts';
 import { raiseObjection } from './alarms/objections.ts';
 import type { CommitQueue } from './base/commit-queue.ts';
 import type { Database } from './base/statements.ts';
@@ -66,6 +66,7 @@ export interface Store {
   readonly head: KeptHead;
   /** The same, elsewhere; `hasAll`: it has everything that was committed when it was asked. */
   readonly standby?: { readonly db: Database; hasAll(): Promise<boolean> };
+  readonly servers?: Servers;
   /** How it is written; calls back after each commit. */
   writing(afterCommit: () => void): Writing;
   /** Calls back when somebody has changed something, if the engine hears of it; `anew`: what is read now may lack what was read before. */
@@ -177,7 +178,7 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
     ...newsPart(db, read, news),
     ...nodes.part,
     attach: (address, host) => queue.submit(() => attach(db, now(), { node: ownNode(), address, host })),
-    ...alarmPart(db, parts),
+    ...alarmPart(db, { ...parts, servers: store.servers }),
     ...pkiListsPart(db, parts),
     verifyAudit: (expected) => verifyAudit(db, read, expected),
     verifyAuditPart: async (from) => read(() => verifyAuditPart(db, from)),

@@ -12,7 +12,7 @@ import {
 } from '../../../fabric/alarms/checks.ts';
 import { alarmText } from '../../../fabric/operations/alarm-text.ts';
 import { rootCertificate } from '../../../fabric/pki/x509.ts';
-import { ALARM_KINDS } from '../../../fabric/registry/alarms.ts';
+import { ALARM_KINDS, type ServerState } from '../../../fabric/registry/alarms.ts';
 import { DUTIES, type Node } from '../../../fabric/registry/nodes.ts';
 import type { Handshake } from '../../../fabric/registry/records.ts';
 import { Failure } from '../../../protocol/failure.ts';
@@ -67,9 +67,13 @@ describe('what is found', () => {
     let [free, all] = [1e12, 1e13];
     let refusals: Handshake[] = [];
     let nodes: Node[] = [];
+    let servers: ServerState[] = [];
+    let leads = true;
     const sources: CheckSources = {
       registry: {
         missing: () => undefined,
+        leads: () => leads,
+        servers: () => servers,
         census: async () => ({}) as never,
         group: async (gid) => {
           if (gid.startsWith('01')) return {} as never;
@@ -105,6 +109,16 @@ describe('what is found', () => {
     // The one whose label was brought meanwhile knocks no more.
     refusals = [...times(3, () => refusal(1)), ...times(3, () => refusal(2))];
     expect(await check('group.knocking').find()).toMatchObject([{ subject: '02'.repeat(32) }]);
+    expect(await check('registry.server-lost').find()).toEqual([]);
+    const lost = { since: -1_000_000, why: 'gone' };
+    servers = [{ place: 'db:5432', at: 0, primary: false, used: false, lost }];
+    expect(await check('registry.server-lost').find()).toMatchObject([{ subject: 'db:5432' }]);
+    // Of several nodes one says so.
+    leads = false;
+    expect(await check('registry.server-lost').find()).toEqual([]);
+    // What the trail told of is found once: only that it ends is looked for.
+    const { find, holdMs } = check('registry.failover');
+    expect([await find(), holdMs, check('device.twins').holdMs]).toEqual([[], 7 * DAY_MS, DAY_MS]);
     expect(await check('node.lost').find()).toEqual([]);
     nodes = [node('lost'), { ...node('serving'), name: 'b' }];
     expect(await check('node.lost').find()).toMatchObject([{ kind: 'node.lost', subject: 'a' }]);

@@ -7,6 +7,7 @@ import { FABRIC } from '../../registry.ts';
 import { inScope, ownersShown } from '../base/owned.ts';
 import { type Database, prepare } from '../base/statements.ts';
 import { appendAudit, TWINS } from '../trail/audit.ts';
+import { FAILOVER, type Loss } from '../trail/restored.ts';
 import { announce } from './hooks.ts';
 
 /** Open alarms of one kind at most for one owner: what anybody can cause must not fill the disk. */
@@ -93,12 +94,17 @@ export function recordFindings(
   }
 }
 
-function open(db: Database, at: number, { kind, owner, subject, detail }: Finding): void {
+const openOne = (db: Database, { kind, subject, owner }: Omit<Finding, 'detail'>): Row | undefined =>
+  prepare(db, 'SELECT * FROM alarm WHERE ended IS NULL AND kind = ? AND subject = ? AND owner = ?').get(
+    kind,
+    subject,
+    owner,
+  ) as Row | undefined;
+
+function open(db: Database, at: number, finding: Finding): void {
+  const { kind, owner, subject, detail } = finding;
   const text = JSON.stringify(detail);
-  const known = prepare(
-    db,
-    'SELECT * FROM alarm WHERE ended IS NULL AND kind = ? AND subject = ? AND owner = ?',
-  ).get(kind, subject, owner) as Row | undefined;
+  const known = openOne(db, finding);
   if (known !== undefined) {
     if (at - known.seen < RENEWED_MS && known.detail === text) return;
     prepare(db, 'UPDATE alarm SET seen = ?, detail = ? WHERE id = ?').run(at, text, known.id);
@@ -172,6 +178,9 @@ const alarmEvent = ({
   acknowledged: acknowledged === undefined ? null : { by: acknowledged.by, at: iso(acknowledged.at) },
 });
 
+/** What nobody can see the end of: whoever has dealt with it says so. */
+const ENDS_WHEN_ACKNOWLEDGED: readonly AlarmKind[] = ['registry.failover'];
+
 /** False if somebody has acknowledged it already. @throws Failure `fabric.unknown-alarm` */
 export function acknowledgeAlarm(db: Database, scope: Scope, { at, actor }: Act, id: number): boolean {
   const own = inScope(scope);
@@ -188,8 +197,9 @@ export function acknowledgeAlarm(db: Database, scope: Scope, { at, actor }: Act,
   const { kind, owner, subject } = row;
   const detail = { alarm: id, kind, ...namedIn(row) };
   appendAudit(db, { at, actor, owner, action: 'alarm.acknowledge', subject, detail });
-  const acknowledged = alarm({ ...row, acknowledged_by: actor, acknowledged_at: at });
-  announce(db, { at, owner }, 'alarm.acknowledged', { alarm: alarmEvent(acknowledged) });
+  const acknowledged = { ...row, acknowledged_by: actor, acknowledged_at: at };
+  announce(db, { at, owner }, 'alarm.acknowledged', { alarm: alarmEvent(alarm(acknowledged)) });
+  if (row.ended === null && ENDS_WHEN_ACKNOWLEDGED.includes(kind)) end(db, at, acknowledged);
   return true;
 }
 
@@ -199,7 +209,7 @@ const TELLS: Readonly<Record<string, AlarmKind>> = {
   'device.moves': 'device.two-countries',
 };
 const DEALT_WITH = ['device.evict', 'device.ban', 'device.retire', 'device.replace'];
-const ACTIONS = [...Object.keys(TELLS), ...DEALT_WITH].map((action) => `'${action}'`).join(', ');
+const ACTIONS = [...Object.keys(TELLS), FAILOVER, ...DEALT_WITH].map((action) => `'${action}'`).join(', ');
 
 /** Up to which entry of the trail alarms were looked for, and the newest one. */
 export function trailPosition(db: Database): { readonly seen: number; readonly newest: number } {
@@ -214,26 +224,33 @@ export function followTrail(db: Database, at: number): boolean {
   const upTo = Math.min(newest, seen + ENTRIES);
   const rows = prepare(
     db,
-    `SELECT action, owner, subject, detail FROM audit WHERE seq > ? AND seq <= ? AND action IN (${ACTIONS}) ORDER BY seq`,
-  ).all(seen, upTo) as { action: string; owner: number; subject: string; detail: string }[];
-  for (const { action, owner, subject, detail } of rows) {
+    `SELECT at, action, owner, subject, detail FROM audit WHERE seq > ? AND seq <= ? AND action IN (${ACTIONS}) ORDER BY seq`,
+  ).all(seen, upTo) as { at: number; action: string; owner: number; subject: string; detail: string }[];
+  for (const { at: when, action, owner, subject, detail } of rows) {
     const kind = TELLS[action];
-    if (kind !== undefined) open(db, at, { kind, owner, subject, detail: JSON.parse(detail) });
+    if (action === FAILOVER) openLoss(db, at, when, JSON.parse(detail));
+    else if (kind !== undefined) open(db, at, { kind, owner, subject, detail: JSON.parse(detail) });
     else for (const row of openOf(db, subject, owner)) end(db, at, row);
   }
   prepare(db, "UPDATE counter SET value = ? WHERE name = 'alarm'").run(upTo);
   return upTo < newest;
 }
 
+/** Of several nodes that saw entries which are lost each may say so: the one that saw the most counts. */
+function openLoss(db: Database, at: number, until: number, { seen, newest, timeline }: Loss): void {
+  const finding = { kind: 'registry.failover', owner: HOST, subject: `timeline ${timeline}` } as const;
+  const missing = seen - newest;
+  const said = openOne(db, finding);
+  if (said !== undefined && (JSON.parse(said.detail) as { missing: number }).missing >= missing) return;
+  const since = prepare(db, 'SELECT at FROM audit WHERE seq = ?').pluck().get(newest) as number | undefined;
+  open(db, at, {
+    ...finding,
+    detail: { missing, seen, newest, ...(since !== undefined && { since: iso(since) }), until: iso(until) },
+  });
+}
+
 const openOf = (db: Database, subject: string, owner: number): Row[] =>
-  Object.values(TELLS).flatMap(
-    (kind) =>
-      prepare(db, 'SELECT * FROM alarm WHERE ended IS NULL AND kind = ? AND subject = ? AND owner = ?').all(
-        kind,
-        subject,
-        owner,
-      ) as Row[],
-  );
+  Object.values(TELLS).flatMap((kind) => openOne(db, { kind, subject, owner }) ?? []);
 
 /** Tokens that end before `until`. */
 export function tokensEnding(db: Database, at: number, until: number): Finding[] {

@@ -22,9 +22,12 @@ export interface Loss {
   readonly timeline: number;
 }
 
+/** What the trail calls that. */
+export const FAILOVER = 'registry.failover';
+
 /** Records the same, since another server has replaced the one that had the newest entries. */
 export const recordLoss = (db: Database, act: Act, loss: Loss): void =>
-  record(db, act, 'registry.failover', { ...loss });
+  record(db, act, FAILOVER, { ...loss });
 
 function record(db: Database, act: Act, action: string, detail: Record<string, unknown>): void {
   prepare(

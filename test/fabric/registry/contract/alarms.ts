@@ -12,6 +12,7 @@ const found = (subject: string, detail: object = {}): Finding => ({
   subject,
   detail: { ...detail },
 });
+const iso = (at: number): string => new Date(at).toISOString();
 const URL = 'https://hooks.example.org/secret-path';
 
 /** Alarms, and the hooks that hear of them. */
@@ -102,6 +103,44 @@ export function alarmsContract(openEmpty: OpenEmpty): void {
       await registry.setStanding('owner', address, 'evict');
       await follow();
       expect(await kinds()).toEqual([]);
+    });
+
+    test('of a failover says what is lost, by the one who saw the most of it, until somebody acknowledges it', async () => {
+      const { registry, open, pass, now } = await opened();
+      const { id } = await registry.addHook('anna', { name: 'on-call', url: URL, secret: 's' });
+      const failover = async (detail: Record<string, number>) => {
+        pass(1_000);
+        await registry.record('fabric', 'registry.failover', 'registry', detail);
+        while (await registry.followTrail());
+      };
+      const newest = 1;
+      await failover({ seen: 4, newest, timeline: 2 });
+      const lost = { missing: 3, seen: 4, newest, since: iso(1_000), until: iso(now()) };
+      const alarm = { kind: 'registry.failover', owner: 0, subject: 'timeline 2' };
+      expect(await open()).toMatchObject([{ ...alarm, detail: lost }]);
+      // Others saw less of it, or more.
+      await failover({ seen: 3, newest, timeline: 2 });
+      expect(await open()).toMatchObject([{ ...alarm, detail: lost }]);
+      await failover({ seen: 5, newest, timeline: 2 });
+      expect(await open()).toMatchObject([{ ...alarm, detail: { missing: 4, seen: 5 } }]);
+      // Another one is another alarm.
+      await failover({ seen: 9, newest: 8, timeline: 3 });
+      const [third, second] = await open();
+      expect([third, second]).toMatchObject([{ subject: 'timeline 3' }, { subject: 'timeline 2' }]);
+      expect(await registry.acknowledgeAlarm('anna', second!.id)).toBe(true);
+      expect(await open()).toMatchObject([{ subject: 'timeline 3' }]);
+      expect((await registry.alarms({ limit: 9 }, false)).rows).toMatchObject([
+        { subject: 'timeline 2', acknowledged: { by: 'anna' }, ended: now() },
+      ]);
+      expect(await registry.acknowledgeAlarm('bob', second!.id)).toBe(false);
+      const opens = ['alarm.opened', 'alarm.opened'];
+      expect(await events(registry, id)).toEqual([...opens, 'alarm.acknowledged', 'alarm.ended']);
+      // Nobody acknowledges the other one.
+      pass(HOLD_MS);
+      await registry.recordFindings(['registry.failover'], [], HOLD_MS);
+      expect(await open()).toEqual([]);
+      expect(await registry.acknowledgeAlarm('anna', third!.id)).toBe(true);
+      expect(await events(registry, id)).toHaveLength(6);
     });
 
     test('is due for groups of which more came than are expected, and for tokens that end', async () => {

@@ -134,6 +134,11 @@ test('a standby that is promoted without the last commits is used, the trail say
   await add(registry, 4);
   const said = { seen: 4, newest: 2, timeline: 2 };
   await expect.poll(() => failovers(registry), { timeout: 20_000 }).toMatchObject([{ detail: said }]);
+  while (await registry.followTrail());
+  const { rows: alarms } = await registry.alarms({ limit: 9 }, true);
+  expect(alarms).toMatchObject([
+    { kind: 'registry.failover', subject: 'timeline 2', detail: { missing: 2, seen: 4, newest: 2 } },
+  ]);
   await registry.verifyAudit();
   // Whoever comes later hears that it was said, and does not say it again.
   const other = node(urls, later);
