@@ -9,6 +9,7 @@ import {
   openServerRegistry,
 } from '../../../../fabric/registry/postgres/registry.ts';
 import { readKnown } from '../../../../fabric/registry/postgres/server-head.ts';
+import { serverPlace } from '../../../../fabric/registry/postgres/servers.ts';
 import type { RegistryOptions } from '../../../../fabric/registry/registry.ts';
 import { parsePrefix } from '../../../../protocol/ipv6.ts';
 import { allOf, scratch, wholeOf } from '../../place.ts';
@@ -172,6 +173,38 @@ test('a node leaves a primary that goes on, once another one was promoted', asyn
   expect(entries(primary)).toBe(left);
   await registry.verifyAudit();
 }, 120_000);
+
+test('a node that serves knows which servers take changes, and which are away or behind', async () => {
+  const { primary, standby, urls } = await pair();
+  const [one, other] = urls.map(serverPlace);
+  const registry = node(urls, folder());
+  expect(registry.servers()).toEqual([]);
+  onTestFinished(await registry.follow(60_000));
+  const seen = () => expect.poll(() => registry.servers(), { timeout: 20_000 });
+  const at = expect.any(Number);
+  const used = { place: one, at, primary: true, used: true };
+  const reads = { place: other, at, primary: false, used: false };
+  await seen().toEqual([used, reads]);
+
+  standby.sql('enf', 'SELECT pg_wal_replay_pause()');
+  await add(registry, 1);
+  await seen().toEqual([used, { ...reads, behind: { since: at, bytes: at } }]);
+  const { at: then, behind } = registry.servers()[1]!;
+  await expect.poll(() => registry.servers()[1]!.at, { timeout: 20_000 }).toBeGreaterThan(then);
+  expect(registry.servers()[1]!.behind).toMatchObject({ since: behind!.since });
+
+  await standby.kill();
+  await seen().toEqual([used, { ...reads, lost: { since: at, why: expect.stringMatching(/connect E/) } }]);
+  await standby.start();
+  await seen().toEqual([used, reads]);
+
+  standby.sql('postgres', 'SELECT pg_promote()');
+  await seen().toEqual([
+    { ...used, used: false },
+    { ...reads, primary: true, used: true },
+  ]);
+  expect(entries(primary)).toBe(2);
+}, 60_000);
 
 test('a server that lacks what was seen is used once a person has given that up, on one of all nodes', async () => {
   const server = await ownServer();

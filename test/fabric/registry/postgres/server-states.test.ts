@@ -1,17 +1,5 @@
-import { join } from 'node:path';
-import { expect, onTestFinished, test, vi } from 'vitest';
-import { makeServerRegistry, openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
+import { expect, test } from 'vitest';
 import { serverStates } from '../../../../fabric/registry/postgres/server-states.mjs';
-import { serverPlace } from '../../../../fabric/registry/postgres/servers.ts';
-import { parsePrefix } from '../../../../protocol/ipv6.ts';
-import { scratch, wholeOf } from '../../place.ts';
-import { ownServer } from './own-server.ts';
-
-/** Servers are looked at more often than otherwise. */
-vi.mock('../../../../fabric/registry/postgres/times.ts', async (original) => ({
-  ...(await original<object>()),
-  LOOK_MS: 500,
-}));
 
 const primary = (log: number, used = true) => ({
   ...{ place: 'a', used, system: '1', timeline: 2, log },
@@ -59,37 +47,3 @@ test('a server is lost since there was no connection first, and what it lacks on
   });
   expect(second(away, 5)).toMatchObject({ lost: { since: 5 } });
 });
-
-test('a node that serves knows which servers take changes, and which are away or behind', async () => {
-  const first = await ownServer();
-  first.sql('postgres', 'CREATE DATABASE enf');
-  await makeServerRegistry([first.url('enf')], 'test', 1_000);
-  const second = await ownServer({}, first);
-  const urls = [first.url('enf'), second.url('enf')];
-  const [one, other] = urls.map(serverPlace);
-  const registry = wholeOf(openServerRegistry(urls, join(scratch(), 'registry.url')));
-  onTestFinished(() => registry.close());
-  expect(registry.servers()).toEqual([]);
-  onTestFinished(await registry.follow(60_000));
-  const seen = () => expect.poll(() => registry.servers(), { timeout: 20_000 });
-
-  const used = { place: one, primary: true, used: true };
-  await seen().toMatchObject([used, { place: other, primary: false, used: false }]);
-  second.sql('enf', 'SELECT pg_wal_replay_pause()');
-  await registry.addNetwork('owner', parsePrefix('fd00:1::/64'), '');
-  await seen().toMatchObject([used, { behind: { bytes: expect.any(Number) } }]);
-  const [, late] = registry.servers();
-  await seen().toMatchObject([{ at: expect.toSatisfy((at: number) => at > late!.at) }, {}]);
-  expect(registry.servers()[1]!.behind?.since).toBe(late!.behind!.since);
-
-  await second.kill();
-  await seen().toMatchObject([used, { lost: { why: expect.any(String) } }]);
-  await second.start();
-  await seen().toMatchObject([used, { primary: false, used: false, behind: undefined, lost: undefined }]);
-
-  second.sql('postgres', 'SELECT pg_promote()');
-  await seen().toMatchObject([
-    { place: one, primary: true, used: false },
-    { place: other, primary: true, used: true },
-  ]);
-}, 60_000);
