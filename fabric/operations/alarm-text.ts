@@ -78,7 +78,7 @@ export function alarmText({ kind, subject, detail }: Finding): {
       'It was put back to an older copy: restore the newest backup, or accept the loss.',
     ],
     'registry.failover': [
-      `Another database server took over without the last changes: ${counted(number('missing'), 'entry', 'entries')} of the audit trail at least ${number('missing') === 1 ? 'is' : 'are'} lost, of what was changed from ${of('since')} to ${of('until')}.`,
+      `Another database server took over without the last changes: at least ${counted(number('missing'), 'entry of the audit trail is', 'entries of the audit trail are')} lost, of the time from ${of('since')} to ${of('until')}.`,
       'Repeat bans, evictions and other changes of that time, and tell the owners, who may have made some; then acknowledge this. With a standby in synchronous_standby_names nothing is lost (docs/scale.md).',
     ],
     'registry.two-primaries': [
@@ -87,7 +87,7 @@ export function alarmText({ kind, subject, detail }: Finding): {
     ],
     'registry.server-lost': [
       `There is no connection to the database server ${subject} since ${of('since')}: ${of('why')}.`,
-      'See whether it runs and is reached: enf-fabric doctor. While it is away nothing takes the place of the one that is used. If it is gone for good, remove its address from registry.url on each node, and restart them.',
+      'See whether it runs and is reached: enf-fabric doctor. While it is away nothing takes the place of the one that is used. If it is gone for good, remove its address from registry.url on each node, and restart the fabric there.',
     ],
     'registry.standby-behind': [
       `The standby ${subject} lacks what was written by ${of('since')}${detail.bytes === undefined ? ', and follows another database' : `, ${Math.ceil(number('bytes') / 1_048_576).toLocaleString('en')} MB of log`}.`,

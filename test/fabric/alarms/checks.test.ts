@@ -192,13 +192,20 @@ describe('what is found', () => {
   });
 
   test('one thing is in the singular', () => {
-    const what = (kind: 'group.over-announced' | 'group.over-limit' | 'device.failing', detail: object) =>
-      alarmText({ kind, owner: 0, subject: 'x', detail: { name: 'b', ...detail } }).what;
+    const what = (
+      kind: 'group.over-announced' | 'group.over-limit' | 'device.failing' | 'registry.failover',
+      detail: object,
+    ) => alarmText({ kind, owner: 0, subject: 'x', detail: { name: 'b', ...detail } }).what;
     expect(what('group.over-announced', { devices: 2, announced: 1 })).toBe(
       '2 devices of "b" came, 1 is expected.',
     );
     expect(what('group.over-limit', { times: 1 })).toMatch(/^Once a further device/);
     expect(what('group.over-limit', { times: 1_200 })).toMatch(/^1,200 times a further device/);
+    const time = { since: 'A', until: 'B' };
+    expect(what('registry.failover', { missing: 1, ...time })).toMatch(
+      / at least 1 entry of the audit trail is lost, of the time from A to B\.$/,
+    );
+    expect(what('registry.failover', { missing: 1_200, ...time })).toMatch(/ 1,200 entries .* are lost/);
     expect(what('device.failing', { times: 1, devices: 1, code: 'c' })).toBe(
       '1 of 1 device of "b" reports c within an hour.',
     );
