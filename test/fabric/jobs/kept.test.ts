@@ -25,7 +25,6 @@ async function started(folder: string, now = START, errors: unknown[] = []) {
     await openJobKeeper(folder),
   );
 }
-const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
 const files = (folder: string): string[] => readdirSync(folder).sort();
 
 test('a job that the end of the fabric cuts short is interrupted for the next one, with what it has done', async () => {
@@ -65,8 +64,8 @@ test('a job is on the disk before it changes anything, and not once it has ended
   const { id } = await jobs.start(OF, async () => {
     before = files(folder);
   });
-  await turn();
-  expect([before, files(folder)]).toEqual([[`${id}.json`], []]);
+  await expect.poll(() => files(folder)).toEqual([]);
+  expect(before).toEqual([`${id}.json`]);
   expect(jobs.show(EVERYTHING, id)).toMatchObject({ state: 'done' });
   const refused = jobs.start(
     OF,
@@ -109,9 +108,8 @@ test('a disk that cannot be written begins no job, and ends none', async () => {
   const { id } = await jobs.start(OF, async () => {
     full = true;
   });
-  await turn();
+  await expect.poll(() => errors).toContain(diskFull);
   expect(jobs.show(EVERYTHING, id).state).toBe('done');
-  expect(errors).toContain(diskFull);
 });
 
 test('what is no job is removed, and of very many the newest stay', async () => {
