@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Firewall, openFirewall } from '../../../fabric/host/firewall.ts';
 import { hostTable } from '../../../fabric/host/nftables.ts';
 import { NO_SERVICES } from '../../../fabric/host/services.ts';
@@ -74,7 +74,7 @@ describe('[H-A4] the firewall of a host', () => {
       expect(await firewall.isInForce()).toBe(false);
       if (how === 'its table is changed') host.change();
       else host.lose();
-      await vi.waitFor(() => expect(host.held.get(NAME)).toEqual(TABLE), 5_000);
+      await expect.poll(() => host.held.get(NAME)).toEqual(TABLE);
       await firewall.close();
       expect(host.lines).toEqual([
         expect.stringMatching(/^warning nftables table inet enf_fabric_tun9 was changed/),
@@ -83,12 +83,18 @@ describe('[H-A4] the firewall of a host', () => {
   );
 
   test("is not concerned by others' tables", async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
     const host = tables();
     const firewall = await host.open();
     host.held.delete(NAME);
     host.change('others');
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    // What another program changes is restored within two seconds.
+    await vi.advanceTimersByTimeAsync(2_000);
     expect(host.held.size).toBe(0);
+    host.change();
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(host.held.get(NAME)).toEqual(TABLE);
     await firewall.close();
   });
 
@@ -98,10 +104,10 @@ describe('[H-A4] the firewall of a host', () => {
     host.held.clear();
     host.fail(missing);
     host.change();
-    await vi.waitFor(() => expect(host.lines).toHaveLength(1), 5_000);
+    await expect.poll(() => host.lines).toHaveLength(1);
     expect(host.lines[0]).toMatch(/^error .* DEVICES REACH EVERY SERVICE .*not installed/);
     host.fail(undefined);
-    await vi.waitFor(() => expect(host.held.get(NAME)).toEqual(TABLE), 5_000);
+    await expect.poll(() => host.held.get(NAME)).toEqual(TABLE);
     await firewall.close();
   });
 

@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import {
   type Dependencies,
   openTunnelRoutes,
@@ -131,17 +131,21 @@ test('one that fails is told, and tried again until it is removed', async () => 
   await expect(routes.add(route('fd00::1'))).rejects.toMatchObject({ code: 'os.routes-failed' });
   await expect(routes.add(route('fd00::2'))).rejects.toMatchObject({ code: 'os.routes-failed' });
   routes.remove(route('fd00::2'));
-  await vi.waitFor(() => expect(routes.serving().failing).toBe('the network is down'), 5_000);
+  await expect.poll(() => routes.serving().failing).toBe('the network is down');
   expect(kernel.lines).toEqual([
     'error the routes of tunnels in table 100 cannot be restored: the network is down',
   ]);
   kernel.fail(false);
-  await vi.waitFor(() => expect([...kernel.table]).toEqual(['fd00::1 100']), 20_000);
-  await vi.waitFor(() => expect(routes.serving().failing).toBeNull());
+  await expect.poll(() => [...kernel.table]).toEqual(['fd00::1 100']);
+  await expect.poll(() => routes.serving().failing).toBeNull();
   await routes.close();
 });
 
 test('changes of others are undone, its own and those elsewhere cause no work', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  // What another program changes is restored within two seconds.
+  const pass = () => vi.advanceTimersByTimeAsync(2_000);
   const kernel = fakeKernel();
   const routes = await kernel.open();
   await routes.add(route('fd00::1'));
@@ -154,14 +158,16 @@ test('changes of others are undone, its own and those elsewhere cause no work', 
     { kind: 'address', index: 7 },
   ] satisfies KernelChange[])
     kernel.tell(change);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await pass();
   expect(kernel.reconciliations()).toBe(before);
   kernel.table.clear();
   kernel.tell(changed());
-  await vi.waitFor(() => expect([...kernel.table]).toEqual(['fd00::1 100']), 5_000);
+  await pass();
+  expect([...kernel.table]).toEqual(['fd00::1 100']);
   kernel.rules.pop();
   kernel.tell({ kind: 'rule' });
-  await vi.waitFor(() => expect(kernel.rules).toContainEqual(ruleOf({ table: 100 })), 5_000);
+  await pass();
+  expect(kernel.rules).toContainEqual(ruleOf({ table: 100 }));
   expect(kernel.lines[0]).toBe('warning table 100 was changed by another program, and is restored: 1 route');
   await routes.close();
   expect(kernel.rules).toHaveLength(1);
