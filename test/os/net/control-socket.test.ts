@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:f
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   type Answerer,
   askControl,
@@ -269,21 +269,20 @@ describe('[H-B4] a server that anybody on the machine may reach', () => {
   }
 
   test('a question that waits keeps its place, and learns that nobody waits any more', async () => {
-    const aborted: string[] = [];
-    let answer = (_: string): void => {};
-    const path = await serving(({ path: asked, signal }) => {
-      signal?.addEventListener('abort', () => aborted.push(asked));
-      return asked === '/x' ? new Promise<string>((resolve) => (answer = resolve)) : 'other';
-    });
-    const waiting = open({ path }, get);
-    await vi.waitFor(() => expect(answer.length).toBe(1));
+    const waiting: { answer(text: string): void; signal: AbortSignal | undefined }[] = [];
+    const path = await serving(({ path: asked, signal }) =>
+      asked === '/x' ? new Promise<string>((answer) => waiting.push({ answer, signal })) : 'other',
+    );
+    const first = open({ path }, get);
+    await expect.poll(() => waiting).toHaveLength(1);
     for (let i = 0; i < 100; i++) open({ path });
     await new Promise((resolve) => setTimeout(resolve, 6_000));
-    answer('at last');
-    expect(await waiting.closed).toContain('at last');
+    waiting[0]!.answer('at last');
+    expect(await first.closed).toContain('at last');
     const gone = open({ path }, get);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await expect.poll(() => waiting).toHaveLength(2);
+    expect(waiting[1]!.signal?.aborted).toBe(false);
     gone.socket.destroy();
-    await vi.waitFor(() => expect(aborted).toContain('/x'));
+    await expect.poll(() => waiting[1]!.signal?.aborted).toBe(true);
   });
 });
