@@ -301,7 +301,7 @@ describe('the LAN', () => {
     expect(fake.state.changes[0]).toBe('filter');
     expect(fake.addresses()).toEqual(['fd00:9:0:7::1/64']);
     expect(lan.trouble()).toBeUndefined();
-    await vi.waitFor(() => expect(socket.sent).toHaveLength(1));
+    await expect.poll(() => socket.sent).toHaveLength(1);
     await lan.set(undefined, []);
     expect(fake.addresses()).toEqual([]);
     expect(socket.sent.slice(1)).toEqual(['eth1 0 0 0', 'eth1 0 0 0', 'eth1 0 0 0', 'closed']);
@@ -321,7 +321,7 @@ describe('the LAN', () => {
     fake.state.nft = true;
     fake.tell({ kind: 'forwarding' });
     await vi.waitFor(() => expect(fake.addresses()).toEqual(['fd00:9:0:7::1/64']), { timeout: 10_000 });
-    await vi.waitFor(() => expect(lan.trouble()).toBeUndefined());
+    await expect.poll(() => lan.trouble()).toBeUndefined();
     await lan.close();
   });
 
@@ -343,7 +343,7 @@ describe('the LAN', () => {
     fake.state.interfaces = [face('enf0'), face('eth1', { index: 9 })];
     fake.tell({ kind: 'link', index: 9, running: true });
     await vi.waitFor(() => expect(fake.addresses()).toEqual(['fd00:9:0:7::1/64']), { timeout: 10_000 });
-    await vi.waitFor(() => expect(lan.trouble()).toBeUndefined());
+    await expect.poll(() => lan.trouble()).toBeUndefined();
     await lan.close();
     expect(fake.addresses()).toEqual([]);
   });
@@ -356,7 +356,7 @@ describe('the LAN', () => {
     dhcp.state.allowed = false;
     await lan.set(PREFIX, [], new Uint8Array(32));
     expect(lan.trouble()?.code).toBe('os.no-dhcp-socket');
-    await vi.waitFor(() => expect(socket.sent).toHaveLength(1));
+    await expect.poll(() => socket.sent).toHaveLength(1);
     dhcp.ask(solicit);
     expect(dhcp.state.sent).toEqual([]);
     dhcp.state.allowed = true;

@@ -26,7 +26,7 @@ async function keeper(builtMs = 0) {
 test('[C-4] [C-7] the time and the addresses are kept when the tunnel is up', async () => {
   const { store, keep } = await keeper();
   keep().begin();
-  await vi.waitFor(() => expect(store.generation).toBe(1));
+  await expect.poll(() => store.generation).toBe(1);
   expect(lastGoodOf(store.record)).toEqual({
     timeMs: NOON,
     addresses: { 'fabric.example': ['192.0.2.1'] },
@@ -45,9 +45,9 @@ test('[C-21] at most once a day, however often the tunnel comes and goes', async
   ] as const) {
     now.wallMs += afterMs;
     memory.begin();
-    await vi.waitFor(() => expect(lastGoodOf(store.record)).toBeDefined());
+    await expect.poll(() => lastGoodOf(store.record)).toBeDefined();
     memory.end();
-    await vi.waitFor(() => expect(store.generation).toBe(generation));
+    await expect.poll(() => store.generation).toBe(generation);
   }
 });
 
@@ -83,7 +83,7 @@ test('a time before the build, or an older future, is not kept as the best known
   const healed = await keeper();
   await healed.store.save(withLastGood({}, { timeMs: NOON + 10 * KEEP_EVERY_MS, addresses: {} }));
   healed.keep().begin();
-  await vi.waitFor(() => expect(lastGoodOf(healed.store.record)?.timeMs).toBe(NOON));
+  await expect.poll(() => lastGoodOf(healed.store.record)?.timeMs).toBe(NOON);
 });
 
 test('[C-20] a full disk is logged once, and tried again', async () => {
@@ -107,7 +107,7 @@ test('[C-20] a full disk is logged once, and tried again', async () => {
   full = false;
   now.wallMs++;
   memory.begin();
-  await vi.waitFor(() => expect(lastGoodOf(store.record)?.timeMs).toBe(NOON + 1));
+  await expect.poll(() => lastGoodOf(store.record)?.timeMs).toBe(NOON + 1);
 });
 
 test('nonsense in the record is nothing, and the rest of the record stays', () => {

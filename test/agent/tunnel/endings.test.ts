@@ -164,7 +164,7 @@ describe('a probe', () => {
     await happens('up');
     expect(router.packets).toHaveLength(1);
     tunnel.probe();
-    await vi.waitFor(() => expect(router.packets).toHaveLength(2));
+    await expect.poll(() => router.packets).toHaveLength(2);
     expect(router.packets[1]).toEqual(heartbeat(OWN));
     expect(events.map((event) => event.kind)).toEqual(['up']);
     tunnel.close();

@@ -156,9 +156,9 @@ test('what another program takes away comes back, and what it adds under our num
     },
     { timeout: 20_000 },
   );
-  await vi.waitFor(() =>
-    expect(nodes.log('a').join('\n')).toMatch(/warning: table 100 was changed by another program/),
-  );
+  await expect
+    .poll(() => nodes.log('a').join('\n'))
+    .toMatch(/warning: table 100 was changed by another program/);
   expect(await nodes.order('a', { kind: 'serving' })).toEqual({
     table: TABLE,
     protocol: PROTOCOL,

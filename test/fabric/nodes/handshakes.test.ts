@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { keepHandshakes } from '../../../fabric/nodes/handshakes.ts';
 import type { Duty, NewNode } from '../../../fabric/registry/nodes.ts';
 import { opened, random, registryFile } from '../place.ts';
@@ -40,14 +40,14 @@ test('a node that drains goes on serving handshakes until another one serves the
 
   const other = open('identity');
   await other.join(node('b'));
-  await vi.waitFor(() => expect(server.accepts).toBe(false));
+  await expect.poll(() => server.accepts).toBe(false);
   // It drains, too: then nobody would serve them.
   await own.drainNode('owner', 'b');
-  await vi.waitFor(() => expect(server.accepts).toBe(true));
+  await expect.poll(() => server.accepts).toBe(true);
   await own.resumeNode('owner', 'b');
-  await vi.waitFor(() => expect(server.accepts).toBe(false));
+  await expect.poll(() => server.accepts).toBe(false);
   await other.leave();
-  await vi.waitFor(() => expect(server.accepts).toBe(true));
+  await expect.poll(() => server.accepts).toBe(true);
   expect(lines).toEqual([
     'notice handshakes are served by other nodes',
     'notice handshakes are served here',
@@ -62,16 +62,14 @@ test('it serves them again when it does not drain any more; a failure changes no
   await settled();
   expect(server.accepts).toBe(true);
   keeper.drain(true);
-  await vi.waitFor(() => expect(server.accepts).toBe(false));
+  await expect.poll(() => server.accepts).toBe(false);
   const { resume } = server;
   server.resume = () => Promise.reject(new Error('the port is taken'));
   keeper.drain(false);
-  await vi.waitFor(() =>
-    expect(lines.at(-1)).toBe('error handshakes of a node that drains: the port is taken'),
-  );
+  await expect.poll(() => lines.at(-1)).toBe('error handshakes of a node that drains: the port is taken');
   expect(server.accepts).toBe(false);
   server.resume = resume;
-  await vi.waitFor(() => expect(server.accepts).toBe(true));
+  await expect.poll(() => server.accepts).toBe(true);
   // Nothing is done any more once it is closed.
   await keeper.close();
   await own.drainNode('owner', 'a');

@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { listHandshakes } from '../../../fabric/operations/audit.ts';
 import { listDevices, nameDevice, setStanding, showDevice } from '../../../fabric/operations/devices.ts';
 import {
@@ -330,13 +330,13 @@ describe('handshakes', () => {
     const connected = async (): Promise<number> =>
       (await showGroup.run(on, { gid: toHex(one.gid) })).connected;
     for (const address of addresses) on.registry.connected(parseIpv6(address), '193.0.0.1:4000');
-    await vi.waitFor(async () => expect(await connected()).toBe(3));
+    await expect.poll(connected).toBe(3);
     expect((await listDevices.run(on, { limit: 9, tunnel: 'open' })).rows).toHaveLength(3);
     expect((await overview.run(on, {})).devices.online).toBe(3);
     on.registry.disconnected(parseIpv6(addresses[0]!));
-    await vi.waitFor(async () => expect(await connected()).toBe(2));
+    await expect.poll(connected).toBe(2);
     on.registry.connected(parseIpv6(addresses[0]!), '193.0.0.1:4001');
-    await vi.waitFor(async () => expect(await connected()).toBe(3));
+    await expect.poll(connected).toBe(3);
     expect((await listDevices.run(on, { limit: 9, tunnel: 'never' })).rows).toHaveLength(1);
   });
 

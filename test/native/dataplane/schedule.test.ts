@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { fakeAdmission, testRouter } from '../../fabric/router/fixture.ts';
 import { world } from '../client/client-world.ts';
 import { runParts } from '../parts.ts';
@@ -35,10 +35,7 @@ describe('short turns', () => {
     await world();
     const router = await testRouter(fakeAdmission(), { threads: 2 });
     onTestFinished(() => router.close());
-    await vi.waitFor(() => {
-      expect(turnsOf('enf-dataplane')).toEqual([short]);
-      expect(turnsOf('enf-router-')).toEqual([short, short]);
-    });
+    await expect.poll(() => ['enf-dataplane', 'enf-router-'].map(turnsOf)).toEqual([[short], [short, short]]);
     expect(new Set(turnsOf('node'))).toEqual(new Set([usual]));
   });
 });

@@ -124,7 +124,7 @@ describe('reaches', () => {
 
   test('with a socket that carries data both ways, marked', async () => {
     const socket = await dial({ hosts: ['127.0.0.1'], port, mark: 363, timeoutMs: 20_000 });
-    await vi.waitFor(() => expect(accepted.length).toBe(1));
+    await expect.poll(() => accepted.length).toBe(1);
     accepted[0]!.pipe(accepted[0]!);
     const echo = new Promise((resolve) => socket.once('data', resolve));
     socket.write('through');
@@ -141,7 +141,7 @@ describe('reaches', () => {
 
   test('with a socket that a reset closes without ending the process', async () => {
     const socket = await dial({ hosts: ['127.0.0.1'], port, timeoutMs: 20_000 });
-    await vi.waitFor(() => expect(accepted.length).toBe(1));
+    await expect.poll(() => accepted.length).toBe(1);
     const closed = new Promise((resolve) => socket.on('close', resolve));
     accepted[0]!.resetAndDestroy();
     expect(await closed).toBe(true);
