@@ -57,7 +57,7 @@ test('a /64 behind a device is carried, too', async () => {
   nodes.answers('b', 'fd00:8:1::5', true);
   await nodes.order('b', { kind: 'add', address: 'fd00:8:1::', length: 64, metric: 500 });
   await leads('c', 'fd00:8:1::5', via('b'));
-  expect(reaches('c', 'fd00:8:1::5')).toBe(true);
+  await expect.poll(() => reaches('c', 'fd00:8:1::5')).toBe(true);
   await nodes.order('b', { kind: 'remove', address: 'fd00:8:1::', length: 64, metric: 500 });
   nodes.answers('b', 'fd00:8:1::5', false);
 });
@@ -70,7 +70,7 @@ test('of two tunnels of a device the newer one wins everywhere, also at the node
   await nodes.order('b', { kind: 'add', address: DEVICE, metric: 1_001 });
   await leads('c', DEVICE, via('b'));
   await leads('a', DEVICE, via('b'));
-  for (const node of ['a', 'c']) expect(reaches(node, DEVICE)).toBe(true);
+  for (const node of ['a', 'c']) await expect.poll(() => reaches(node, DEVICE)).toBe(true);
   // And back: what is newer is not a question of where.
   nodes.answers('b', DEVICE, false);
   nodes.answers('a', DEVICE, true);
@@ -79,7 +79,7 @@ test('of two tunnels of a device the newer one wins everywhere, also at the node
   await leads('b', DEVICE, via('a'));
   await leads('c', DEVICE, via('a'));
   await leads('a', DEVICE, 'dev tun0');
-  for (const node of ['a', 'b', 'c']) expect(reaches(node, DEVICE)).toBe(true);
+  for (const node of ['a', 'b', 'c']) await expect.poll(() => reaches(node, DEVICE)).toBe(true);
   await nodes.order('b', { kind: 'remove', address: DEVICE, metric: 1_001 });
 });
 
@@ -121,7 +121,7 @@ test('a BIRD that is killed takes no tunnel along, and its routes are back once 
   await vi.waitFor(() => expect(nodes.try('c', 'ip', '-6', 'route', 'get', DEVICE)).toBe(false), 20_000);
   // The node's own devices are where they were, and the routes to those of others stay in its kernel.
   await leads('a', DEVICE, 'dev tun0');
-  expect(reaches('a', DEVICE)).toBe(true);
+  await expect.poll(() => reaches('a', DEVICE)).toBe(true);
   await leads('a', 'fd00:1::b', via('b'));
   await nodes.startBird('a');
   await established();
@@ -184,6 +184,8 @@ test('a process that was killed leaves routes, which the next one removes; one t
 test('10,000 routes come to the others, and go', async () => {
   const count = 10_000;
   const learned = (node: string): number => routesOf(node, 12);
+  // What the test before has ended is known everywhere.
+  await expect.poll(() => nodes.try('c', 'ip', '-6', 'route', 'get', DEVICE)).toBe(false);
   const before = learned('c');
   await nodes.order('a', { kind: 'many', count, metric: 3_000 });
   expect(routesOf('a', PROTOCOL)).toBe(count);
