@@ -82,6 +82,10 @@ export const softwareIdentity = (world: World, n: number): Record<string, unknow
   'credential-dir': join(world.folder, `credential${n}`),
 });
 
+/** Milliseconds that a script waits for an answer: where one comes, and where none does. */
+export const ANSWERED_MS = 20_000;
+export const UNANSWERED_MS = 1_500;
+
 /** Runs a script of Node that prints "listening" once it does, in a namespace. */
 export async function startListener(world: World, namespace: string, script: string): Promise<Running> {
   const log = join(world.folder, 'listener.log');

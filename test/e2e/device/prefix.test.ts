@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, test as anyTest, beforeAll, describe, expect } from 'vitest';
 import {
+  ANSWERED_MS,
   admit,
   inSoftware,
   must,
@@ -10,6 +11,7 @@ import {
   openBatch,
   softwareIdentity,
   startListener,
+  UNANSWERED_MS,
   WIRES,
 } from '../batch.ts';
 import { eventually, type Running, runIn, startIn } from '../process.ts';
@@ -22,10 +24,10 @@ const FIRST = 'fd00:e4f:8000::/64';
 const LISTENER = `for (const port of [7001, 7002])
   require('node:net').createServer((from) => from.pipe(from)).listen(port, '::');
 console.log('listening');`;
-const TCP = `const [address, port] = process.argv.slice(1);
+const TCP = `const [ms, address, port] = process.argv.slice(1);
   const socket = require('node:net').connect({ host: address, port: Number(port) });
   socket.on('data', () => process.exit(0)).on('error', () => process.exit(1)).write('hello');
-  setTimeout(() => process.exit(2), 1500);`;
+  setTimeout(() => process.exit(2), Number(ms));`;
 
 interface Told extends AgentStatus {
   readonly delegation: {
@@ -59,8 +61,12 @@ describe.concurrent.each(WIRES)('a LAN behind a gateway on the wire %s', (wire, 
   /** Of the machine on the LAN. */
   let own: string;
   const listeners: Running[] = [];
-  const tcp = async (from: string, to: string, port: number): Promise<boolean> =>
-    (await runIn(from, [process.execPath, '-e', TCP, to, String(port)])).code === 0;
+  const asking = (ms: number) => ({
+    tcp: async (from: string, to: string, port: number): Promise<boolean> =>
+      (await runIn(from, [process.execPath, '-e', TCP, String(ms), to, String(port)])).code === 0,
+  });
+  const { tcp } = asking(ANSWERED_MS);
+  const briefly = asking(UNANSWERED_MS);
   const told = async (): Promise<Told> => (await gateway!.status()) as Told;
   const autoconfigured = (start = 'fd00:e4f:8000:'): Promise<string> =>
     eventually('an address on the LAN', async () => (await addressesIn(machine, 'eth0', start))[0]);
@@ -134,16 +140,16 @@ describe.concurrent.each(WIRES)('a LAN behind a gateway on the wire %s', (wire, 
   test('nothing is begun with it from outside, until that is open', async () => {
     const from = [other!.namespace, world.network.fabric];
     for (const namespace of from) {
-      expect(await tcp(namespace, own, 7001)).toBe(false);
+      expect(await briefly.tcp(namespace, own, 7001)).toBe(false);
       expect(await ping(namespace, own)).toBeUndefined();
     }
     // The gateway itself is no machine on the LAN.
     expect(await tcp(other!.namespace, 'fd00:e4f:8000::1', 7001)).toBe(true);
     await restart(['tcp/7001', 'icmp']);
-    await eventually('the LAN', async () => (await tcp(other!.namespace, own, 7001)) || undefined);
+    await eventually('the LAN', async () => (await briefly.tcp(other!.namespace, own, 7001)) || undefined);
     for (const namespace of from) {
       expect(await tcp(namespace, own, 7001)).toBe(true);
-      expect(await tcp(namespace, own, 7002)).toBe(false);
+      expect(await briefly.tcp(namespace, own, 7002)).toBe(false);
       expect(await ping(namespace, own)).toBeGreaterThan(0);
     }
   });
@@ -151,12 +157,12 @@ describe.concurrent.each(WIRES)('a LAN behind a gateway on the wire %s', (wire, 
   test('a rule for the gateway is one for what is behind it', async () => {
     const rule = (...words: string[]) => world.fabric.json<{ id: number }>('rule', 'add', NETWORK, ...words);
     const refused = await rule('deny', 'in', '--with', `device:${address}`, '--traffic', 'tcp/7001');
-    expect(await tcp(machine, otherAddress, 7001)).toBe(false);
+    expect(await briefly.tcp(machine, otherAddress, 7001)).toBe(false);
     expect(await tcp(machine, otherAddress, 7002)).toBe(true);
     await world.fabric.json('rule', 'remove', String(refused.id));
     expect(await tcp(machine, otherAddress, 7001)).toBe(true);
     const into = await rule('deny', 'in', '--devices', `device:${address}`, '--traffic', 'tcp/7001');
-    expect(await tcp(other!.namespace, own, 7001)).toBe(false);
+    expect(await briefly.tcp(other!.namespace, own, 7001)).toBe(false);
     const { code, stdout } = await world.fabric.run('rule', 'test', otherAddress, own, 'tcp/7001');
     expect({ code, stdout }).toMatchObject({ code: 1 });
     await world.fabric.json('rule', 'remove', String(into.id));
@@ -190,7 +196,7 @@ echo "$reason address=$new_ip6_address servers=$new_dhcp6_name_servers"
       given.push(leased!);
       await eventually(
         'the machine at it',
-        async () => (await tcp(other!.namespace, leased!, 7001)) || undefined,
+        async () => (await briefly.tcp(other!.namespace, leased!, 7001)) || undefined,
       );
       await running.stop('SIGTERM');
       await must(runIn(machine, ['ip', '-6', 'addr', 'flush', 'dev', 'eth0', 'to', leased!]));
@@ -218,7 +224,7 @@ echo "$reason address=$new_ip6_address servers=$new_dhcp6_name_servers"
     const list = (): Promise<string> =>
       must(runIn(gateway!.namespace, ['nft', 'list', 'table', 'inet', 'enf_lan_enf0'])).catch(() => '');
     await eventually('the filter', async () => (await list()).includes('drop') || undefined);
-    await eventually('the LAN', async () => (await tcp(machine, otherAddress, 7001)) || undefined);
+    await eventually('the LAN', async () => (await briefly.tcp(machine, otherAddress, 7001)) || undefined);
     expect(await addressesIn(gateway!.namespace, 'lan0', 'fd00:')).toEqual(['fd00:e4f:8000::1']);
     // The interface itself is lost, and is there again.
     await must(runIn(gateway!.namespace, ['ip', 'link', 'set', 'lan0', 'down']));
@@ -226,7 +232,7 @@ echo "$reason address=$new_ip6_address servers=$new_dhcp6_name_servers"
       (await told()).delegation?.failure?.code === 'delegation.no-interface' ? true : undefined,
     );
     await must(runIn(gateway!.namespace, ['ip', 'link', 'set', 'lan0', 'up']));
-    await eventually('the LAN', async () => (await tcp(machine, otherAddress, 7001)) || undefined);
+    await eventually('the LAN', async () => (await briefly.tcp(machine, otherAddress, 7001)) || undefined);
   });
 
   test('a machine that comes later asks, and is answered', async () => {
@@ -234,7 +240,7 @@ echo "$reason address=$new_ip6_address servers=$new_dhcp6_name_servers"
     expect(await addressesIn(machine, 'eth0', 'fd00:')).toEqual([]);
     await must(runIn(machine, ['ip', 'link', 'set', 'eth0', 'up']));
     expect(await autoconfigured()).toBe(own);
-    await eventually('the LAN', async () => (await tcp(machine, otherAddress, 7001)) || undefined);
+    await eventually('the LAN', async () => (await briefly.tcp(machine, otherAddress, 7001)) || undefined);
   });
 
   test('the LAN keeps its addresses while there is no tunnel, and after a restart', async () => {
@@ -250,7 +256,7 @@ echo "$reason address=$new_ip6_address servers=$new_dhcp6_name_servers"
     await world.fabric.serve('--host-services', 'all');
     await gateway!.until('online');
     await other!.until('online');
-    await eventually('the LAN', async () => (await tcp(machine, otherAddress, 7001)) || undefined);
+    await eventually('the LAN', async () => (await briefly.tcp(machine, otherAddress, 7001)) || undefined);
   });
 
   test('a prefix that is withdrawn is nobody’s at once, the tunnel stays, and the same one comes back', async () => {
@@ -258,8 +264,8 @@ echo "$reason address=$new_ip6_address servers=$new_dhcp6_name_servers"
       (await world.fabric.json<{ lastTunnel: unknown }>('device', 'show', address)).lastTunnel;
     const before = await tunnel();
     await world.fabric.json('device', 'withdraw', address);
-    expect(await tcp(machine, otherAddress, 7001)).toBe(false);
-    expect(await tcp(other!.namespace, own, 7001)).toBe(false);
+    expect(await briefly.tcp(machine, otherAddress, 7001)).toBe(false);
+    expect(await briefly.tcp(other!.namespace, own, 7001)).toBe(false);
     await eventually('the agent', async () => ((await told()).delegation === null ? true : undefined));
     await eventually('the end of the address', async () =>
       (await addressesIn(machine, 'eth0', 'fd00:e4f:8000:')).length === 0 ? true : undefined,
@@ -273,7 +279,7 @@ echo "$reason address=$new_ip6_address servers=$new_dhcp6_name_servers"
     await world.fabric.json('group', 'delegate', gid);
     expect(await autoconfigured()).toBe(own);
     expect((await told()).delegation?.prefix).toBe(FIRST);
-    await eventually('the LAN', async () => (await tcp(machine, otherAddress, 7001)) || undefined);
+    await eventually('the LAN', async () => (await briefly.tcp(machine, otherAddress, 7001)) || undefined);
     expect(await world.fabric.json('network', 'delegations', NETWORK)).toMatchObject([
       { prefix: FIRST, address },
       { prefix: 'fd00:e4f:8000:1::/64', address: otherAddress },
@@ -293,7 +299,7 @@ echo "$reason address=$new_ip6_address servers=$new_dhcp6_name_servers"
 
   test('a device that is retired leaves nothing on the LAN, and its prefix is free', async () => {
     await world.fabric.json('device', 'retire', address, '--yes');
-    expect(await tcp(machine, otherAddress, 7001)).toBe(false);
+    expect(await briefly.tcp(machine, otherAddress, 7001)).toBe(false);
     expect(await world.fabric.json('network', 'delegations', NETWORK)).toMatchObject([
       { address: otherAddress },
     ]);

@@ -1,7 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { admit, inSoftware, must, openBatch, softwareIdentity, startListener } from '../batch.ts';
+import {
+  ANSWERED_MS,
+  admit,
+  inSoftware,
+  must,
+  openBatch,
+  softwareIdentity,
+  startListener,
+  UNANSWERED_MS,
+} from '../batch.ts';
 import { addOutside, OUTSIDE, TOWARDS_OUTSIDE } from '../outside.ts';
 import { eventually, type Running, runIn } from '../process.ts';
 import { type Device, ping, type World } from '../world.ts';
@@ -17,15 +26,16 @@ const LISTENER = `for (const port of [7001, 7002, 7003]) {
   const socket = require('node:dgram').createSocket('udp6').bind(port, '::');
   socket.on('message', (text, from) => { console.log(text + ' ' + from.address); socket.send(Buffer.alloc(Number(text) || 5), from.port, from.address); });
 } console.log('listening');`;
-const TCP = `const [address, port] = process.argv.slice(1);
+const TCP = `const [ms, address, port] = process.argv.slice(1);
   const socket = require('node:net').connect({ host: address, port: Number(port) });
   socket.on('data', () => process.exit(0)).on('error', () => process.exit(1));
-  setTimeout(() => process.exit(2), 1500);`;
-const UDP = `const [address, port, text, own] = process.argv.slice(1);
+  setTimeout(() => process.exit(2), Number(ms));`;
+const UDP = `const [ms, address, port, text, own] = process.argv.slice(1);
   const socket = require('node:dgram').createSocket('udp6');
   socket.on('message', (answer) => process.exit(answer.length === (Number(text) || 5) ? 0 : 1)).on('error', () => process.exit(1));
-  socket.bind(0, own || undefined, () => socket.send(text, Number(port), address));
-  setTimeout(() => process.exit(2), 1500);`;
+  const ask = () => socket.send(text, Number(port), address);
+  socket.bind(0, own || undefined, () => { ask(); setInterval(ask, 200); });
+  setTimeout(() => process.exit(2), Number(ms));`;
 
 describe('the host of a fabric', () => {
   let world: World;
@@ -36,9 +46,13 @@ describe('the host of a fabric', () => {
   const inHost = (...command: string[]) => must(runIn(world.network.fabric, command));
   const node = async (namespace: string, code: string, ...args: string[]): Promise<boolean> =>
     (await runIn(namespace, [process.execPath, '-e', code, ...args])).code === 0;
-  const tcp = (from: string, to: string, port: number) => node(from, TCP, to, String(port));
-  const udp = (from: string, to: string, port: number, text = 'hello', own = '') =>
-    node(from, UDP, to, String(port), text, own);
+  const asking = (ms: number) => ({
+    tcp: (from: string, to: string, port: number) => node(from, TCP, String(ms), to, String(port)),
+    udp: (from: string, to: string, port: number, text = 'hello', own = '') =>
+      node(from, UDP, String(ms), to, String(port), text, own),
+  });
+  const { tcp, udp } = asking(ANSWERED_MS);
+  const briefly = asking(UNANSWERED_MS);
   const tables = async (): Promise<string> => inHost('nft', 'list', 'tables');
 
   /** Serves anew; the agents, too, start anew, since they wait longer after each loss. */
@@ -93,8 +107,8 @@ describe('the host of a fabric', () => {
 
   test('[H-A4] is closed to devices on each of its addresses, and answers their pings', async () => {
     for (const to of [OWN, OTHER, TOWARDS_OUTSIDE]) {
-      expect(await tcp(device!.namespace, to, 7001)).toBe(false);
-      expect(await udp(device!.namespace, to, 7001)).toBe(false);
+      expect(await briefly.tcp(device!.namespace, to, 7001)).toBe(false);
+      expect(await briefly.udp(device!.namespace, to, 7001)).toBe(false);
       expect(await ping(device!.namespace, to)).toBeGreaterThan(0);
       expect(await tcp(world.network.fabric, to, 7001)).toBe(true);
     }
@@ -113,9 +127,9 @@ describe('the host of a fabric', () => {
     for (const to of [OWN, OTHER]) {
       expect(await tcp(device!.namespace, to, 7001)).toBe(true);
       expect(await udp(device!.namespace, to, 7002)).toBe(true);
-      expect(await tcp(device!.namespace, to, 7002)).toBe(false);
-      expect(await udp(device!.namespace, to, 7001)).toBe(false);
-      expect(await tcp(device!.namespace, to, 7003)).toBe(false);
+      expect(await briefly.tcp(device!.namespace, to, 7002)).toBe(false);
+      expect(await briefly.udp(device!.namespace, to, 7001)).toBe(false);
+      expect(await briefly.tcp(device!.namespace, to, 7003)).toBe(false);
     }
   });
 
@@ -124,7 +138,7 @@ describe('the host of a fabric', () => {
     await inHost('nft', `add rule ip6 published c tcp dport 7009 dnat to [${OUTSIDE}]:7001`);
     try {
       await serve();
-      expect(await tcp(device!.namespace, OWN, 7009)).toBe(false);
+      expect(await briefly.tcp(device!.namespace, OWN, 7009)).toBe(false);
       expect(await tcp(device!.namespace, OUTSIDE, 7001)).toBe(true);
       await serve('--host-services', 'tcp/7009');
       expect(await tcp(device!.namespace, OWN, 7009)).toBe(true);
@@ -155,7 +169,7 @@ describe('the host of a fabric', () => {
           : undefined,
       );
     }
-    expect(await tcp(device!.namespace, OWN, 7001)).toBe(false);
+    expect(await briefly.tcp(device!.namespace, OWN, 7001)).toBe(false);
     const log = await inHost('cat', join(world.folder, 'fabric.log'));
     expect(log).toContain(`table inet ${TABLE} was changed by another program, and is restored`);
     await world.fabric.stop();
@@ -169,8 +183,8 @@ describe('the host of a fabric', () => {
       await must(runIn(outside, ['ip', 'addr', 'add', `${each}/128`, 'dev', 'lo', 'nodad']));
     }
     for (const [i, each] of forged.entries()) {
-      expect(await udp(outside, address, 7001, `forged${i}`, each)).toBe(false);
-      if (each !== OWN) expect(await udp(outside, OTHER, 7001, `forged${i}`, each)).toBe(false);
+      expect(await briefly.udp(outside, address, 7001, `forged${i}`, each)).toBe(false);
+      if (each !== OWN) expect(await briefly.udp(outside, OTHER, 7001, `forged${i}`, each)).toBe(false);
     }
     expect(await udp(outside, address, 7001, 'honest', OUTSIDE)).toBe(true);
     expect(await tcp(outside, address, 7001)).toBe(true);

@@ -1,7 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, test as anyTest, beforeAll, describe, expect } from 'vitest';
-import { admit, NETWORK, openBatch, startListener, twoOnline, WIRES } from '../batch.ts';
+import {
+  ANSWERED_MS,
+  admit,
+  NETWORK,
+  openBatch,
+  startListener,
+  twoOnline,
+  UNANSWERED_MS,
+  WIRES,
+} from '../batch.ts';
 import { addOutside, OUTSIDE } from '../outside.ts';
 import { eventually, type Running, runIn, startIn } from '../process.ts';
 import { type Device, ping, type World } from '../world.ts';
@@ -14,15 +23,17 @@ const LISTENER = `for (const port of [7001, 7002]) {
   const socket = require('node:dgram').createSocket('udp6').bind(port, '::');
   socket.on('message', (text, from) => socket.send(text, from.port, from.address));
 } console.log('listening');`;
-const TCP = `const [address, port] = process.argv.slice(1);
+const TCP = `const [ms, address, port] = process.argv.slice(1);
   const socket = require('node:net').connect({ host: address, port: Number(port) });
   socket.on('data', () => process.exit(0)).on('error', () => process.exit(1)).write('hello');
-  setTimeout(() => process.exit(2), 1500);`;
-const UDP = `const [address, port] = process.argv.slice(1);
+  setTimeout(() => process.exit(2), Number(ms));`;
+const UDP = `const [ms, address, port] = process.argv.slice(1);
   const socket = require('node:dgram').createSocket('udp6');
   socket.on('message', () => process.exit(0)).on('error', () => process.exit(1));
-  socket.send('hello', Number(port), address);
-  setTimeout(() => process.exit(2), 1500);`;
+  const ask = () => socket.send('hello', Number(port), address);
+  ask();
+  setInterval(ask, 200);
+  setTimeout(() => process.exit(2), Number(ms));`;
 /** A connection that stays: says a line for each answer, and asks again every 100 ms. */
 const TALKER = `const [address, port] = process.argv.slice(1);
   const socket = require('node:net').connect({ host: address, port: Number(port) });
@@ -47,8 +58,12 @@ describe.concurrent.each(WIRES)('rules between devices on the wire %s', (wire, s
   const listeners: Running[] = [];
   const node = async (namespace: string, code: string, ...args: string[]): Promise<boolean> =>
     (await runIn(namespace, [process.execPath, '-e', code, ...args])).code === 0;
-  const tcp = (from: string, to: string, port: number) => node(from, TCP, to, String(port));
-  const udp = (from: string, to: string, port: number) => node(from, UDP, to, String(port));
+  const asking = (ms: number) => ({
+    tcp: (from: string, to: string, port: number) => node(from, TCP, String(ms), to, String(port)),
+    udp: (from: string, to: string, port: number) => node(from, UDP, String(ms), to, String(port)),
+  });
+  const { tcp, udp } = asking(ANSWERED_MS);
+  const briefly = asking(UNANSWERED_MS);
   const rule = async (...words: string[]): Promise<number> =>
     (await world.fabric.json<{ id: number }>('rule', 'add', NETWORK, ...words)).id;
   const clear = async (): Promise<void> => {
@@ -82,8 +97,8 @@ describe.concurrent.each(WIRES)('rules between devices on the wire %s', (wire, s
     await rule('allow', 'in', '--devices', `device:${otherAddress}`, '--traffic', 'tcp/7001');
     await rule('deny', 'in', '--devices', `device:${otherAddress}`);
     expect(await tcp(one!.namespace, otherAddress, 7001)).toBe(true);
-    expect(await tcp(one!.namespace, otherAddress, 7002)).toBe(false);
-    expect(await udp(one!.namespace, otherAddress, 7001)).toBe(false);
+    expect(await briefly.tcp(one!.namespace, otherAddress, 7002)).toBe(false);
+    expect(await briefly.udp(one!.namespace, otherAddress, 7001)).toBe(false);
     expect(await ping(one!.namespace, otherAddress)).toBeUndefined();
     // What the device itself begins is answered.
     expect(await tcp(other!.namespace, address, 7002)).toBe(true);
@@ -99,11 +114,11 @@ describe.concurrent.each(WIRES)('rules between devices on the wire %s', (wire, s
   test('the host and what is outside are two', async () => {
     await rule('deny', 'in', '--with', 'outside');
     await rule('deny', 'out', '--with', 'host', '--traffic', 'tcp');
-    expect(await tcp(outside, address, 7001)).toBe(false);
+    expect(await briefly.tcp(outside, address, 7001)).toBe(false);
     expect(await tcp(world.network.fabric, address, 7001)).toBe(true);
     expect(await tcp(one!.namespace, OUTSIDE, 7001)).toBe(true);
     expect(await udp(one!.namespace, OUTSIDE, 7001)).toBe(true);
-    expect(await tcp(one!.namespace, HOST, 7001)).toBe(false);
+    expect(await briefly.tcp(one!.namespace, HOST, 7001)).toBe(false);
     expect(await udp(one!.namespace, HOST, 7001)).toBe(true);
     await clear();
     expect(await tcp(outside, address, 7001)).toBe(true);
@@ -127,8 +142,9 @@ describe.concurrent.each(WIRES)('rules between devices on the wire %s', (wire, s
     await more(0);
     await more(1);
     await rule('deny', 'in', '--traffic', 'tcp/7001', '--place', '1');
-    // What was on its way to the listener when the command returned.
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    // What was on its way to the listener when the command returned is there before answers to what the other asks later.
+    await more(1);
+    await more(1);
     const last = heard(0);
     await more(1);
     await more(1);
