@@ -21,8 +21,8 @@ export interface Cluster {
   hosts(first: string): readonly string[];
   /** The node that the registry says the device has its tunnel at, asked at node `at`; null without one. */
   carrier(address: string, at: string): Promise<string | null>;
-  /** Waits until that is another one than `not`, and returns it. */
-  moved(address: string, not: string | null, at: string): Promise<string | null>;
+  /** Waits until that is another node than `not`, and returns it. */
+  moved(address: string, not: string, at: string): Promise<string>;
   /** What the nodes say of each other, asked at one of them. */
   states(at: string): Promise<readonly NodeState[]>;
   /** Everything is stopped and removed. */
@@ -118,17 +118,15 @@ export async function createCluster(name: string, names: readonly string[]): Pro
       return [...nodes.slice(at), ...nodes.slice(0, at)].map(({ address }) => address);
     },
     carrier,
-    async moved(address, not, at) {
-      const found = await eventually(
-        `the tunnel of ${address} to be elsewhere than at ${not ?? 'no node'}`,
+    moved: (address, not, at) =>
+      eventually(
+        `the tunnel of ${address} to be elsewhere than at ${not}`,
         async () => {
           const now = await carrier(address, at);
-          return now === not ? undefined : { now };
+          return now === null || now === not ? undefined : now;
         },
         PATIENCE_MS,
-      );
-      return found.now;
-    },
+      ),
     states: (at) => node(at).fabric.json('node', 'list'),
     close,
   };
