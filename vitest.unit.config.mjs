@@ -20,7 +20,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/agent/enftun/enftun.test.ts',
   'test/agent/identity/**',
   'test/agent/network/{hostile-host,lan,own-interface,reconciler}.test.ts',
-  'test/agent/service/{delegation,effects,enrolled,environment,hosts,leaving,moving,order,pace,tpm,tpm-troubles}.test.ts',
+  'test/agent/service/{addresses,delegation,effects,enrolled,environment,hosts,leaving,moving,order,pace,tpm,tpm-troubles}.test.ts',
   'test/agent/state/{enrolment-cut,held,power-cut,session}.test.ts',
   'test/agent/tunnel/**',
   'test/factory/{cli,device-life,endorsement,issuer-tpm,line,personalise,sealed,sealed-cli}.test.ts',

@@ -1,4 +1,4 @@
-import { endpointsOf, hostsInOrder } from '../../os/net/choice.ts';
+import { type Guidance, hostChoice, hostsInOrder, judged } from '../../os/net/choice.ts';
 import { requestTrusted, type TrustedAnswer, type TrustedRequest } from '../../os/net/https-client.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
@@ -46,21 +46,26 @@ const LONGEST_WAIT_S = 86_400;
 export function estClient({ config, lookup, proxy, mark, stopping, steadyMs }: EstOptions): EstClient {
   /** By the steady clock: the server has asked to be left alone until then. */
   let heldUntilMs = 0;
+  const { hosts, path, port, trust } = serverOf(config);
+  const timeoutMs = config.remote.connectTimeout;
+  const choosing = { hosts, port, everywhere: true, lookup, timeoutMs };
+  const choice = hostChoice({ ...choosing, clock: steadyMs, chance: Math.random });
 
   const ask = async (
     operation: string,
     proof: Proof,
     what: Pick<TrustedRequest, 'method' | 'body'> & { readonly headers?: Readonly<Record<string, string>> },
   ): Promise<TrustedAnswer> => {
-    const { path, ...server } = await serverOf(config, lookup);
-    const answer = await requestTrusted({
-      ...{ ...server, lookup, proxy, mark, signal: stopping },
-      ...{ timeoutMs: config.remote.connectTimeout, answerBytes: ANSWER_BYTES },
+    const server = { hosts: (await choice.next()).map(({ host }) => host), port, ...(await trust()) };
+    const request = {
+      ...{ ...server, lookup, proxy, mark, signal: stopping, timeoutMs, answerBytes: ANSWER_BYTES },
       ...what,
       headers: { ...what.headers, ...('code' in proof && { authorization: basic(proof.code) }) },
       ...('present' in proof && { client: proof.present }),
       path: `${path}/${operation}`,
-    });
+    };
+    const once = (guidance: Guidance) => requestTrusted({ ...request, ...guidance });
+    const answer = await judged(choice, once, () => !stopping.aborted);
     if (answer.status === 401 && 'code' in proof) throw wrongCode(answer);
     return answer;
   };
@@ -85,21 +90,18 @@ export function estClient({ config, lookup, proxy, mark, stopping, steadyMs }: E
 const basic = (code: string): string => `Basic ${encodeBase64(ascii(`${USER}:${code}`))}`;
 
 /** The configured server, else that of the fabric, and what its certificate has to be. */
-async function serverOf({ identity, remote }: Config, lookup: Lookup) {
+function serverOf({ identity, remote }: Config) {
   const { estServer } = identity;
   const none = async (): Promise<undefined> => undefined;
   if (estServer === undefined) {
-    const { order, connectTimeout: timeoutMs } = remote;
-    const hosts = hostsInOrder(remote.hosts, order, Math.random);
-    const where = { hosts, port: EST_PORT, everywhere: true, lookup, timeoutMs, chance: Math.random };
-    const found = (await endpointsOf(where)).map(({ host }) => host);
-    return { hosts: found, port: EST_PORT, path: EST_PATH, ...(await routerTrust({ remote }, none)) };
+    const hosts = hostsInOrder(remote.hosts, remote.order, Math.random);
+    return { hosts, port: EST_PORT, path: EST_PATH, trust: () => routerTrust({ remote }, none) };
   }
   const { host, port, path } = estServer;
   // remote.tls-name is the name of a router; this is another server.
   const tlsName = remote.tlsName === ANY_NAME ? ANY_NAME : '';
-  const trust = await routerTrust({ remote: { ...remote, hosts: [host], tlsName } }, none);
-  return { hosts: [host], port, path, ...trust };
+  const trust = () => routerTrust({ remote: { ...remote, hosts: [host], tlsName } }, none);
+  return { hosts: [host], port, path, trust };
 }
 
 /** Lines of 64 characters, as MIME has them. */

@@ -1,17 +1,17 @@
 import type { Pkcs11Key } from '../../crypto/pkcs11.ts';
 import { linkPrefixes } from '../../os/linux/links.ts';
-import type { Choice } from '../../os/net/choice.ts';
+import { type Choice, type Guidance, judged } from '../../os/net/choice.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
-import type { Endpoint } from '../../os/net/service.ts';
 import type { Log } from '../../os/service/log.ts';
 import { fromHex } from '../../protocol/bytes.ts';
+import { isFailure } from '../../protocol/failure.ts';
 import type { RootSet } from '../../protocol/identity/root-update.ts';
 import { parseIpv6 } from '../../protocol/ipv6.ts';
 import type { Config } from '../config/config.ts';
 import type { KeyPlace } from '../config/key-place.ts';
 import type { Goal } from '../lifecycle/situation.ts';
-import type { Store } from '../state/state.ts';
+import type { SavedIdentity, Store } from '../state/state.ts';
 import { isUnloadable } from './key-store.ts';
 import { openKeyring } from './keyring.ts';
 import { openKeys } from './keys.ts';
@@ -114,6 +114,10 @@ export function identitySession(options: IdentityOptions): IdentitySession {
     return read;
   };
 
+  /** Keys, chip and state are this device's own, and so is that it stops. */
+  const isTheirs = (error: unknown): boolean =>
+    isFailure(error) && ['net', 'xtt'].includes(error.area) && !stopping.aborted;
+
   return {
     async prepare() {
       const { identity, pending } = (await store()).record;
@@ -142,21 +146,21 @@ export function identitySession(options: IdentityOptions): IdentitySession {
       const { suite, address, basename } = config.identity;
       const { identityPort: port, connectTimeout: timeoutMs } = config.remote;
       const requested = address || own;
-      const identity = await provision({
-        keys: await keyring.keys(),
-        store: await store(),
-        suite,
-        requestedIdentity: requested === '' ? new Uint8Array(16) : parseIpv6(requested),
-        ...(basename !== '' && { basename: new TextEncoder().encode(basename) }),
-        async connect() {
-          const hosts = await choice.next();
-          const onTried = (endpoint: Endpoint, reached: boolean): void =>
-            reached ? choice.worked(endpoint) : choice.failed(endpoint);
-          return openExchange({ hosts, port, onTried, mark, timeoutMs, signal: stopping, proxy, lookup });
-        },
-        links: () => linkPrefixes(config.tunnel.device),
-        nowMs: wallMs,
-      });
+      const [keys, opened] = [await keyring.keys(), await store()];
+      const once = (guidance: Guidance): Promise<SavedIdentity> =>
+        provision({
+          ...{ keys, store: opened, suite },
+          requestedIdentity: requested === '' ? new Uint8Array(16) : parseIpv6(requested),
+          ...(basename !== '' && { basename: new TextEncoder().encode(basename) }),
+          async connect() {
+            const hosts = await choice.next();
+            const common = { port, mark, timeoutMs, signal: stopping, proxy, lookup };
+            return openExchange({ hosts, ...common, ...guidance });
+          },
+          links: () => linkPrefixes(config.tunnel.device),
+          nowMs: wallMs,
+        });
+      const identity = await judged(choice, once, isTheirs);
       handshakes++;
       await keyring.use(identity);
       return identity.address;

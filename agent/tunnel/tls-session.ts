@@ -1,7 +1,8 @@
 import type { Choice } from '../../os/net/choice.ts';
+import type { AddressOrder } from '../../os/net/connect.ts';
 import type { Lookup } from '../../os/net/lookup.ts';
 import type { HttpProxy } from '../../os/net/proxy.ts';
-import type { Endpoint } from '../../os/net/service.ts';
+import type { Endpoint, Place } from '../../os/net/service.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { type Prefix, parseIpv6 } from '../../protocol/ipv6.ts';
 import type { TunDevice } from '../../tunnel/client.ts';
@@ -56,8 +57,9 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
   let raising: { readonly address: string; readonly tunnel: Promise<Tunnel> } | undefined;
   let path: Path | undefined;
   let prefix: Prefix | undefined;
-  /** The host of the connection, and the number of the attempt that has reached it, or will. */
-  let place: Endpoint | undefined;
+  /** Where the connection leads to, whether it has been up, and the number of the attempt that has made it, or will. */
+  let place: Place | undefined;
+  let wasUp = false;
   let attempts = 0;
   /** All that attempt was to try, in their order. */
   let list: readonly Endpoint[] = [];
@@ -94,13 +96,6 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
     }
   };
 
-  /** The hosts that are tried now, without that of the connection. */
-  const others = async (): Promise<readonly Endpoint[]> => {
-    const here = place;
-    const all = await choice.next();
-    return all.filter(({ host, port }) => host !== here?.host || port !== here.port);
-  };
-
   /** What all connections have in common. */
   const common = ({ ca, names, certificate, key }: TlsIdentity) => {
     const { tunnelPort: port, connectTimeout: timeoutMs } = config.remote;
@@ -123,38 +118,45 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
       const tunnel = await raiseOnce(own.address);
       if (found.status === 'rejected') throw found.reason;
       place = undefined;
+      wasUp = false;
       list = found.value;
       const attempt = ++attempts;
       tell = (event) => {
-        if (place !== undefined) judge(choice, place, event);
+        if (place !== undefined) judge(choice, place, event, wasUp);
+        wasUp = event.kind === 'up';
         path = event.kind === 'up' ? pathTo(event.router) : undefined;
         if (event.kind !== 'up') tell = undefined;
         if (event.kind === 'down') report({ ...event, failure: namedCaptive(event.failure) });
-        else report(event.kind === 'verdict' ? { ...event, elsewhere: isBefore(place, list) } : event);
+        else report(event.kind === 'verdict' ? { ...event, elsewhere: hasMore(place, list) } : event);
       };
-      const onTried = (endpoint: Endpoint, reached: boolean): void => {
-        if (!reached) choice.failed(endpoint);
-        else if (attempt === attempts) place = endpoint;
+      const onTried = (tried: Place, reached: boolean): void => {
+        if (!reached) choice.failed(tried);
+        else if (attempt === attempts) place = tried;
       };
-      tunnel.start({ ...common(own), hosts: found.value, onTried }, (event) => tell?.(event));
+      const where = { hosts: found.value, addressOrder: choice.addresses, onTried };
+      tunnel.start({ ...common(own), ...where }, (event) => tell?.(event));
     },
 
     async leave() {
-      if (place !== undefined) choice.failed(place);
-      return (await others().catch(() => [])).length > 0;
+      if (place !== undefined) choice.ended(place);
+      return (await choice.others(place).catch(() => [])).length > 0;
     },
 
     async move() {
-      const [own, hosts] = [await identity(), await others()];
+      const here = place;
+      const [own, hosts] = [await identity(), await choice.others(here)];
       if (hosts.length === 0)
         throw new Failure('net.no-such-host', 'retry', 'no other host of the fabric is known');
       if (raised === undefined || raised.address !== own.address || tell === undefined) return;
-      let target: Endpoint | undefined;
-      const onTried = (endpoint: Endpoint, reached: boolean): void => {
-        if (reached) target = endpoint;
-        else choice.failed(endpoint);
+      let target: Place | undefined;
+      const onTried = (tried: Place, reached: boolean): void => {
+        if (reached) target = tried;
+        else choice.failed(tried);
       };
-      const failure = await raised.tunnel.move({ ...common(own), hosts, onTried }, (event) => {
+      const addressOrder: AddressOrder = (endpoint, found) => choice.addresses(endpoint, found, here);
+      const where = { hosts, addressOrder, onTried };
+      const failure = await raised.tunnel.move({ ...common(own), ...where }, (event) => {
+        if (place !== target) wasUp = false;
         place = target;
         list = hosts;
         tell?.(event);
@@ -196,15 +198,16 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
   };
 }
 
-/** What a tunnel's event says about the host that it leads to. Most verdicts are about the device, and another host would say the same. */
-function judge(choice: Choice, at: Endpoint, event: TunnelEvent): void {
+/** What a tunnel's event says about where it leads to. Most verdicts are about the device, and another host would say the same. */
+function judge(choice: Choice, at: Place, event: TunnelEvent, wasUp: boolean): void {
   if (event.kind === 'up') choice.worked(at);
-  else if (event.kind === 'down') choice.failed(at);
+  else if (event.kind === 'down') choice[wasUp ? 'ended' : 'failed'](at);
   else if (event.verdict.kind === 'retry-after') choice.refused(at, 1_000 * event.verdict.seconds);
 }
 
-/** Whether there are hosts in the list behind that one: those before it were not reached. */
-function isBefore(place: Endpoint | undefined, list: readonly Endpoint[]): boolean {
+/** Whether the attempt had more to try: hosts in the list behind that one, or addresses of its name. Those before it were not reached. */
+function hasMore(place: Place | undefined, list: readonly Endpoint[]): boolean {
+  if ((place?.peers?.length ?? 0) > 0) return true;
   const found = list.findIndex(({ host, port }) => host === place?.host && port === place.port);
   return found >= 0 && found + 1 < list.length;
 }

@@ -21,6 +21,7 @@ export interface ConnectOptions {
   readonly hosts: DialOptions['hosts'];
   readonly port: number;
   readonly onTried?: DialOptions['onTried'];
+  readonly addressOrder?: DialOptions['addressOrder'];
   /** Firewall mark of the connection; 0: none. */
   readonly mark: number;
   /** For the TCP connection, and again for the TLS handshake. */
@@ -236,7 +237,7 @@ export function openTunnel(
 }
 
 function dialOptions(
-  { hosts, port, onTried, mark, timeoutMs, lookup, proxy }: ConnectOptions,
+  { hosts, port, onTried, addressOrder, mark, timeoutMs, lookup, proxy }: ConnectOptions,
   segment: number,
   signal: AbortSignal,
 ): DialOptions {
@@ -244,6 +245,7 @@ function dialOptions(
     hosts,
     port,
     onTried,
+    addressOrder,
     timeoutMs,
     signal,
     proxy,

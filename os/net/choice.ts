@@ -1,18 +1,29 @@
-import { isIP } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import { Failure } from '../../protocol/failure.ts';
+import { addressGroups, type Standing, shuffled } from './addresses.ts';
+import type { ConnectOptions } from './connect.ts';
 import type { Lookup } from './lookup.ts';
-import { type Endpoint, isService, orderServices, parseService } from './service.ts';
+import { type Endpoint, isService, orderServices, type Place, parseService } from './service.ts';
 
-/** Where a program connects to that has several hosts to choose from: those that failed lately are tried last. */
+/**
+ * Where a program connects to that has several hosts, or addresses of one name, to choose from: those that failed lately are tried last. A name is as good as the
+ * best of its addresses: it fails with the last one of a family.
+ */
 export interface Choice {
   /** In the order in which they are tried now; never empty. @throws Failure `net.no-such-host` */
   next(): Promise<readonly Endpoint[]>;
-  /** It was not reached, or has ended a connection. */
-  failed(endpoint: Endpoint): void;
+  /** The same without that place; its name stays if it has other addresses of the same family. @throws Failure as `next` */
+  others(place: Place | undefined): Promise<readonly Endpoint[]>;
+  /** The addresses of an endpoint's name as they are tried now: an AddressOrder; `without`: that place is not tried, nor the other family of its name. */
+  addresses(endpoint: Endpoint, found: readonly string[], without?: Place): readonly (readonly string[])[];
+  /** It was not reached, or has not served. */
+  failed(place: Place): void;
+  /** It has served, and does so no longer. */
+  ended(place: Place): void;
   /** It has failed, and is left out for so many milliseconds, of which 5 s at least and 10 min at most count, unless all others are, too. */
-  refused(endpoint: Endpoint, forMs: number): void;
+  refused(place: Place, forMs: number): void;
   /** It serves. */
-  worked(endpoint: Endpoint): void;
+  worked(place: Place): void;
 }
 
 export interface ChoiceOptions {
@@ -40,61 +51,139 @@ export type HostOrder = (typeof HOST_ORDERS)[number];
  * behind names is there for when these lead nowhere, and a service says itself who is tried first: those stay where they are.
  */
 export function hostsInOrder(hosts: readonly string[], order: HostOrder, chance: () => number): string[] {
-  const tried = [...hosts];
-  if (order === 'listed') return tried;
+  const tried: string[] = [];
+  if (order === 'listed') return [...hosts];
   const kindOf = (host: string): string => (isService(host) ? host : isIP(host) === 0 ? 'name' : 'address');
-  for (let first = 0, end = 0; first < tried.length; first = end) {
-    const kind = kindOf(tried[first]!);
-    while (end < tried.length && kindOf(tried[end]!) === kind) end++;
-    // Fisher and Yates.
-    for (let i = end - 1; i > first; i--) {
-      const j = first + Math.floor(chance() * (i - first + 1));
-      [tried[i], tried[j]] = [tried[j]!, tried[i]!];
-    }
+  while (tried.length < hosts.length) {
+    const left = hosts.slice(tried.length);
+    const end = left.findIndex((host) => kindOf(host) !== kindOf(left[0]!));
+    tried.push(...shuffled(end < 0 ? left : left.slice(0, end), chance));
   }
   return tried;
 }
 
-/** A host that failed this long ago is tried in its place again. */
+/** What failed this long ago is tried in its place again. */
 export const FORGET_MS = 600_000;
-const NEVER = { at: Number.NEGATIVE_INFINITY, until: Number.NEGATIVE_INFINITY };
-/** Endpoints that are remembered, and tried in one attempt. */
+/** Endpoints, and addresses of a name, that are tried in one attempt. */
 const MOST = 32;
+/** Endpoints and addresses whose failures are remembered. */
+const REMEMBERED = 64;
 
 /** At least so long a host is left out that has refused: longer than it takes to ask the others. */
 const LEAST_MS = 5_000;
 
+/** When it failed last, until when it is left out, and whether it had served. */
+interface Mark extends Standing {
+  readonly until: number;
+}
+const NEVER: Mark = { at: Number.NEGATIVE_INFINITY, until: Number.NEGATIVE_INFINITY, served: false };
+
+const keyOf = (host: string, port: number): string => `${host} ${port}`;
+
 /** The choice among the hosts of a program that runs for long. */
 export function hostChoice(options: ChoiceOptions): Choice {
-  const { clock } = options;
-  /** When each has failed last, the oldest first, and until when it is left out. */
-  const failures = new Map<string, { readonly at: number; readonly until: number }>();
-  const keyOf = ({ host, port }: Endpoint): string => `${host} ${port}`;
-  const failureOf = (endpoint: Endpoint): { readonly at: number; readonly until: number } => {
-    const { at, until } = failures.get(keyOf(endpoint)) ?? NEVER;
-    return clock() - at >= FORGET_MS ? NEVER : { at, until };
+  const { clock, lookup, timeoutMs, chance } = options;
+  /** Of endpoints, and of addresses with their ports; the oldest first. */
+  const marks = new Map<string, Mark>();
+  const markOf = (host: string, port: number): Mark => {
+    const mark = marks.get(keyOf(host, port)) ?? NEVER;
+    return clock() - mark.at >= FORGET_MS ? NEVER : mark;
   };
-  const keep = (endpoint: Endpoint, forMs: number): void => {
-    const key = keyOf(endpoint);
-    failures.delete(key);
-    failures.set(key, { at: clock(), until: clock() + forMs });
-    const [oldest] = failures.keys();
-    if (failures.size > MOST) failures.delete(oldest!);
+  const isFree = (host: string, port: number): boolean => clock() >= markOf(host, port).until;
+  const mark = (host: string, port: number, served: boolean, until = markOf(host, port).until): void => {
+    marks.delete(keyOf(host, port));
+    marks.set(keyOf(host, port), { at: clock(), until, served });
+    const [oldest] = marks.keys();
+    if (marks.size > REMEMBERED) marks.delete(oldest!);
   };
+  const keep = ({ host, port, address, peers = [] }: Place, served: boolean, until?: number): void => {
+    if (address !== undefined) mark(address, port, served, until);
+    if (peers.every((peer) => markOf(peer, port) !== NEVER)) mark(host, port, served, until);
+  };
+
+  const next = async (): Promise<readonly Endpoint[]> => {
+    const found = await endpointsOf(options);
+    // A stable order: those that have not failed stay as they were, behind them the one first whose failure is the oldest.
+    const ordered = found
+      .map((endpoint) => ({ endpoint, at: markOf(endpoint.host, endpoint.port).at }))
+      .sort((a, b) => (a.at === b.at ? 0 : a.at - b.at))
+      .map(({ endpoint }) => endpoint);
+    const free = ordered.filter(({ host, port }) => isFree(host, port));
+    return free.length > 0 ? free : ordered;
+  };
+
+  const addresses: Choice['addresses'] = (endpoint, found, without) => {
+    const { port } = endpoint;
+    const all = [...new Set(found)].filter((address) => !isOf(address, endpoint, without));
+    const freeOf = (v4: boolean): readonly string[] => {
+      const family = all.filter((address) => isIPv4(address) === v4);
+      const free = family.filter((address) => isFree(address, port));
+      return free.length > 0 ? free : family;
+    };
+    // Not every host can send to both families: one that cannot has only what is left of the other.
+    const tried = new Set([...freeOf(false), ...freeOf(true)]);
+    return addressGroups(
+      all.filter((address) => tried.has(address)),
+      (address) => markOf(address, port),
+      chance,
+      MOST,
+    );
+  };
+
   return {
-    async next() {
-      const found = await endpointsOf(options);
-      // A stable order: those that have not failed stay as they were, behind them the one first whose failure is the oldest.
-      const ordered = found
-        .map((endpoint) => ({ endpoint, ...failureOf(endpoint) }))
-        .sort((a, b) => (a.at === b.at ? 0 : a.at - b.at));
-      const free = ordered.filter(({ until }) => clock() >= until);
-      return (free.length > 0 ? free : ordered).map(({ endpoint }) => endpoint);
+    next,
+    async others(place) {
+      const all = await next();
+      const left = all.filter(
+        ({ host, port }) => port !== place?.port || (host !== place.host && host !== place.address),
+      );
+      if (place?.address === undefined || place.address === place.host) return left;
+      const found = await within(timeoutMs, lookup(place.host));
+      if (addresses(place, found, place).length === 0) return left;
+      return all.filter((endpoint) => left.includes(endpoint) || endpoint.host === place.host);
     },
-    failed: (endpoint) => keep(endpoint, Math.max(0, failureOf(endpoint).until - clock())),
-    refused: (endpoint, forMs) => keep(endpoint, Math.min(Math.max(LEAST_MS, forMs), FORGET_MS)),
-    worked: (endpoint) => void failures.delete(keyOf(endpoint)),
+    addresses,
+    failed: (place) => keep(place, false),
+    ended: (place) => keep(place, true),
+    refused: (place, forMs) => keep(place, false, clock() + Math.min(Math.max(LEAST_MS, forMs), FORGET_MS)),
+    worked({ host, port, address = host }) {
+      marks.delete(keyOf(host, port));
+      marks.delete(keyOf(address, port));
+    },
   };
+}
+
+/** What a choice has to do with the connections of an attempt. */
+export type Guidance = Required<Pick<ConnectOptions, 'addressOrder' | 'onTried'>>;
+
+/**
+ * Does `work`, which connects with these options: what it has reached has worked, or has failed if that error is the server's doing.
+ * @throws what `work` throws
+ */
+export async function judged<T>(
+  choice: Choice,
+  work: (guidance: Guidance) => Promise<T>,
+  isTheirs: (error: unknown) => boolean,
+): Promise<T> {
+  let place: Place | undefined;
+  const onTried = (tried: Place, reached: boolean): void => {
+    place = reached ? tried : undefined;
+    if (!reached) choice.failed(tried);
+  };
+  try {
+    const result = await work({ addressOrder: choice.addresses, onTried });
+    if (place !== undefined) choice.worked(place);
+    return result;
+  } catch (error) {
+    if (place !== undefined && isTheirs(error)) choice.failed(place);
+    throw error;
+  }
+}
+
+/** Whether that address of an endpoint leads to the place, or may lead to its machine. */
+function isOf(address: string, { host, port }: Endpoint, place: Place | undefined): boolean {
+  if (place?.address === undefined || port !== place.port) return false;
+  return address === place.address || (host === place.host && isIPv4(address) !== isIPv4(place.address));
 }
 
 /**

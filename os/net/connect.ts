@@ -3,14 +3,22 @@ import { addon } from '../../native/index.ts';
 import type { SocketHandle } from '../../native/net/net.ts';
 import { Failure } from '../../protocol/failure.ts';
 import { type Lookup, systemLookup } from './lookup.ts';
-import type { Endpoint } from './service.ts';
+import type { Endpoint, Place } from './service.ts';
+
+/**
+ * The addresses of a name as they are tried: those of a group in parallel, and groups one after the other, each with an equal share of the time that is left for the
+ * name.
+ */
+export type AddressOrder = (endpoint: Endpoint, found: readonly string[]) => readonly (readonly string[])[];
 
 export interface ConnectOptions {
   /** Names or literal addresses, in the order of preference; those that have another port name it. */
   readonly hosts: readonly (string | Endpoint)[];
   readonly port: number;
   /** Called for each host that was tried: whether it was reached. */
-  readonly onTried?: ((endpoint: Endpoint, reached: boolean) => void) | undefined;
+  readonly onTried?: ((place: Place, reached: boolean) => void) | undefined;
+  /** Absent: all addresses of a name in parallel, in the order of the resolver. */
+  readonly addressOrder?: AddressOrder | undefined;
   /** SO_MARK for the routing rules; 0 or absent: none. */
   readonly mark?: number;
   /** The largest TCP segment that either end may send, in bytes; 0 or absent: what the interfaces allow. */
@@ -30,10 +38,9 @@ const STAGGER_MS = 250;
  * @throws Failure `net.unreachable`, `net.timeout`, `net.no-such-host`, `net.aborted`, `os.not-permitted`
  */
 export async function connectFirst(options: ConnectOptions): Promise<SocketHandle> {
-  const { mark = 0, segment = 0, lookup = systemLookup } = options;
   const misses: Miss[] = [];
-  const found = await inTurns(options, async ({ host, port }, turn) => {
-    const result = await reach(host, port, { mark, segment }, turn, lookup);
+  const found = await hostsInTurns(options, async (endpoint, turn, leftMs) => {
+    const result = await reach(endpoint, options, turn, leftMs);
     if (!Array.isArray(result)) return result;
     misses.push(...result);
     return undefined;
@@ -42,27 +49,49 @@ export async function connectFirst(options: ConnectOptions): Promise<SocketHandl
   return found;
 }
 
+/** A socket, and where it leads to. */
+export interface Reached {
+  readonly socket: SocketHandle;
+  readonly place: Place;
+}
+
+type Attempt<T, Found> = (item: T, turn: AbortSignal, leftMs: number) => Promise<Found | undefined>;
+
 /**
  * Tries hosts one after the other, each with an equal share of the time that is left; its signal is aborted when that is over.
- * The first result, or undefined. @throws Failure `net.aborted`, and of `attempt`
+ * The first that is reached, or undefined. @throws Failure `net.aborted`, and of `attempt`
  */
-export async function inTurns<T>(
+export async function hostsInTurns(
   { hosts, port, timeoutMs, signal, onTried }: ConnectOptions,
-  attempt: (endpoint: Endpoint, turn: AbortSignal, leftMs: number) => Promise<T | undefined>,
-): Promise<T | undefined> {
+  attempt: Attempt<Endpoint, Reached>,
+): Promise<SocketHandle | undefined> {
+  const endpoints = hosts.map((host) => (typeof host === 'string' ? { host, port } : host));
+  const found = await inTurns(endpoints, timeoutMs, signal, async (endpoint, turn, leftMs) => {
+    const result = await attempt(endpoint, turn, leftMs);
+    if (result !== undefined || !signal?.aborted) onTried?.(result?.place ?? endpoint, result !== undefined);
+    return result;
+  });
+  if (found === undefined && signal?.aborted) throw aborted(signal);
+  return found?.socket;
+}
+
+/** The first result; undefined also if `signal` is aborted, with which each turn ends. */
+async function inTurns<T, Found>(
+  items: readonly T[],
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+  attempt: Attempt<T, Found>,
+): Promise<Found | undefined> {
   const deadline = performance.now() + timeoutMs;
-  for (const [i, host] of hosts.entries()) {
-    const endpoint = typeof host === 'string' ? { host, port } : host;
-    const share = Math.max(0, deadline - performance.now()) / (hosts.length - i);
+  for (const [i, item] of items.entries()) {
+    if (signal?.aborted) return undefined;
+    const share = Math.max(0, deadline - performance.now()) / (items.length - i);
     const turn = new AbortController();
     const end = () => turn.abort();
     const timer = setTimeout(end, share);
     signal?.addEventListener('abort', end, { once: true });
     try {
-      if (signal?.aborted) throw aborted(signal);
-      const result = await attempt(endpoint, turn.signal, share);
-      if (result === undefined && signal?.aborted) throw aborted(signal);
-      onTried?.(endpoint, result !== undefined);
+      const result = await attempt(item, turn.signal, share);
       if (result !== undefined) return result;
     } finally {
       clearTimeout(timer);
@@ -87,15 +116,28 @@ const TIMEOUT = 'no answer';
 const NO_ADDRESS = 'no address';
 
 async function reach(
-  host: string,
-  port: number,
-  socketOptions: SocketOptions,
+  endpoint: Endpoint,
+  { mark = 0, segment = 0, lookup = systemLookup, addressOrder }: ConnectOptions,
   turn: AbortSignal,
-  lookup: Lookup,
-): Promise<SocketHandle | Miss[]> {
-  if (isIP(host) !== 0) return race([host], port, socketOptions, turn);
-  const found = await resolve(host, turn, lookup);
-  return 'why' in found ? [found] : race(found, port, socketOptions, turn);
+  leftMs: number,
+): Promise<Reached | Miss[]> {
+  const { host, port } = endpoint;
+  const deadline = performance.now() + leftMs;
+  const found = isIP(host) !== 0 ? [host] : await resolve(host, turn, lookup);
+  if ('why' in found) return [found];
+  const groups = addressOrder !== undefined && isIP(host) === 0 ? addressOrder(endpoint, found) : [found];
+  const misses: Miss[] = [];
+  const first = await inTurns(groups, deadline - performance.now(), turn, async (group, part) => {
+    const result = await race(group, port, { mark, segment }, part);
+    if (!Array.isArray(result)) return result;
+    misses.push(...result);
+    return undefined;
+  });
+  if (first === undefined) return misses;
+  const { socket, address } = first;
+  const tried = groups.flat();
+  const peers = tried.slice(tried.indexOf(address) + 1).filter((each) => isIPv4(each) === isIPv4(address));
+  return { socket, place: { ...endpoint, address, peers } };
 }
 
 /** The addresses of a name. A resolver that hangs is ignored once the turn ends. */
@@ -112,7 +154,7 @@ function race(
   port: number,
   { mark, segment }: SocketOptions,
   turn: AbortSignal,
-): Promise<SocketHandle | Miss[]> {
+): Promise<{ readonly socket: SocketHandle; readonly address: string } | Miss[]> {
   const native = addon();
   return new Promise((resolve, reject) => {
     const misses: Miss[] = [];
@@ -135,7 +177,7 @@ function race(
       running.delete(socket);
       if (error === undefined) {
         stop();
-        resolve(socket);
+        resolve({ socket, address });
         return;
       }
       native.socketClose(socket);

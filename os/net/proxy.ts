@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net';
 import { addon } from '../../native/index.ts';
 import type { SocketHandle } from '../../native/net/net.ts';
 import { Failure, isFailure } from '../../protocol/failure.ts';
-import { aborted, type ConnectOptions, connectFirst, inTurns } from './connect.ts';
+import { aborted, type ConnectOptions, connectFirst, hostsInTurns } from './connect.ts';
 
 /** An HTTP proxy with the method CONNECT (RFC 9110 §9.3.6). */
 export interface HttpProxy {
@@ -21,11 +21,12 @@ export async function connectThrough(proxy: HttpProxy, options: ConnectOptions):
   const { signal } = options;
   const login = await proxy.login();
   let failure: Failure | undefined;
-  const found = await inTurns(options, async ({ host, port }, turn, leftMs) => {
+  const found = await hostsInTurns(options, async (endpoint, turn, leftMs) => {
+    const { host, port } = endpoint;
     const socket = await reachProxy(proxy, { ...options, timeoutMs: leftMs, signal: turn }, signal);
     try {
       await ask(socket, proxy, `${isIPv6(host) ? `[${host}]` : host}:${port}`, login, turn);
-      return socket;
+      return { socket, place: endpoint };
     } catch (error) {
       addon().socketClose(socket);
       if (!isFailure(error) || error.code === 'net.proxy-login') throw error;
@@ -44,7 +45,11 @@ async function reachProxy(
   outer: AbortSignal | undefined,
 ): Promise<SocketHandle> {
   try {
-    return await connectFirst({ ...options, hosts: [proxy.host], port: proxy.port, onTried: undefined });
+    return await connectFirst({
+      ...{ ...options, hosts: [proxy.host], port: proxy.port },
+      // What is known of addresses is about those of the hosts.
+      ...{ onTried: undefined, addressOrder: undefined },
+    });
   } catch (error) {
     if (outer?.aborted) throw aborted(outer);
     if (!isFailure(error) || error.code === 'os.not-permitted') throw error;

@@ -21,6 +21,14 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** Where a connection leads to, or was to lead to. */
+export interface Place extends Endpoint {
+  /** That was reached, where this program looks up the name itself. */
+  readonly address?: string;
+  /** What the attempt had left to try of the name's addresses, of the same family: one of the other family may be the same machine's. */
+  readonly peers?: readonly string[];
+}
+
 export interface ServiceRecord extends Endpoint {
   /** Those with the least are tried first. */
   readonly priority: number;

@@ -74,6 +74,8 @@ export async function startTestRouter(options: {
   certificate: string;
   key: string;
   silent?: boolean;
+  /** Another place than a port of 127.0.0.1 that is free. */
+  listen?: { readonly host: string; readonly port: number };
   /** The ALPN protocols it supports; without any it is an enftun router. */
   alpn?: readonly string[];
   onConnection?: (socket: TLSSocket, count: number) => void;
@@ -109,7 +111,8 @@ export async function startTestRouter(options: {
   server.on('connection', (socket: Socket) => {
     raw = socket;
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { host, port } = options.listen ?? { host: '127.0.0.1', port: 0 };
+  await new Promise<void>((resolve) => server.listen(port, host, resolve));
   onTestFinished(() => {
     for (const socket of sockets) socket.destroy();
     server.close();

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { type ChoiceOptions, FORGET_MS, hostChoice, hostsInOrder } from '../../../os/net/choice.ts';
-import type { Endpoint } from '../../../os/net/service.ts';
+import { type ChoiceOptions, FORGET_MS, hostChoice, hostsInOrder, judged } from '../../../os/net/choice.ts';
+import type { Endpoint, Place } from '../../../os/net/service.ts';
 
 const at = (host: string, port = 443): Endpoint => ({ host, port });
 const SERVICE = '_enf._tcp.example.org';
@@ -181,5 +181,185 @@ describe('services', () => {
   test('no more than 32 endpoints are tried', async () => {
     const hosts = Array.from({ length: 40 }, (_, i) => `h${i}`);
     expect((await made(hosts).choice.next()).length).toBe(32);
+  });
+});
+
+describe('the addresses of one name', () => {
+  const NAME = at('enf.example.org');
+  const V6 = ['2001:db8::1', '2001:db8::2', '2001:db8::3'];
+  const V4 = ['192.0.2.1', '192.0.2.2', '192.0.2.3'];
+  /** Nothing changes places. */
+  const still = { chance: () => 1 - 2 ** -30 };
+  const groups = (choice: ReturnType<typeof hostChoice>, found: readonly string[], without?: Place): string =>
+    choice
+      .addresses(NAME, found, without)
+      .map((group) => group.join(' '))
+      .join(' | ');
+  /** Where an attempt has led to, as dial says it. */
+  const place = (address: string, ...peers: string[]): Place => ({ ...NAME, address, peers });
+
+  test('are tried in parallel, each equally often the first', () => {
+    const { choice } = made(['enf.example.org'], { chance: Math.random });
+    const first = new Map<string, number>();
+    for (let i = 0; i < 3_000; i++) {
+      const [group, ...more] = choice.addresses(NAME, [...V4, V4[0]!]);
+      expect(more).toEqual([]);
+      expect([...group!].sort()).toEqual(V4);
+      first.set(group![0]!, (first.get(group![0]!) ?? 0) + 1);
+    }
+    // 1,000 each are expected, with a deviation of 26.
+    expect([...first.values()].filter((times) => times > 800 && times < 1_200)).toHaveLength(3);
+  });
+
+  test('of two families take turns, the family first that the resolver has first', () => {
+    const { choice } = made(['enf.example.org'], still);
+    expect(groups(choice, [...V6, V4[0]!])).toBe('2001:db8::1 192.0.2.1 2001:db8::2 2001:db8::3');
+    expect(groups(choice, [V4[0]!, V4[1]!, V6[0]!])).toBe('192.0.2.1 2001:db8::1 192.0.2.2');
+    expect(groups(choice, [])).toBe('');
+  });
+
+  test('one that has not served is tried when all others lead nowhere, whatever its family, and not for ever', () => {
+    const { choice, pass } = made(['enf.example.org'], still);
+    choice.failed(place(V6[0]!, V6[1]!));
+    expect(groups(choice, [V6[0]!, V6[1]!, V4[0]!])).toBe('2001:db8::2 192.0.2.1 | 2001:db8::1');
+    expect(groups(choice, [V6[0]!, V4[0]!])).toBe('192.0.2.1 | 2001:db8::1');
+    pass(FORGET_MS);
+    expect(groups(choice, [V6[0]!, V4[0]!])).toBe('2001:db8::1 192.0.2.1');
+    choice.failed(place(V6[0]!));
+    choice.worked(place(V6[0]!));
+    expect(groups(choice, [V6[0]!, V4[0]!])).toBe('2001:db8::1 192.0.2.1');
+  });
+
+  test('if none has served, the one is tried alone first whose failure is the oldest', () => {
+    const { choice, pass } = made(['enf.example.org'], still);
+    for (const address of [V4[1]!, V4[0]!, V4[2]!]) {
+      choice.failed(place(address));
+      pass(1);
+    }
+    expect(groups(choice, V4)).toBe('192.0.2.2 | 192.0.2.1 192.0.2.3');
+  });
+
+  test('one that ended what it had served is behind the others of its family: the other may be the same machine', () => {
+    const { choice } = made(['enf.example.org'], still);
+    choice.ended(place(V6[0]!, V6[1]!));
+    expect(groups(choice, [V6[0]!, V6[1]!, V4[0]!, V4[1]!])).toBe(
+      '2001:db8::2 192.0.2.1 2001:db8::1 192.0.2.2',
+    );
+    expect(groups(choice, [V6[0]!, V4[0]!])).toBe('2001:db8::1 192.0.2.1');
+  });
+
+  test('one that has refused for a while is left out until then, unless all have', () => {
+    const { choice, pass } = made(['enf.example.org'], still);
+    choice.refused(place(V4[0]!, V4[1]!), 30_000);
+    expect(groups(choice, V4.slice(0, 2))).toBe('192.0.2.2');
+    pass(1);
+    choice.refused(place(V4[1]!), 60_000);
+    expect(groups(choice, V4.slice(0, 2))).toBe('192.0.2.1 | 192.0.2.2');
+    pass(30_000);
+    expect(groups(choice, V4)).toBe('192.0.2.3 | 192.0.2.1');
+  });
+
+  test('nor is the last one of a family: the host may have no way to the other', () => {
+    const { choice } = made(['enf.example.org'], still);
+    choice.refused(place(V6[0]!), 30_000);
+    expect(groups(choice, [V6[0]!, V4[0]!])).toBe('192.0.2.1 | 2001:db8::1');
+    expect(groups(choice, [V6[0]!, V6[1]!, V4[0]!])).toBe('2001:db8::2 192.0.2.1');
+  });
+
+  test('are known by their ports, and by whatever name', async () => {
+    const { choice, order } = made(['enf.example.org', V4[0]!], still);
+    choice.failed({ ...place(V4[0]!), port: 444 });
+    expect(groups(choice, V4.slice(0, 2))).toBe('192.0.2.1 192.0.2.2');
+    choice.failed(at(V4[0]!));
+    expect(groups(choice, V4.slice(0, 2))).toBe('192.0.2.2 | 192.0.2.1');
+    expect(await order()).toBe('enf.example.org 192.0.2.1');
+  });
+
+  test('keep their name in its place among others until the last one of the family has failed', async () => {
+    const { choice, order } = made(['enf.example.org', 'b'], still);
+    choice.failed(place(V4[0]!, V4[1]!));
+    expect(await order()).toBe('enf.example.org b');
+    choice.refused(place(V4[1]!, V4[0]!), 30_000);
+    expect(await order()).toBe('b');
+  });
+
+  test('do not keep it if none was reached', async () => {
+    const { choice, order } = made(['enf.example.org', 'b'], still);
+    choice.failed(NAME);
+    expect(await order()).toBe('b enf.example.org');
+  });
+
+  test('no more than 32 are tried, and both families', () => {
+    const { choice } = made(['enf.example.org'], still);
+    const many = Array.from({ length: 1_000 }, (_, i) => `2001:db8::${i.toString(16)}`);
+    const [group, ...more] = choice.addresses(NAME, [...many, V4[0]!]);
+    expect([group!.length, group![1], more]).toEqual([32, V4[0], []]);
+  });
+
+  describe('beside one of them', () => {
+    const others = async (hosts: readonly string[], found: readonly string[], here: Place) => {
+      const { choice } = made(hosts, { ...still, lookup: async () => found });
+      const named = (await choice.others(here)).map(({ host }) => host).join(' ');
+      return { named, groups: groups(choice, found, here) };
+    };
+
+    test('those of its family are others: one of the other family may be its own', async () => {
+      expect(await others(['enf.example.org'], [...V6, ...V4], place(V6[1]!))).toEqual({
+        ...{ named: 'enf.example.org', groups: '2001:db8::1 2001:db8::3' },
+      });
+      expect(await others(['enf.example.org', 'b'], [V6[0]!, V4[0]!], place(V6[0]!))).toEqual({
+        ...{ named: 'b', groups: '' },
+      });
+    });
+
+    test('its name is none, where a proxy knows the addresses, or no resolver answers', async () => {
+      expect((await others(['enf.example.org', 'b'], V4, NAME)).named).toBe('b');
+      const { choice } = made(['enf.example.org', 'b']);
+      expect(await choice.others(place(V4[0]!))).toEqual([at('b')]);
+    });
+
+    test('nor is it by another name', async () => {
+      expect((await others(['enf.example.org', V4[0]!], [V4[0]!], place(V4[0]!))).named).toBe('');
+      const { choice } = made([], still);
+      expect(choice.addresses(at('other.example.org'), [V4[0]!, V6[0]!], place(V4[0]!))).toEqual([[V6[0]]]);
+    });
+  });
+});
+
+describe('what is done with a server', () => {
+  const run = async (work: () => Promise<unknown>, isTheirs: boolean) => {
+    const { choice, order } = made(['a', 'b']);
+    const first = judged(
+      choice,
+      async ({ onTried }) => {
+        onTried?.({ ...at('a'), address: '192.0.2.1', peers: [] }, true);
+        return work();
+      },
+      () => isTheirs,
+    );
+    await first.catch(() => {});
+    return order();
+  };
+
+  test('says how it does: what was reached and fails is tried last', async () => {
+    const fail = () => Promise.reject(new Error('no answer'));
+    expect(await run(fail, true)).toBe('b a');
+    expect(await run(fail, false)).toBe('a b');
+    expect(await run(async () => 'an answer', true)).toBe('a b');
+  });
+
+  test('is what counts, and not that it was reached', async () => {
+    const { choice, order } = made(['a', 'b']);
+    choice.failed(at('a'));
+    const fail = judged(
+      choice,
+      async ({ onTried }) => {
+        onTried?.(at('b'), true);
+        throw new Error('no answer');
+      },
+      () => true,
+    );
+    await expect(fail).rejects.toThrow('no answer');
+    expect(await order()).toBe('a b');
   });
 });

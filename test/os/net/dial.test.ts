@@ -96,6 +96,28 @@ describe('reaches', () => {
     expect(tried).toEqual(['missing.test 1 false', `127.0.0.1 ${refusing} false`, `::1 ${port} true`]);
   });
 
+  test('the addresses of a name in the groups that it is given, and says which, and what was left of that family', async () => {
+    names['groups.test'] = ['127.0.0.2', '::1', link.peer, '127.0.0.1'];
+    const places: unknown[] = [];
+    const addressOrder = vi.fn((_: unknown, [refused, v6, silent, v4]: readonly string[]) => [
+      [silent!],
+      [v4!, v6!, refused!],
+    ]);
+    const onTried = (...tried: unknown[]): void => void places.push(tried);
+    const options = { hosts: ['groups.test'], addressOrder, onTried };
+    expect(await reached({ ...options, timeoutMs: 400 })).toBe('127.0.0.1');
+    const at = { host: 'groups.test', port };
+    expect(addressOrder.mock.calls).toEqual([[at, names['groups.test']]]);
+    expect(places).toEqual([[{ ...at, address: '127.0.0.1', peers: ['127.0.0.2'] }, true]]);
+  });
+
+  test('a literal address without asking for an order', async () => {
+    const addressOrder = () => {
+      throw new Error('nothing to choose');
+    };
+    expect(await reached({ hosts: ['127.0.0.1'], addressOrder })).toBe('127.0.0.1');
+  });
+
   test('nobody, and names each with its port', async () => {
     await expect(
       dial({ hosts: ['127.0.0.1', { host: '::1', port: 2 }], port: 1, timeoutMs: 20_000 }),
