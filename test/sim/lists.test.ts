@@ -16,7 +16,7 @@ describe('the list of hosts of an agent', () => {
 
   test('has the host last that failed, unless it begins with the first each time', () => {
     const [same, first] = [makeLists(2, 3, 'same', seeded(1)), makeLists(2, 3, 'first', seeded(1))];
-    for (const lists of [same, first]) lists.failed(1, 0);
+    for (const lists of [same, first]) lists.failed(1, 0, 0);
     expect([order(same), order(first)]).toEqual([
       [1, 2, 0],
       [0, 1, 2],
@@ -26,14 +26,14 @@ describe('the list of hosts of an agent', () => {
 
   test('is without those that have told it to come later, until all have or it was let in', () => {
     const lists = makeLists(2, 4, 'same', seeded(1));
-    expect(lists.refused(1, 0)).toBe(true);
+    expect(lists.refused(1, 0, 0, 30)).toBe(true);
     expect(order(lists)).toEqual([1, 2, 3]);
     // One before it was not reached.
-    expect(lists.refused(1, 1)).toBe(true);
+    expect(lists.refused(1, 1, 0, 30)).toBe(true);
     expect(order(lists)).toEqual([3]);
-    expect(lists.refused(1, 0)).toBe(false);
+    expect(lists.refused(1, 0, 0, 30)).toBe(false);
     expect(order(lists)).toEqual([0, 1, 2, 3]);
-    expect(lists.refused(1, 0)).toBe(true);
+    expect(lists.refused(1, 0, 0, 30)).toBe(true);
     lists.forget(1);
     expect(lists.length(1)).toBe(4);
   });

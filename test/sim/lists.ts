@@ -1,16 +1,20 @@
 import { ownOrders } from './orders.ts';
 import type { Setup } from './setup.ts';
 
-/** The nodes as each agent has them in its list of hosts, and which of them it tries now: as os/net/choice.ts orders those of a real one. */
+/** The nodes as each agent has them in its list of hosts, or by one name (names.ts), and which of them it tries now: as os/net/choice.ts orders those of a real one. */
 export interface Lists {
+  /** An attempt begins. */
+  begin(agent: number, ms: number): void;
   /** The node at a place of the agent's list. */
   at(agent: number, place: number): number;
   /** How many it tries in one attempt: those that have not told it to come again later. */
   length(agent: number): number;
   /** The host at that place is the last one from now on. */
-  failed(agent: number, place: number): void;
-  /** That one has told it to come again later, and those before it were not reached. True if it has others to try. */
-  refused(agent: number, place: number): boolean;
+  failed(agent: number, place: number, ms: number): void;
+  /** That one has told it to come again after so many seconds, and those before it were not reached. True if it has others to try. */
+  refused(agent: number, place: number, ms: number, seconds: number): boolean;
+  /** That one has let it in. */
+  worked(agent: number, place: number): void;
   /** It has its whole list again. */
   forget(agent: number): void;
 }
@@ -30,6 +34,7 @@ export function makeLists(
     if (moves) starts[agent] = (starts[agent]! + place + 1) % nodes;
   };
   return {
+    begin() {},
     at(agent, place) {
       const at = (starts[agent]! + place) % nodes;
       return orders === undefined ? at : orders[agent * nodes + at]!;
@@ -43,6 +48,7 @@ export function makeLists(
       lengths[agent] = left === 0 ? nodes : left;
       return left > 0;
     },
+    worked() {},
     forget(agent) {
       lengths[agent] = nodes;
     },

@@ -11,6 +11,7 @@ import { happeningsOf } from './happenings.ts';
 import { type IdentityServers, makeIdentityServers } from './identity.ts';
 import { timerWheel } from './links.ts';
 import { makeLists } from './lists.ts';
+import { makeNames } from './names.ts';
 import { seeded } from './random.ts';
 import { type Cpu, makeRouters, type Routers } from './router.ts';
 import { makeSeries, type Series } from './series.ts';
@@ -83,7 +84,8 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
   const homes = new Uint8Array(agents);
   const targets = new Uint8Array(agents);
   const tries = new Uint8Array(agents);
-  const lists = makeLists(agents, nodes, setup.choice, chance);
+  const isNamed = setup.choice === 'name';
+  const lists = isNamed ? makeNames(agents, nodes, chance) : makeLists(agents, nodes, setup.choice, chance);
   /** When its attempt ends, and that of an errand to the identity server instead of a router. */
   const deadlines = new Uint32Array(agents);
   const provisioning = new Uint8Array(agents);
@@ -155,19 +157,25 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
     deadlines[agent] = ms + AGENT.connectTimeoutMs;
     if (everythingIsAway === 'refused') fail(agent, 'unreachable', trips[agent]!);
     else if (everythingIsAway === 'silent') fail(agent, 'silent', AGENT.connectTimeoutMs);
-    else if (setup.choice !== 'name') dialListed(agent, 0);
-    else dialNamed(agent, 0);
+    else {
+      lists.begin(agent, ms);
+      if (isNamed) dialNamed(agent);
+      else dialListed(agent, 0);
+    }
   }
 
   /** One name with the addresses of all nodes: one that does not answer costs a quarter of a second, one that refuses a round trip. */
-  function dialNamed(agent: number, delayMs: number): void {
-    let spent = delayMs + trips[agent]!;
-    let node = Math.floor(chance() * nodes);
-    for (let i = 0; dead.has(node) && i < nodes; i++) {
+  function dialNamed(agent: number): void {
+    let spent = trips[agent]!;
+    let at = 0;
+    for (; at < lists.length(agent) && dead.has(lists.at(agent, at)); at++)
       spent += setup.loss?.how === 'silent' ? STAGGER_MS : trips[agent]!;
-      node = (node + 1) % nodes;
+    if (at >= lists.length(agent)) {
+      fail(agent, 'silent', setup.loss?.how === 'silent' ? AGENT.connectTimeoutMs : spent);
+      return;
     }
-    targets[agent] = node;
+    tries[agent] = at;
+    targets[agent] = lists.at(agent, at);
     wait(agent, PHASE.dialling, spent);
   }
 
@@ -209,7 +217,7 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
   function dialAgain(agent: number): void {
     const tried = tries[agent]!++;
     const left = deadlines[agent]! - ms;
-    if (setup.choice !== 'name') {
+    if (!isNamed) {
       if (tried + 1 >= lists.length(agent)) fail(agent, 'silent', left);
       else {
         targets[agent] = lists.at(agent, tried + 1);
@@ -217,12 +225,13 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
       }
       return;
     }
-    if (tried < nodes - 1 && left > STAGGER_MS) {
-      targets[agent] = (targets[agent]! + 1) % nodes;
+    const last = lists.length(agent) - 1;
+    if (tried < last && left > STAGGER_MS) {
+      targets[agent] = lists.at(agent, tried + 1);
       wait(agent, PHASE.dialling, STAGGER_MS);
       return;
     }
-    const again = AGAIN_MS[tried - (nodes - 1)];
+    const again = AGAIN_MS[tried - last];
     if (again === undefined || again > left) fail(agent, 'silent', Math.max(left, 0));
     else wait(agent, PHASE.dialling, again);
   }
@@ -270,6 +279,7 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
   function receive(agent: number): void {
     const what = answers[agent]!;
     if (what === UP) {
+      lists.worked(agent, tries[agent]!);
       lists.forget(agent);
       tell(agent, { kind: 'up' });
     } else if (what === GIVEN) given(agent);
@@ -278,7 +288,12 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
         what === REGISTRY
           ? REGISTRY_DOWN
           : ({ kind: 'retry-after', seconds: secondsToWait(targets[agent]!) } as const);
-      tell(agent, { kind: 'verdict', verdict, elsewhere: lists.refused(agent, tries[agent]!) });
+      const seconds = 'seconds' in verdict ? verdict.seconds : 0;
+      tell(agent, {
+        kind: 'verdict',
+        verdict,
+        elsewhere: lists.refused(agent, tries[agent]!, ms, seconds),
+      });
     } else failed(agent, FAILURES[ANSWERS[what]!]);
   }
 
@@ -292,7 +307,7 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
 
   function failed(agent: number, failure: Failure): void {
     lists.forget(agent);
-    if (failure.area === 'tls') lists.failed(agent, tries[agent]!);
+    if (failure.area === 'tls') lists.failed(agent, tries[agent]!, ms);
     if (provisioning[agent] === 0 || !fleet.isOnline(agent)) {
       tell(agent, { kind: 'failed', failure });
       return;
