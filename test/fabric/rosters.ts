@@ -100,7 +100,7 @@ export const rostered = (count: number, first = 1): (Rostered & { readonly pseud
 
 /** Gives a group the roster, `size` bytes at once or somewhat more, and puts it in force. */
 export async function giveRoster(
-  registry: WholeRegistry,
+  registry: Pick<WholeRegistry, 'beginRoster' | 'addRosterPart' | 'roster' | 'indexRoster'>,
   gid: Uint8Array,
   { known, lines }: TestRoster,
   size = 1_000_000,

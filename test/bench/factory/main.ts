@@ -24,6 +24,11 @@ const OPTIONS: readonly Option[] = [
   { name: 'at-once', value: 'N', help: `boards at a time (default ${AT_ONCE})` },
   { name: 'chips', value: 'N', help: `chips that are put into the sockets (default ${CHIPS})` },
   { name: 'rows', value: 'N', help: `devices of the roster that a fabric takes (default ${ROWS})` },
+  {
+    name: 'registry',
+    value: 'FILE',
+    help: 'rosters: devices come to a registry on PostgreSQL; FILE holds the address of an empty database, mode 0600 (docs/scale.md)',
+  },
   { name: 'json', value: 'FILE', help: 'write the figures to a file' },
   { name: 'help', help: 'this' },
 ];
@@ -37,6 +42,7 @@ ${describeOptions(OPTIONS)}
 Examples:
   npm run bench:factory
   npm run bench:factory -- --only boards --at-once 16 --json factory.json
+  npm run bench:factory -- --only rosters --rows 100000 --registry registry.url
 `;
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -53,6 +59,7 @@ function partsOf(given: ReturnType<typeof readArguments>): readonly Part[] {
   const atOnce = given.whole('at-once', 1, 1_024, AT_ONCE);
   const chips = given.whole('chips', 4, 10_000, CHIPS);
   const rows = given.whole('rows', 1_000, 10_000_000, ROWS);
+  const registry = given.value('registry');
   const parts: readonly Part[] = [
     {
       name: 'boards',
@@ -60,7 +67,11 @@ function partsOf(given: ReturnType<typeof readArguments>): readonly Part[] {
       measure: (folder) => measureBoards(folder, { boards, atOnce }),
     },
     { name: 'chips', title: 'chips in sockets', measure: (folder) => measureChips(folder, chips) },
-    { name: 'rosters', title: 'rosters', measure: (folder) => measureRosters(folder, { rows, say }) },
+    {
+      name: 'rosters',
+      title: 'rosters',
+      measure: (folder) => measureRosters(folder, { rows, registry, say }),
+    },
   ];
   const only = given.value('only')?.split(',');
   const unknown = only?.find((name) => !parts.some((part) => part.name === name));

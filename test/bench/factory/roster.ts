@@ -36,16 +36,18 @@ const LINES = 5_000;
 export interface RosterOptions {
   /** Lines of the roster. */
   readonly rows: number;
+  /** The file with the address of an empty database, for what devices that come are measured on. */
+  readonly registry?: string | undefined;
   readonly say: (line: string) => void;
 }
 
 /** `folder`: for what is needed meanwhile. */
-export async function measureRosters(folder: string, { rows, say }: RosterOptions): Promise<readonly Row[]> {
-  return [...(await measureImport(folder, rows, say)), ...(await measureAdmission(folder, rows, say))];
+export async function measureRosters(folder: string, options: RosterOptions): Promise<readonly Row[]> {
+  return [...(await measureImport(folder, options)), ...(await measureAdmission(folder, options))];
 }
 
 /** Gives a roster to a fabric that serves. */
-async function measureImport(folder: string, rows: number, say: (line: string) => void): Promise<Row[]> {
+async function measureImport(folder: string, { rows, say }: RosterOptions): Promise<Row[]> {
   const group = makeGroup('import');
   const fabric = found([group]);
   try {
@@ -86,10 +88,10 @@ async function measureImport(folder: string, rows: number, say: (line: string) =
 }
 
 /** First boots of a group with a roster against those of one without, in turns. */
-async function measureAdmission(folder: string, rows: number, say: (line: string) => void): Promise<Row[]> {
+async function measureAdmission(folder: string, { rows, registry, say }: RosterOptions): Promise<Row[]> {
   const [listed, open] = [makeGroup('listed'), makeGroup('open')];
   const program = await compile('admit/callers', folder);
-  const fabric = found([listed, open]);
+  const fabric = found([listed, open], registry);
   try {
     const count = Math.ceil(MOST_PER_S * (WARM_S + TURNS * (TURN_S + AGAIN_S)));
     say(`making ${2 * count} devices`);

@@ -1,7 +1,7 @@
 /**
- * Admits, in one statement, the chips that wait together: those that come for the first time to a group without limits, and devices that are known and
- * may come, to groups without a roster. The rows are those that sql/admit.ts writes for them. It returns the numbers of the chips that it has admitted:
- * it has written nothing for the others, which are another case. Whoever calls it has the turn to write.
+ * Admits, in one statement, the chips that wait together: those that come for the first time and are within the limits of their group, and devices that
+ * are known and may come; of a group with a roster those that are on it. The rows are those that sql/admit.ts writes for them. It returns the numbers of
+ * the chips that it has admitted: it has written nothing for the others, which are another case. Whoever calls it has the turn to write.
  *
  * `chips` is an array of objects with the columns below: `address` is the first one that the chip may have, `subject` the same as text, `detail` what the
  * trail says of its admission. Tables that have just begun have no statistics, and grow faster than those are made: so joins go by indexes, and each by
@@ -11,6 +11,8 @@ const ADMIT_TOGETHER = `
 CREATE TYPE applicant AS (
   number bigint, gid bytea, owner bigint, pseudonym bytea, address bytea, key bytea, suite bigint,
   source text, country text, place bigint, subject text, detail text,
+  -- what the roster calls one that comes for the first time
+  name text,
   -- of those that are known: the row, whether the key is another one, and since when and how often that was noted
   device bigint, rekeyed boolean, since bigint, times bigint
 );
@@ -38,12 +40,13 @@ BEGIN
     FROM (
       SELECT ROW(
         come.number, come.gid, come.owner, come.pseudonym, come.address, come.key, come.suite,
-        come.source, come.country, place.id, come.subject, come.detail,
+        come.source, come.country, place.id, come.subject,
+        CASE WHEN given.name IS NULL THEN come.detail ELSE left(come.detail, -1) || ',"name":"' || given.name || '"}' END, given.name,
         device.id, device.longterm_key <> come.key,
         CASE WHEN abs(now - noted.since) < one_day THEN noted.since ELSE now END, CASE WHEN abs(now - noted.since) < one_day THEN noted.times + 1 ELSE 1 END
       )::applicant AS it
       FROM (
-        SELECT DISTINCT ON (gid, pseudonym) * FROM json_to_recordset(chips) AS each (
+        SELECT DISTINCT ON (gid, pseudonym) *, count(*) OVER (PARTITION BY gid) AS of_group FROM json_to_recordset(chips) AS each (
           number bigint, gid bytea, network bigint, owner bigint, pseudonym bytea, address bytea, key bytea, suite bigint,
           source text, country text, subject text, detail text,
           located boolean, city_country text, region text, city text, latitude double precision, longitude double precision, radius_km double precision
@@ -51,14 +54,25 @@ BEGIN
       ) AS come
       JOIN grp ON grp.gid = come.gid AND grp.network IS NOT DISTINCT FROM come.network AND grp.owner IS NOT DISTINCT FROM come.owner
       JOIN network ON network.id = grp.network
+      LEFT JOIN group_size AS size ON size.gid = come.gid
+      LEFT JOIN roster ON roster.id = grp.roster
+      LEFT JOIN roster_key ON roster_key.roster = grp.roster AND roster_key.key = substr(come.pseudonym, 2, 8)
+      LEFT JOIN roster_row AS listed ON listed.roster = roster_key.roster AND listed.line = roster_key.line AND listed.pseudonym = come.pseudonym
       LEFT JOIN place ON (place.country, place.region, place.city, place.latitude, place.longitude, place.radius_km)
         = (come.city_country, come.region, come.city, come.latitude, come.longitude, come.radius_km)
       LEFT JOIN device ON device.address = come.address
+      LEFT JOIN LATERAL (
+        SELECT serial_name(listed.serial) AS name WHERE device.id IS NULL AND roster.names <> 0
+          AND NOT EXISTS (SELECT FROM device AS other WHERE other.name = serial_name(listed.serial) AND other.owner = come.owner)
+      ) AS given ON true
       LEFT JOIN noted ON noted.address = device.address AND noted.action = 'device.rekey'
-      WHERE grp.status = 'active' AND network.resident = 0 AND grp.roster IS NULL AND grp.anchor IS NULL AND grp.keys = 0
+      WHERE grp.status = 'active' AND grp.anchor IS NULL AND grp.keys = 0
+        AND (grp.roster IS NULL OR listed.line IS NOT NULL) AND (network.resident = 0 OR listed.resident = 1)
         AND (place.id IS NOT NULL OR NOT come.located)
         AND CASE
-          WHEN device.id IS NULL THEN grp.most IS NULL AND grp.countries IS NULL
+          WHEN device.id IS NULL THEN coalesce(listed.banned, 0) = 0
+            AND (grp.most IS NULL OR coalesce(size.devices - size.retired, 0) + come.of_group <= grp.most)
+            AND (grp.countries IS NULL OR coalesce(come.country, 'unknown') = ANY (string_to_array(grp.countries, ',')))
           ELSE device.gid = come.gid AND device.pseudonym = come.pseudonym AND device.banned = 0 AND device.evicted = 0 AND device.retired IS NULL
             AND ((device.country = come.country) IS NOT FALSE OR 'private' IN (device.country, come.country) OR now - device.handshake_at >= one_day)
             -- an entry that says how many were left out before
@@ -67,12 +81,12 @@ BEGIN
     ) AS found;
 
   IF fresh IS NOT NULL THEN
-    INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from, country, owner, place)
-      SELECT it.gid, it.pseudonym, it.address, it.key, now, now, it.source, it.country, it.owner, it.place FROM unnest(fresh) AS it ORDER BY it.number
+    INSERT INTO device (gid, pseudonym, address, longterm_key, created, handshake_at, handshake_from, country, owner, place, name)
+      SELECT it.gid, it.pseudonym, it.address, it.key, now, now, it.source, it.country, it.owner, it.place, it.name FROM unnest(fresh) AS it ORDER BY it.number
       ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS written = ROW_COUNT;
     IF written < cardinality(fresh) THEN
-      -- another one of these has the address, or the chip has another address
+      -- another one of these has the address or the name, or the chip has another address
       SELECT array_agg(it ORDER BY it.number) INTO fresh FROM unnest(fresh) AS it JOIN device ON device.address = it.address
         AND device.gid IS NOT DISTINCT FROM it.gid AND device.pseudonym IS NOT DISTINCT FROM it.pseudonym;
     END IF;
@@ -161,4 +175,12 @@ CREATE TRIGGER device_changes AFTER UPDATE OF tunnel_at, tunnel_ended, banned, e
 /** Programs of the former version admit each chip by the code of both engines once theirs is gone, until they are started anew. */
 const FORMER = 'DROP FUNCTION IF EXISTS admit_new;';
 
-export const ADMISSION = `${FORMER}${COUNTED_TOGETHER}${ADMIT_TOGETHER}`;
+export const COUNTED = `${FORMER}${COUNTED_TOGETHER}`;
+
+/** As protocol/serial.ts makes a name of a serial number. */
+const SERIAL_NAME = `
+CREATE FUNCTION serial_name(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+  RETURN rtrim(left(regexp_replace(lower($1 COLLATE "C"), '[^a-z0-9]+', '-', 'g'), 63), '-');
+`;
+
+export const ADMISSION = `DROP FUNCTION IF EXISTS admit_together; DROP TYPE IF EXISTS applicant;${SERIAL_NAME}${ADMIT_TOGETHER}`;

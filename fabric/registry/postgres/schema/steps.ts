@@ -1,4 +1,4 @@
-import { ADMISSION } from './admission.ts';
+import { ADMISSION, COUNTED } from './admission.ts';
 import { GUARD, GUARD_BY_SCHEMA } from './guard.ts';
 import { TEXTS } from './texts.ts';
 
@@ -43,11 +43,12 @@ export const STEPS: readonly { readonly name: string; readonly sql: string }[] =
     name: 'nodes whose routes reach no other node',
     sql: 'ALTER TABLE node ADD COLUMN routes_lost bigint;',
   },
-  { name: 'chips are admitted together', sql: ADMISSION },
+  { name: 'chips are admitted together', sql: COUNTED },
   { name: 'devices are guarded by the tables of the registry', sql: GUARD_BY_SCHEMA },
   {
     name: 'clones at several nodes',
     sql: `ALTER TABLE device ADD COLUMN recent_tunnels text COLLATE "C" NOT NULL DEFAULT '', ADD COLUMN clones_told bigint;`,
   },
   { name: 'texts of devices have rows of their own', sql: TEXTS },
+  { name: 'chips on a roster are admitted together, too', sql: ADMISSION },
 ];

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Identifier } from '../../../../fabric/registry/address.ts';
-import type { Applicant, City } from '../../../../fabric/registry/records.ts';
-import type { RegistryOptions } from '../../../../fabric/registry/registry.ts';
+import type { Applicant, City, Device } from '../../../../fabric/registry/records.ts';
+import type { NewGroup, RegistryOptions } from '../../../../fabric/registry/registry.ts';
 import { toHex } from '../../../../protocol/bytes.ts';
 import { isFailure } from '../../../../protocol/failure.ts';
 import { formatIpv6 } from '../../../../protocol/ipv6.ts';
@@ -14,6 +14,7 @@ import {
   random,
   registryFile,
 } from '../../place.ts';
+import { anyPseudonym, giveRoster, makeRoster, type Rostered } from '../../rosters.ts';
 import { applicant, type OpenEmpty, ZERO } from './place.ts';
 
 const START = Date.parse('2026-11-30T09:00:00Z');
@@ -34,6 +35,15 @@ const COUNTRIES: Readonly<Record<string, string>> = {
 const identifier: Identifier = (_key, pseudonym, counter) =>
   Uint8Array.of(0xaa, ...pseudonym.subarray(1, 7), pseudonym[7]! + counter);
 
+type Listed = Rostered & { readonly pseudonym: Uint8Array };
+
+/** The chip again, with another key. */
+const renewed = (chip: Applicant, fields: Partial<Applicant> = {}): Applicant => ({
+  ...chip,
+  longtermKey: random(65),
+  ...fields,
+});
+
 const outcome = (admission: Promise<Uint8Array>): Promise<string> =>
   admission.then(formatIpv6, (error: unknown) => (isFailure(error) ? error.code : Promise.reject(error)));
 
@@ -41,48 +51,12 @@ const outcome = (admission: Promise<Uint8Array>): Promise<string> =>
 export function togetherContract(openEmpty: OpenEmpty): void {
   describe('chips that come together', () => {
     test('are answered as those that come one after the other, and leave the same rows', async () => {
-      let now = START;
-      const options: RegistryOptions = {
-        now: () => now,
-        identifier,
-        locate: (source) => COUNTRIES[source],
-        cityOf: (source) => (source === '192.0.2.1' ? city : undefined),
-      };
       const groups = ['open', 'other', 'small', 'closed'].map((name) => anyGroup(name));
-      const [open, other, small, closed] = groups as [
-        (typeof groups)[0],
-        (typeof groups)[0],
-        (typeof groups)[0],
-        (typeof groups)[0],
-      ];
-      const registries: Registry[] = [];
-      for (let n = 0; n < 2; n++) {
-        // The other one is a file, whose engine knows one way only.
-        const registry = n === 0 ? await (await openEmpty())(options) : opened(registryFile(), options);
-        await registry.addNetwork('owner', NETWORK, 'plant');
-        for (const group of groups) await registry.addGroup('owner', group);
-        await registry.changeGroup('owner', small.gid, { most: 2 });
-        await registry.setGroupStatus('owner', closed.gid, 'suspended');
-        registries.push(registry);
-      }
-      const [together, single] = registries as [Registry, Registry];
-      const come = async (applicants: readonly Applicant[]): Promise<readonly string[]> => {
-        const answers = await Promise.all(applicants.map((each) => outcome(together.admit(each))));
-        const others: string[] = [];
-        for (const each of applicants) others.push(await outcome(single.admit(each)));
-        expect(answers).toEqual(others);
-        const rows = await rowsOf(together, groups);
-        expect(rows).toEqual(await rowsOf(single, groups));
-        return answers;
-      };
-      const both = async (change: (registry: Registry) => Promise<unknown>): Promise<void> => {
-        for (const each of registries) await change(each);
-      };
-      const renewed = (chip: Applicant, fields: Partial<Applicant> = {}): Applicant => ({
-        ...chip,
-        longtermKey: random(65),
-        ...fields,
-      });
+      const [open, other, small, closed] = groups as [NewGroup, NewGroup, NewGroup, NewGroup];
+      const pair = await sideBySide(openEmpty, groups);
+      const { together, single, come, both } = pair;
+      await both((registry) => registry.changeGroup('owner', small.gid, { most: 2 }));
+      await both((registry) => registry.setGroupStatus('owner', closed.gid, 'suspended'));
 
       const chips = Array.from({ length: 12 }, (_, n) =>
         applicant(n % 3 === 0 ? other : open, { source: `192.0.2.${n % 4}`, suite: 1 + (n % 4) }),
@@ -113,7 +87,7 @@ export function togetherContract(openEmpty: OpenEmpty): void {
       await both((registry) => registry.setStanding('owner', banned!, 'ban'));
       await both((registry) => registry.setStanding('owner', evicted!, 'evict'));
       await both((registry) => registry.retireDevice('owner', retired!));
-      now += 60_000;
+      pair.now += 60_000;
       const second = await come([
         ...chips.map((chip) => renewed(chip)),
         ...[renewed(alike), renewed(chips[5]!), renewed(chips[5]!, { source: '192.0.2.9' }), chips[6]!],
@@ -128,7 +102,7 @@ export function togetherContract(openEmpty: OpenEmpty): void {
       // Entries and rows of a device are no more than so many; what is beyond is counted, and later forgotten.
       const several = [...chips.slice(3, 6), alike];
       for (let n = 0; n < 52; n++) {
-        now += 1_000;
+        pair.now += 1_000;
         await Promise.all(
           several.map((chip) => together.admit(renewed(chip, { longtermKey: chip.longtermKey.with(1, n) }))),
         );
@@ -136,10 +110,84 @@ export function togetherContract(openEmpty: OpenEmpty): void {
           await single.admit(renewed(chip, { longtermKey: chip.longtermKey.with(1, n) }));
       }
       for (const later of [0, DAY, 2 * DAY, 500 * DAY]) {
-        now += later;
+        pair.now += later;
         await come([...several.map((chip) => renewed(chip)), applicant(other)]);
       }
       await together.verifyAudit();
+    }, 120_000);
+
+    test('also where there are a roster and limits', async () => {
+      const groups = [
+        ...['named', 'plain', 'few', 'swiss'].map((name) => anyGroup(name)),
+        { ...anyGroup('waits'), maker: random(32) },
+      ];
+      const [named, plain, few, swiss, waits] = groups as [NewGroup, NewGroup, NewGroup, NewGroup, NewGroup];
+      const pair = await sideBySide(openEmpty, groups);
+      const { single, come, both } = pair;
+      const serials = ['GW-0001', 'A_b/C 7', `${'9'.repeat(62)}.x`, 'S1', 's 1', 'taken', 'banned'];
+      const [onNamed, onPlain] = [0, 1].map(() => [
+        ...serials.map((serial) => ({ pseudonym: anyPseudonym(), serial, resident: true })),
+        { pseudonym: anyPseudonym(), resident: false },
+        { pseudonym: anyPseudonym(), serial: 'unsaid' },
+      ]) as [Listed[], Listed[]];
+      const rosters = [makeRoster(named.gid, onNamed, { names: true }), makeRoster(plain.gid, onPlain)];
+      await both(async (registry) => {
+        await giveRoster(registry, named.gid, rosters[0]!);
+        await giveRoster(registry, plain.gid, rosters[1]!);
+        for (const { gid } of [named, plain])
+          await registry.setRosterStanding('owner', gid, { of: { serial: 'banned' }, change: 'ban' });
+        await registry.changeGroup('owner', few.gid, { most: 5 });
+        await registry.changeGroup('owner', swiss.gid, { countries: ['CH', 'private', 'unknown'] });
+      });
+      const oneOfFew = applicant(few);
+      await come([oneOfFew]);
+      const [{ address }] = (await allOf((page) => single.devices(page))) as [Device];
+      await both((registry) => registry.nameDevice('owner', address, { name: 'taken' }));
+
+      const of = ({ gid }: NewGroup, { pseudonym }: Listed, n: number): Applicant =>
+        applicant({ gid }, { pseudonym, source: `192.0.2.${n % 4}` });
+      const chips = [
+        ...onNamed.map((each, n) => of(named, each, n)),
+        ...onPlain.map((each, n) => of(plain, each, n)),
+        ...Array.from({ length: 4 }, () => applicant(few)),
+        ...['192.0.2.1', '10.0.0.1', '192.0.2.9'].map((source) => applicant(swiss, { source })),
+      ];
+      const first = await come(chips);
+      expect(first.filter((each) => each === 'fabric.device-banned')).toHaveLength(2);
+      const names = (await allOf((page) => single.devices(page))).map(({ name }) => name);
+      expect(names.filter((name) => name !== undefined).sort()).toEqual([
+        '9'.repeat(62),
+        'a-b-c-7',
+        'gw-0001',
+        's-1',
+        's1',
+        'taken',
+        'unsaid',
+      ]);
+
+      pair.now += 60_000;
+      const again = chips.map((chip) => renewed(chip));
+      const off = [
+        ...[named, plain, waits].map((group) => applicant(group)),
+        of(named, { pseudonym: onNamed[0]!.pseudonym.with(64, onNamed[0]!.pseudonym[64]! ^ 1) }, 0),
+        ...[of(named, onPlain[0]!, 0), applicant(few), applicant(swiss, { source: '192.0.2.2' })],
+      ];
+      const second = await come([...again, ...off]);
+      expect(second.slice(0, chips.length)).toEqual(first);
+      expect(second.slice(chips.length)).toEqual([
+        ...['fabric.not-on-roster', 'fabric.not-on-roster', 'fabric.roster-awaited'],
+        ...['fabric.not-on-roster', 'fabric.not-on-roster', 'fabric.group-full', 'fabric.country-unexpected'],
+      ]);
+
+      await both((registry) => registry.setResidentOnly('owner', NETWORK, true));
+      pair.now += 60_000;
+      const third = await come(again.map((chip) => renewed(chip)));
+      expect(third.slice(0, onNamed.length)).toEqual([
+        ...first.slice(0, serials.length - 1),
+        ...['fabric.device-banned', 'fabric.not-resident', 'fabric.not-resident'],
+      ]);
+      expect(new Set(third.slice(2 * onNamed.length))).toEqual(new Set(['fabric.not-resident']));
+      await pair.together.verifyAudit();
     }, 120_000);
 
     test('an error of one of them is that one’s alone', async () => {
@@ -176,6 +224,47 @@ export function togetherContract(openEmpty: OpenEmpty): void {
       }
     });
   });
+}
+
+interface Pair {
+  /** The registry of the engine that is tested, and a file, whose engine knows one way only. */
+  readonly together: Registry;
+  readonly single: Registry;
+  now: number;
+  /** The chips come together to the one, and one after the other to the other: with the same answers, which it returns, and the same rows. */
+  come(applicants: readonly Applicant[]): Promise<readonly string[]>;
+  both(change: (registry: Registry) => Promise<unknown>): Promise<void>;
+}
+
+/** Two registries with these groups. */
+async function sideBySide(openEmpty: OpenEmpty, groups: readonly NewGroup[]): Promise<Pair> {
+  const state = { now: START };
+  const options: RegistryOptions = {
+    now: () => state.now,
+    identifier,
+    locate: (source) => COUNTRIES[source],
+    cityOf: (source) => (source === '192.0.2.1' ? city : undefined),
+  };
+  const [together, single] = [await (await openEmpty())(options), opened(registryFile(), options)];
+  const pair: Pair = Object.assign(state, {
+    ...{ together, single },
+    async come(applicants: readonly Applicant[]) {
+      const answers = await Promise.all(applicants.map((each) => outcome(together.admit(each))));
+      const others: string[] = [];
+      for (const each of applicants) others.push(await outcome(single.admit(each)));
+      expect(answers).toEqual(others);
+      expect(await rowsOf(together, groups)).toEqual(await rowsOf(single, groups));
+      return answers;
+    },
+    async both(change: (registry: Registry) => Promise<unknown>) {
+      for (const each of [together, single]) await change(each);
+    },
+  });
+  await pair.both(async (registry) => {
+    await registry.addNetwork('owner', NETWORK, 'plant');
+    for (const group of groups) await registry.addGroup('owner', group);
+  });
+  return pair;
 }
 
 /** All that admissions write, in an order of its own. */

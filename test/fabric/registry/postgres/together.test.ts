@@ -10,6 +10,7 @@ import { openServerRegistry } from '../../../../fabric/registry/postgres/registr
 import type { Applicant } from '../../../../fabric/registry/records.ts';
 import { prepare } from '../../../../fabric/registry/sql/base/statements.ts';
 import { anyGroup, NETWORK, random, scratch } from '../../place.ts';
+import { giveRoster, makeRoster, rostered } from '../../rosters.ts';
 import { applicant } from '../contract/place.ts';
 import { registriesOfFile } from './registries.ts';
 
@@ -61,7 +62,7 @@ test('the server admits chips that are new, and devices that it knows, with and 
 
 test('it leaves those who are another case, and admits the others', async () => {
   const { come, addGroup, registry, whole } = await place();
-  const [open, small, closed, listed] = [
+  const [open, small, closed, swiss] = [
     await addGroup(),
     await addGroup(),
     await addGroup(),
@@ -69,10 +70,10 @@ test('it leaves those who are another case, and admits the others', async () => 
   ];
   const chips = Array.from({ length: 8 }, () => applicant(open));
   const inSmall = applicant(small);
-  expect(await come(...chips, inSmall, applicant(closed), applicant(listed))).toEqual([]);
+  expect(await come(...chips, inSmall, applicant(closed), applicant(swiss))).toEqual([]);
   await whole.changeGroup('owner', small.gid, { most: 2 });
   await whole.setGroupStatus('owner', closed.gid, 'suspended');
-  await whole.changeGroup('owner', listed.gid, { countries: ['CH'] });
+  await whole.changeGroup('owner', swiss.gid, { countries: ['CH'] });
   const [banned, evicted, retired] = (await whole.devices({ limit: 3 })).rows;
   await whole.setStanding('owner', banned!.address, 'ban');
   await whole.setStanding('owner', evicted!.address, 'evict');
@@ -81,13 +82,33 @@ test('it leaves those who are another case, and admits the others', async () => 
   const all = [
     ...chips.map(renewed),
     // Known ones are within the limits whatever these are; new ones are counted.
-    ...[renewed(inSmall), applicant(small), applicant(small), applicant(closed), applicant(listed)],
+    ...[renewed(inSmall), applicant(small), applicant(small), applicant(closed), applicant(swiss)],
     ...[applicant(anyGroup()), applicant(open, { requested: random(16) }), applicant(open)],
   ];
   const twice = renewed(all.find((each) => each.gid === open.gid && !unusual.has(String(each.pseudonym)))!);
   const left = await come(...all, twice);
   const expected = all.flatMap((each, at) => (unusual.has(String(each.pseudonym)) ? [at] : []));
   expect(left).toEqual([...expected, 9, 10, 11, 12, 13, 14, all.length]);
+  await registry.verifyAudit();
+});
+
+test('it admits those on a roster, and new ones within the limits of their group', async () => {
+  const { come, addGroup, registry, whole } = await place();
+  const [listed, few, anywhere] = [await addGroup(), await addGroup(), await addGroup()];
+  const devices = rostered(4);
+  await giveRoster(whole, listed.gid, makeRoster(listed.gid, devices, { names: true }));
+  await whole.setRosterStanding('owner', listed.gid, { of: { serial: 'S4' }, change: 'ban' });
+  await whole.changeGroup('owner', few.gid, { most: 3 });
+  await whole.changeGroup('owner', anywhere.gid, { countries: ['unknown'] });
+  const chips = [
+    ...devices.map(({ pseudonym }) => applicant(listed, { pseudonym })),
+    ...[applicant(few), applicant(few), applicant(anywhere), applicant(listed)],
+  ];
+  expect(await come(...chips)).toEqual([3, 7]);
+  expect(await come(...chips.map(renewed))).toEqual([3, 7]);
+  // Whoever would come to the limit is counted, one by one.
+  expect(await come(applicant(few), applicant(few))).toEqual([0, 1]);
+  expect(await come(renewed(chips[4]!), renewed(chips[5]!))).toEqual([]);
   await registry.verifyAudit();
 });
 
