@@ -161,6 +161,8 @@ class OpenTpm implements Tpm {
 
   async #connectOnce(): Promise<Failure | undefined> {
     if (abandoned >= MAX_ABANDONED) return stuck();
+    // What was loaded before is gone from now on, and not only once the TPM has answered.
+    this.#generation++;
     this.#context = addon().tssStart();
     try {
       const opened = await this.#once('open', [], [ascii(this.tcti)]);
@@ -168,7 +170,6 @@ class OpenTpm implements Tpm {
       const started = await this.#withRetries('startup', [], []);
       if (started.rc !== 0) return failureOf(started.rc, 'startup', addon().tssDecode(started.rc));
       if (leavesObjects(this.tcti)) await this.#flushLeftovers();
-      this.#generation++;
       return undefined;
     } catch (error) {
       if (error instanceof Failure) return error;

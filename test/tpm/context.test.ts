@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { objectOf, openTpm, type Tpm, type TpmOptions } from '../../tpm/context.ts';
 import { createLongterm, loadLongterm } from '../../tpm/longterm.ts';
+import { isCurrent } from '../../tpm/objects.ts';
 import { STORAGE_TEMPLATE } from '../../tpm/templates.ts';
 import { handlesIn, LOADED_SESSIONS, openForTest, swtpmForTest, TRANSIENT, tpm2 } from './fixture.ts';
 import { CC, type FaultyTpm, faultyTpm } from './proxy.ts';
@@ -195,6 +196,22 @@ describe('a broken connection', () => {
     await expect(tpm.call(...QUESTION)).rejects.toMatchObject({ remedy: 'retry' });
     await swtpmForTest({ state: swtpm.state, port: swtpm.port });
     expect((await tpm.call(...QUESTION)).rc).toBe(0);
+  });
+
+  test('what was loaded before is gone also while the TPM is opened again', async () => {
+    const swtpm = await swtpmForTest();
+    const proxy = await faultyTpm(swtpm.port);
+    const tpm = await openForTest(proxy.tcti);
+    const object = objectOf(await tpm.call('createPrimary', [0, OWNER], [STORAGE_TEMPLATE]));
+    expect(isCurrent(tpm, object)).toBe(true);
+    await swtpm.kill();
+    await expect(tpm.call(...QUESTION)).rejects.toMatchObject({ remedy: 'retry' });
+    await swtpmForTest({ state: swtpm.state, port: swtpm.port });
+    proxy.inject(CC.startup, { kind: 'delay', ms: 500 });
+    const asked = tpm.call(...QUESTION);
+    await expect.poll(() => tpm.alive).toBe(true);
+    expect(isCurrent(tpm, object)).toBe(false);
+    expect((await asked).rc).toBe(0);
   });
 });
 
