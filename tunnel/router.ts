@@ -54,6 +54,8 @@ export interface RouterThreads {
   /** `group`: of the device, as in `admit`; 0 of whom is none. `device` (16 bytes): whose the /64 is, if that was asked about. */
   answer(thread: number, address: Uint8Array, whose: Whose, group: number, device?: Uint8Array): void;
   forget(address: Uint8Array): void;
+  /** Forgets what was answered about all addresses. */
+  forgetAll(): void;
   /** True when every thread has done what it was told so far: connections that were ended are cut. False if one has not within `withinMs`. */
   settled(withinMs: number): Promise<boolean>;
   /** Tells the threads the fabric's networks, /64s; the number of the one at place i is i + 1. And the pools out of which their devices get /64s. */
@@ -139,6 +141,7 @@ export function startRouterThreads(
     answer: (thread, address, whose, group, device = NOTHING) =>
       native.routerAnswer(handle, thread, address, ANSWERS[whose], group, device),
     forget: (address) => native.routerForget(handle, address),
+    forgetAll: () => native.routerForgetAll(handle),
     settled: (withinMs) => barriers.begin(withinMs, (number) => native.routerBarrier(handle, number)),
     setNetworks: (prefixes, pools) =>
       native.routerNetworks(handle, packed(prefixes), concat(...pools.map(packedPool))),

@@ -64,7 +64,7 @@ static void look_up(struct router_connection *from, struct router_target *target
   struct router_drops *drops = &from->peer->drops;
   uint8_t room[16];
   struct router_lookup *lookup =
-      router_lookups_find(&thread->lookups, &from->asker, router_lookup_key(thread, target->address, room));
+      router_lookups_find(&thread->lookups, &from->asker, router_lookup_key(thread, target->address, room), now);
   if (lookup == NULL) {
     dp_add(&drops->queue_full, 1);
     return;
@@ -114,7 +114,7 @@ void router_from_node(struct router_connection *to, uint32_t network, struct dp_
   }
   uint8_t room[16];
   struct router_lookup *lookup =
-      router_lookups_find(&thread->lookups, &to->asker, router_lookup_key(thread, frame->packet + 8, room));
+      router_lookups_find(&thread->lookups, &to->asker, router_lookup_key(thread, frame->packet + 8, room), now);
   enum router_lookup_state state = lookup == NULL ? ROUTER_LOOKUP_WAITING : lookup->state;
   if (state == ROUTER_LOOKUP_DEVICE) router_give(to, network, frame, now);
   else if (state == ROUTER_LOOKUP_NOBODY) dp_add(&drops->host_spoofed, 1);

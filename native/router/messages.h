@@ -20,6 +20,7 @@ enum router_command_kind {
   ROUTER_DELEGATE,    // from now on the peer has the /64 of address, too, if delegated is set; else none
   ROUTER_ANSWER,      // answer to ROUTER_ASKS: whose address it is; with delegated: whose /64, the device's
   ROUTER_FORGET,      // forget the last answer on address
+  ROUTER_FORGET_ALL,  // forget all answers
   ROUTER_BARRIER,     // report ROUTER_REACHED with number: what was commanded before has been done
   ROUTER_NETWORKS,    // these are the networks from now on
   ROUTER_RULES,       // these are the rules of network from now on; rules: NULL: none

@@ -197,16 +197,26 @@ static bool may_know(struct router_thread *thread) {
   return thread->answers_taken != thread->answers_given || thread->lookups.count > 0;
 }
 
-bool router_forget(struct router *router, const uint8_t address[16]) {
+static bool have_forgotten(struct router *router, const struct router_command *what) {
   for (uint32_t i = 0; i < router->threads; i++) {
     if (!may_know(&router->thread[i])) continue;
-    struct router_command *command = calloc(1, sizeof *command);
+    struct router_command *command = malloc(sizeof *command);
     if (command == NULL) return false;
-    command->kind = ROUTER_FORGET;
-    memcpy(command->address, address, sizeof command->address);
+    *command = *what;
     router_send_command(router, i, command);
   }
   return true;
+}
+
+bool router_forget(struct router *router, const uint8_t address[16]) {
+  struct router_command command = {.kind = ROUTER_FORGET};
+  memcpy(command.address, address, sizeof command.address);
+  return have_forgotten(router, &command);
+}
+
+bool router_forget_all(struct router *router) {
+  const struct router_command command = {.kind = ROUTER_FORGET_ALL};
+  return have_forgotten(router, &command);
 }
 
 void router_join(struct router *router) {

@@ -204,6 +204,8 @@ bool router_broadcast_route(struct router *router, const struct router_command *
 // Lets the threads forget what they were answered about the address; one that was answered nothing, or has forgotten it, is not woken.
 // Only the main thread. False without memory: then only some have been told.
 bool router_forget(struct router *router, const uint8_t address[16]);
+// The same for everything that they were answered.
+bool router_forget_all(struct router *router);
 // After ROUTER_SHUT_DOWN was sent to all threads: waits for their end and frees everything.
 void router_join(struct router *router);
 

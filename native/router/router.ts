@@ -166,6 +166,8 @@ export interface RouterFace {
   ): void;
   /** Forgets what was answered for the address, and for the /64 of the device that has it. */
   routerForget(router: RouterHandle, address: Uint8Array): void;
+  /** Forgets all that was answered. */
+  routerForgetAll(router: RouterHandle): void;
   /** Has every thread report `reached` with `number` (u32) when it has done what it was told so far. @throws Error ENOMEM */
   routerBarrier(router: RouterHandle, number: number): void;
   /**

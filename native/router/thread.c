@@ -188,6 +188,8 @@ static void apply_command(struct router_thread *thread, struct router_command *c
       thread->answers_taken++;
       break;
     case ROUTER_FORGET: router_host_forget(thread, command->address); break;
+    // As with one: an answer that is still awaited will be newer.
+    case ROUTER_FORGET_ALL: router_lookups_forget_answers(&thread->lookups); break;
     case ROUTER_BARRIER: report_barrier(thread, command->number); break;
     case ROUTER_NETWORKS: know_networks(thread, command->networks); break;
     case ROUTER_RULES: router_take_rules(thread, command->network, command->rules); break;

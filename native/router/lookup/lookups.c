@@ -25,6 +25,8 @@ void router_asker_join(struct router_askers *group, struct router_asker *asker, 
   router_chain_init(&asker->held);
 }
 
+static bool is_answered(const struct router_lookup *lookup) { return lookup->state >= ROUTER_LOOKUP_NOBODY; }
+
 static void charge(struct router_lookups *lookups, struct router_asker *asker, uint64_t bytes) {
   dp_share_add(&asker->share, bytes);
   lookups->bytes += bytes;
@@ -117,6 +119,17 @@ void router_lookups_forget_holders(struct router_lookups *lookups) {
   }
 }
 
+void router_lookups_forget_answers(struct router_lookups *lookups) {
+  struct router_addresstable *table = &lookups->table;
+  for (size_t i = 0; i < table->size; i++) {
+    for (struct router_addresstable_entry *entry = table->buckets[i], *next; entry != NULL; entry = next) {
+      struct router_lookup *lookup = (struct router_lookup *)(void *)entry;
+      next = entry->next;
+      if (is_answered(lookup)) router_lookups_forget(lookups, lookup);
+    }
+  }
+}
+
 static struct router_lookup *least_recent(struct router_asker *asker) {
   return router_chain_empty(&asker->lookups) ? NULL : ROUTER_CHAINED(struct router_lookup, used, asker->lookups.next);
 }
@@ -127,8 +140,6 @@ void router_asker_leave(struct router_lookups *lookups, struct router_asker *ask
   for (struct router_held *held; (held = first_by(asker)) != NULL;) drop(lookups, held, &held->sender->drops.offline);
   asker->group = NULL;
 }
-
-static bool is_answered(const struct router_lookup *lookup) { return lookup->state >= ROUTER_LOOKUP_NOBODY; }
 
 // Whoever holds most gives answers first, then packets, then questions. False if there is no room without `spared`.
 static bool make_room(struct router_lookups *lookups, uint64_t bytes, const struct router_lookup *spared) {
@@ -145,10 +156,18 @@ static bool make_room(struct router_lookups *lookups, uint64_t bytes, const stru
   return true;
 }
 
-static struct router_lookup *ask(struct router_lookups *lookups, struct router_asker *asker, const uint8_t address[16]) {
-  if (asker->questions >= ROUTER_LOOKUPS_WAITING) return NULL;
+// A token bucket as a time: how long before `now` it is when as many tokens as `saved` takes are there.
+static void refill(uint64_t *until, uint64_t now, uint64_t saved) {
+  if (now > saved && *until < now - saved) *until = now - saved;
+}
+
+static struct router_lookup *ask(struct router_lookups *lookups, struct router_asker *asker, const uint8_t address[16], uint64_t now) {
+  const uint64_t period = lookups->period * ROUTER_LOOKUPS_SHARE;
+  refill(&asker->asked_until, now, ROUTER_LOOKUPS_ASKED / ROUTER_LOOKUPS_SHARE * period);
+  if (asker->questions >= ROUTER_LOOKUPS_WAITING || asker->asked_until + period > now) return NULL;
   struct router_lookup *lookup = make_room(lookups, sizeof *lookup, NULL) ? malloc(sizeof *lookup) : NULL;
   if (lookup == NULL) return NULL;
+  asker->asked_until += period;
   *lookup = (struct router_lookup){.state = ROUTER_LOOKUP_WAITING, .asker = asker};
   memcpy(lookup->entry.address, address, sizeof lookup->entry.address);
   router_chain_init(&lookup->held);
@@ -174,9 +193,9 @@ struct router_lookup *router_lookups_of(struct router_lookups *lookups, const ui
   return (struct router_lookup *)(void *)router_addresstable_find(&lookups->table, address);
 }
 
-struct router_lookup *router_lookups_find(struct router_lookups *lookups, struct router_asker *asker, const uint8_t address[16]) {
+struct router_lookup *router_lookups_find(struct router_lookups *lookups, struct router_asker *asker, const uint8_t address[16], uint64_t now) {
   struct router_lookup *lookup = router_lookups_of(lookups, address);
-  if (lookup == NULL) return ask(lookups, asker, address);
+  if (lookup == NULL) return ask(lookups, asker, address, now);
   join_question(lookups, lookup, asker);
   router_chain_remove(&lookup->used);
   router_chain_append(&lookup->asker->lookups, &lookup->used);
@@ -194,9 +213,9 @@ uint8_t *router_lookups_hold(struct router_lookups *lookups, struct router_looku
 }
 
 const uint8_t *router_lookups_next(struct router_lookups *lookups, uint64_t now) {
-  const uint64_t period = lookups->period, saved = ROUTER_LOOKUPS_ASKED * period;
+  const uint64_t period = lookups->period;
   if (router_chain_empty(&lookups->waiting) || lookups->asked >= ROUTER_LOOKUPS_ASKED) return NULL;
-  if (now > saved && lookups->asked_until < now - saved) lookups->asked_until = now - saved;
+  refill(&lookups->asked_until, now, ROUTER_LOOKUPS_ASKED * period);
   if (lookups->asked_until + period > now) return NULL;
   lookups->asked_until += period;
   lookups->asked++;

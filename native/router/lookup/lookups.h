@@ -1,6 +1,7 @@
 // What one thread knows of addresses without a route, and of /64s behind devices that have none; which of them it has to ask JavaScript about, and
 // the packets that wait for the answers. Devices share that: the memory in equal shares, networks first (transport/shares.h), and the questions in
-// turns, networks first. So one that scans addresses evicts what it has asked for itself, and its questions wait behind each other.
+// turns, networks first. So one that scans addresses evicts what it has asked for itself, its questions wait behind each other, and it has no more than
+// half of what the thread may ask.
 #pragma once
 #include "chain.h"
 #include "router/addresstable.h"
@@ -12,6 +13,7 @@ enum {
   ROUTER_LOOKUPS_WAITING = 64,        // questions that may wait for one device
   ROUTER_LOOKUPS_ASKED = 200,         // that JavaScript has not answered
   ROUTER_LOOKUPS_PERIOD = 500000,     // nanoseconds between questions of a router, after a burst of ROUTER_LOOKUPS_ASKED of each thread
+  ROUTER_LOOKUPS_SHARE = 2,           // a device asks so many times less often, after a burst as much smaller
 };
 
 struct router_lookups {
@@ -39,6 +41,7 @@ struct router_asker {
   struct router_chain turn, waiting;  // waiting: its questions, oldest first
   struct router_chain lookups, held;  // lookups: least recently used first; held: its packets, oldest first
   uint32_t questions;
+  uint64_t asked_until;  // of its share, as that of all
 };
 
 enum router_lookup_state { ROUTER_LOOKUP_WAITING, ROUTER_LOOKUP_ASKED, ROUTER_LOOKUP_NOBODY, ROUTER_LOOKUP_DEVICE };
@@ -73,8 +76,8 @@ void router_asker_join(struct router_askers *group, struct router_asker *asker, 
 // Forgets what it has asked for, and drops its packets. Nothing if it has not joined.
 void router_asker_leave(struct router_lookups *lookups, struct router_asker *asker);
 
-// What is known of the address, or a lookup with a question that waits. NULL if too many of the asker's do, or without memory.
-struct router_lookup *router_lookups_find(struct router_lookups *lookups, struct router_asker *asker, const uint8_t address[16]);
+// What is known of the address, or a lookup with a question that waits. NULL if too many of the asker's do, if it asks too often, or without memory.
+struct router_lookup *router_lookups_find(struct router_lookups *lookups, struct router_asker *asker, const uint8_t address[16], uint64_t now);
 // Room for a packet that waits with the lookup, which is not answered; whoever holds most may lose something for it. NULL if that would be
 // this lookup, or without memory.
 uint8_t *router_lookups_hold(struct router_lookups *lookups, struct router_lookup *lookup, struct router_asker *asker, uint32_t length);
@@ -96,6 +99,8 @@ void router_lookups_hold_by(struct router_lookups *lookups, struct router_lookup
 struct router_lookup *router_lookups_held_by(struct router_lookups *lookups, const uint8_t device[16]);
 // Forgets whose all /64s are.
 void router_lookups_forget_holders(struct router_lookups *lookups);
+// Forgets all answers: some thousand at most, as ROUTER_LOOKUP_BYTES has room for. What is asked goes on.
+void router_lookups_forget_answers(struct router_lookups *lookups);
 // The device that has the address, or the /64.
 static inline const uint8_t *router_lookup_device(const struct router_lookup *lookup) {
   return lookup->held_by_device ? lookup->holder.address : lookup->entry.address;

@@ -9,6 +9,7 @@ napi_value router_admit_call(napi_env env, napi_callback_info info);
 napi_value router_disconnect_call(napi_env env, napi_callback_info info);
 napi_value router_answer_call(napi_env env, napi_callback_info info);
 napi_value router_forget_call(napi_env env, napi_callback_info info);
+napi_value router_forget_all_call(napi_env env, napi_callback_info info);
 napi_value router_barrier_call(napi_env env, napi_callback_info info);
 napi_value router_networks_call(napi_env env, napi_callback_info info);
 napi_value router_counter_names_call(napi_env env, napi_callback_info info);

@@ -89,6 +89,14 @@ napi_value router_forget_call(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+napi_value router_forget_all_call(napi_env env, napi_callback_info info) {
+  napi_value argument;
+  struct router_handle *handle = router_handle_called(env, info, &argument, 1);
+  if (handle == NULL) return NULL;
+  if (handle->router != NULL && !router_forget_all(handle->router)) return addon_errno(env, ENOMEM, "forgetting all addresses");
+  return NULL;
+}
+
 napi_value router_barrier_call(napi_env env, napi_callback_info info) {
   napi_value arguments[2];
   struct router_command command = {.kind = ROUTER_BARRIER};

@@ -11,6 +11,7 @@ void register_router(napi_env env, napi_value exports) {
   addon_function(env, exports, "routerDisconnect", router_disconnect_call);
   addon_function(env, exports, "routerAnswer", router_answer_call);
   addon_function(env, exports, "routerForget", router_forget_call);
+  addon_function(env, exports, "routerForgetAll", router_forget_all_call);
   addon_function(env, exports, "routerBarrier", router_barrier_call);
   addon_function(env, exports, "routerNetworks", router_networks_call);
   addon_function(env, exports, "routerRules", router_rules_call);

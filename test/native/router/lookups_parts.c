@@ -59,7 +59,7 @@ static void set_address(uint8_t address[16], uint32_t device, uint32_t number) {
 static bool send(uint32_t device, uint32_t block, uint32_t number, uint32_t size) {
   uint8_t address[16];
   set_address(address, block, number);
-  struct router_lookup *lookup = router_lookups_find(&place.lookups, &place.devices[device], address);
+  struct router_lookup *lookup = router_lookups_find(&place.lookups, &place.devices[device], address, place.now);
   if (lookup == NULL) return false;
   if (lookup->state >= ROUTER_LOOKUP_NOBODY) return true;
   uint8_t *room = router_lookups_hold(&place.lookups, lookup, &place.devices[device], size);
@@ -93,15 +93,15 @@ static uint32_t answer_all(void) {
   return count;
 }
 
-// 20,000 packets a second to nowhere, from one device: everybody else's first packets are all answered, in its network and in others.
-static void a_scanner_takes_nothing_from_others(void) {
+// 20,000 packets a second to nowhere, from one device in each network: everybody else's first packets are all answered.
+static void scanners_take_nothing_from_others(void) {
   open_place();
   memset(arrived, 0, sizeof arrived);
   uint32_t sent[DEVICES] = {0}, asked = 0, waiting = 0;
-  const uint32_t packets = 100000;
+  const uint32_t packets = 100000, scanners = NETWORKS;
   for (uint32_t i = 0; i < packets; i++) {
-    send(0, 0, i, PACKET);
-    for (uint32_t device = 1; device < DEVICES && i % 400 == 0; device++) {
+    for (uint32_t device = 0; device < scanners; device++) send(device, device, i, PACKET);
+    for (uint32_t device = scanners; device < DEVICES && i % 400 == 0; device++) {
       CHECK(send(device, device, i, PACKET));
       sent[device]++;
     }
@@ -111,11 +111,35 @@ static void a_scanner_takes_nothing_from_others(void) {
   }
   place.now += 1000 * 1000 * MICROSECOND;
   asked += answer_all();
-  for (int device = 1; device < DEVICES; device++) CHECK(arrived[device] == sent[device]);
+  for (uint32_t device = scanners; device < DEVICES; device++) CHECK(arrived[device] == sent[device]);
   CHECK(waiting == ROUTER_LOOKUPS_WAITING);
-  // What it gets is what the others leave, and all of that.
+  // What they get is what the others leave, and all of that.
   CHECK(asked >= packets / 10 - 1000 && asked <= packets / 10 + 2 * ROUTER_LOOKUPS_ASKED);
-  CHECK(arrived[0] > asked / 2);
+  for (uint32_t device = 0; device < scanners; device++) CHECK(arrived[device] > asked / 5);
+  close_place();
+}
+
+// Though nobody else asks anything, a device has half of the questions, after half of the burst.
+static void a_scanner_alone_has_its_share(void) {
+  open_place();
+  uint32_t asked = 0, first = 0;
+  for (uint32_t i = 0; i < 200; i++) first += send(0, 0, i, PACKET);
+  CHECK(first == ROUTER_LOOKUPS_WAITING);
+  CHECK(answer_all() == first);
+  for (uint32_t i = 0; i < 200; i++) first += send(0, 0, 1000 + i, PACKET);
+  CHECK(first == ROUTER_LOOKUPS_ASKED / ROUTER_LOOKUPS_SHARE);
+  answer_all();
+  for (uint32_t i = 0; i < 40000; i++) {
+    send(0, 0, 2000 + i, PACKET);
+    place.now += 50 * MICROSECOND;
+    asked += answer_all();
+  }
+  CHECK(asked >= 2000 - 1 && asked <= 2000);
+  // What it was answered it may use as often as it likes.
+  for (uint32_t i = 0; i < 50; i++) CHECK(send(0, 0, i, PACKET));
+  // The others have all of theirs.
+  for (uint32_t device = 1; device < DEVICES; device++) CHECK(send(device, device, 1, PACKET));
+  CHECK(answer_all() == DEVICES - 1);
   close_place();
 }
 
@@ -131,7 +155,7 @@ static void a_scanner_forgets_its_own(void) {
     }
   for (uint32_t i = 0; i < 50000; i++) {
     send(0, 0, i, PACKET);
-    place.now += 500 * MICROSECOND;
+    place.now += 1000 * MICROSECOND;
     answer_all();
   }
   set_address(address, 0, 0);
@@ -154,7 +178,7 @@ static void what_is_used_is_kept(void) {
   set_address(address, 0, 1);
   for (uint32_t i = 1; i < 30000; i++) {
     send(0, 0, i, PACKET);
-    place.now += 500 * MICROSECOND;
+    place.now += 1000 * MICROSECOND;
     answer_all();
     if (i % 100 == 0) CHECK(send(1, 0, 1, PACKET));
     CHECK(router_lookups_of(&place.lookups, address) != NULL);
@@ -267,6 +291,32 @@ static void a_device_has_one_prefix(void) {
   close_place();
 }
 
+// After changes were missed no answer is true any more; what is asked goes on, with its packets.
+static void all_answers_are_forgotten(void) {
+  open_place();
+  uint8_t address[16], device[16];
+  memset(arrived, 0, sizeof arrived);
+  for (uint32_t i = 0; i < 64; i++) CHECK(send(i % 4, 0, i, PACKET));
+  answer_all();
+  set_address(device, 9, 1);
+  set_address(address, 0, 5);
+  router_lookups_hold_by(&place.lookups, router_lookups_of(&place.lookups, address), device);
+  for (uint32_t i = 0; i < 8; i++) CHECK(send(i % 4, 1, i, PACKET));
+  const uint8_t *next = router_lookups_next(&place.lookups, place.now);
+  CHECK(next != NULL && place.lookups.table.count == 72);
+  memcpy(address, next, sizeof address);
+  router_lookups_forget_answers(&place.lookups);
+  CHECK(place.lookups.table.count == 8 && place.lookups.count == 8 && place.lookups.holders.count == 0);
+  CHECK(router_lookups_held_by(&place.lookups, device) == NULL);
+  answer(address);
+  CHECK(answer_all() == 7);
+  for (uint32_t i = 0; i < 4; i++) CHECK(arrived[i] == 16 + 2);
+  router_lookups_forget_answers(&place.lookups);
+  router_lookups_forget_answers(&place.lookups);
+  CHECK(place.lookups.table.count == 0 && place.lookups.bytes == 0);
+  close_place();
+}
+
 // Devices come and go, addresses are asked, answered and forgotten in any order.
 static void whatever_happens_nothing_is_lost(void) {
   open_place();
@@ -282,6 +332,7 @@ static void whatever_happens_nothing_is_lost(void) {
         break;
       case 9:
         if (step % 100 == 0) router_lookups_forget_holders(&place.lookups);
+        if (step % 500 == 0) router_lookups_forget_answers(&place.lookups);
         break;
       case 0: answer_all(); break;
       case 1:
@@ -313,7 +364,8 @@ static void whatever_happens_nothing_is_lost(void) {
 }
 
 int main(void) {
-  a_scanner_takes_nothing_from_others();
+  scanners_take_nothing_from_others();
+  a_scanner_alone_has_its_share();
   a_scanner_forgets_its_own();
   what_is_used_is_kept();
   held_packets_are_shared_out();
@@ -322,6 +374,7 @@ int main(void) {
   what_is_not_answered_is_bounded();
   several_threads_share_what_is_asked();
   a_device_has_one_prefix();
+  all_answers_are_forgotten();
   whatever_happens_nothing_is_lost();
   puts("ok");
   return 0;

@@ -46,7 +46,7 @@ describe("the router's face", () => {
         }
       }
       try { addon.routerStart(...good); } catch (error) { console.log(error.code); }
-      const names = ['routerPort', 'routerPending', 'routerAdmit', 'routerDisconnect', 'routerAnswer', 'routerForget', 'routerBarrier', 'routerNetworks',
+      const names = ['routerPort', 'routerPending', 'routerAdmit', 'routerDisconnect', 'routerAnswer', 'routerForget', 'routerForgetAll', 'routerBarrier', 'routerNetworks',
         'routerPeerCounters', 'routerCounters', 'routerClose'];
       for (const name of names) for (const value of [undefined, {}, 1]) {
         try { addon[name](value, value, value, value); } catch (error) { if (error instanceof TypeError) refused += 1; }
