@@ -37,7 +37,7 @@ export async function startIdentity(
   const config = { keys, limits, deadlines: DEADLINES };
   const pool = await startWorkerPool({ processes, descriptor, config, registry, log });
   const unsubscribe = registry.subscribe((change) => {
-    if (change.kind === 'group') pool.forgetGroups();
+    if (change.kind === 'group' || change.kind === 'everything') pool.forgetGroups();
   });
   return {
     port,

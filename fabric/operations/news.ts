@@ -5,7 +5,7 @@ import { isFailure } from '../../protocol/failure.ts';
 import { formatIpv6, formatPrefix } from '../../protocol/ipv6.ts';
 import { type CountryOf, countries } from '../geo/countries.ts';
 import type { Missed, News, NewsPosition, NewsSince, OwnedNews } from '../registry/news.ts';
-import type { Change } from '../registry/records.ts';
+import type { RecordedChange } from '../registry/records.ts';
 import { auditView, handshakeView } from './audit.ts';
 import { badInput } from './contract/input.ts';
 import type { EVENTS } from './views/events.ts';
@@ -69,7 +69,7 @@ function newsView(
   return { position, events, missed };
 }
 
-function changeEvent({ owner, ...change }: OwnedNews<Change>): NewsEvent {
+function changeEvent({ owner, ...change }: OwnedNews<RecordedChange>): NewsEvent {
   if (change.kind === 'device')
     return { name: 'device', owner, data: { address: formatIpv6(change.address) } };
   if (change.kind === 'group') return { name: 'group', owner, data: { gid: toHex(change.gid) } };

@@ -77,21 +77,32 @@ export const longestAbsence = (excluded: number): number => Math.ceil(absenceSec
 /** What a subscriber does about a change. If it returns a promise, whoever waits for the change waits for that, too. */
 export type Listener<Changed> = (changed: Changed) => unknown;
 
+/** Devices that are looked up together. For more of them PostgreSQL would rather read all groups. */
+export const LOOKED_UP_AT_ONCE = 100;
+
 /** What the router reads from the registry and records in it. */
 export interface Admission extends PkiAdmission {
   /** The device that owns `address` (16 bytes), connected or not; undefined if there is none. */
   lookup(address: Uint8Array): Endpoint | undefined;
-  /** The device behind which `address` (16 bytes) is, if it lies in a prefix that is delegated now. */
-  behind(address: Uint8Array): Endpoint | undefined;
+  /**
+   * The devices that own these addresses (16 bytes; at most `LOOKED_UP_AT_ONCE`), in their order, connected or not; undefined where there is none. Of the
+   * first address of a /64, which no device has for itself: the device to which the /64 is delegated now. All of them cost hardly more than one.
+   */
+  holders(addresses: readonly Uint8Array[]): readonly (Endpoint | undefined)[];
   /** True if `address` (16 bytes) lies in one of the fabric's networks, whether or not it is a device's. */
   hasNetwork(address: Uint8Array): boolean;
   /** How many devices are suspended or banned, and come now and then to ask whether they still are. */
   excluded(): number;
   /**
    * Calls `ofDevice` after a change of standing or key of a device became durable, and `ofGroup` after one of a whole group: that is one
-   * change, however many devices the group has. Returns a function that ends the subscription.
+   * change, however many devices the group has. After changes were missed it calls `ofAll`: whatever is known of a group or device may not be so any more.
+   * Returns a function that ends the subscription.
    */
-  onChange(ofDevice: Listener<Uint8Array>, ofGroup?: Listener<Uint8Array>): () => void;
+  onChange(
+    ofDevice: Listener<Uint8Array>,
+    ofGroup?: Listener<Uint8Array>,
+    ofAll?: Listener<void>,
+  ): () => void;
   /** Gives a device the prefix that is granted to it, if it has none yet. @throws Failure `fabric.pool-full` */
   delegate(address: Uint8Array): Promise<void>;
   /**

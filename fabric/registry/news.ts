@@ -1,4 +1,4 @@
-import type { AuditEntry, Change, Handshake } from './records.ts';
+import type { AuditEntry, Handshake, RecordedChange } from './records.ts';
 
 /** How far somebody has read what happens: the newest number of each kind. */
 export interface NewsPosition {
@@ -16,7 +16,7 @@ export type OwnedNews<Row> = Row & { readonly owner: number };
 export interface NewsSince {
   readonly position: NewsPosition;
   /** Of devices, groups and networks; a tunnel that began or ended is a change of its device. */
-  readonly changes: readonly OwnedNews<Change>[];
+  readonly changes: readonly OwnedNews<RecordedChange>[];
   readonly handshakes: readonly OwnedNews<Handshake>[];
   /** Handshakes between those and the position that are left out: there were too many. The newest of each owner is there. */
   readonly skipped: number;

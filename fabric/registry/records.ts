@@ -294,12 +294,18 @@ export interface Act {
   readonly actor: string;
 }
 
-/** A change that subscribers of the registry receive. */
-export type Change =
+/** A change as the registry records it. */
+export type RecordedChange =
   | { readonly kind: 'device'; readonly address: Uint8Array }
   | { readonly kind: 'group'; readonly gid: Uint8Array }
   | { readonly kind: 'network'; readonly prefix: Prefix }
   | { readonly kind: 'node'; readonly name: string };
+
+/**
+ * What subscribers of the registry receive. `everything`: changes were missed, and what is known of any group or device may not be so any more; one of each
+ * network and of each node follows it.
+ */
+export type Change = RecordedChange | { readonly kind: 'everything' };
 
 /** A device's standing together with its group's. */
 export function standingOf(device: Device): Standing {

@@ -11,8 +11,14 @@ import type { RouterThreads } from '../../tunnel/router.ts';
 import type { Admission, Endpoint } from '../registry/admission.ts';
 import { VOUCHED_KEY } from '../registry/pki.ts';
 import { attaching } from './attaching.ts';
-import { authorize, type Questions, REGISTRY_DOWN, verdictOn, verdictOnVouched } from './authorize.ts';
 import { invitations } from './invitations.ts';
+import {
+  authorize,
+  type Questions,
+  REGISTRY_DOWN,
+  verdictOn,
+  verdictOnVouched,
+} from './questions/authorize.ts';
 import { type Arrival, fromOf, hostOf, type Session, type VouchedSession } from './session.ts';
 import type { RouteSink } from './session-routes.ts';
 import { disconnect, type SessionTable } from './sessions.ts';

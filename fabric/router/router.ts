@@ -12,19 +12,20 @@ import {
   type RouterThreads,
   type RuleCount,
   startRouterThreads,
-  type Whose,
 } from '../../tunnel/router.ts';
-import type { Admission, Endpoint } from '../registry/admission.ts';
+import type { Admission } from '../registry/admission.ts';
 import type { Learned } from '../registry/records.ts';
-import { ownTurn } from '../registry/turns.ts';
 import { type Arrivals, receiveArrivals } from './arrivals.ts';
-import { type Questions, registryQuestions, verdictOn, verdictOnVouched } from './authorize.ts';
 import { addCounters, type Counters, countersOf, type Traffic, totalOf } from './counters.ts';
 import { type Drain, type Draining, drainingOf } from './draining.ts';
 import { ROUTER_LIMITS, type RouterLimits } from './limits.ts';
 import { type NetworkSource, type NetworkTable, networkTable } from './networks.ts';
 import { type PaceSource, paceOf } from './pace.ts';
+import { answersTogether } from './questions/answers.ts';
+import { registryQuestions } from './questions/authorize.ts';
+import { inTurns } from './questions/turns.ts';
 import { type RateSource, type RateTable, rateTable } from './rates.ts';
+import { reviewsOf } from './reviews.ts';
 import { type RootUpdates, rootDistribution } from './roots.ts';
 import { type GroupTable, groupTable, type RuleSource, type RuleTable, ruleTable } from './rules.ts';
 import type { Session } from './session.ts';
@@ -33,9 +34,6 @@ import { disconnect, type SessionTable, type Sizes, sessionTable } from './sessi
 
 /** How long the threads may take to act on a change. One that is asked looks within milliseconds, unless it hangs. */
 const SETTLED_MS = 3_000;
-
-/** Sessions of a group that are looked up in the registry, and cut, in one turn of the event loop: some milliseconds. */
-const REVIEWED_AT_ONCE = 50;
 
 export interface RouterOptions {
   readonly listen: { readonly host: string; readonly port: number };
@@ -183,17 +181,19 @@ function start(options: RouterOptions, numbered: Numbered): Router {
   const { admission, log, tun, threads: count = defaultThreads() } = options;
   const limits = { ...ROUTER_LIMITS, ...options.limits };
   const questions = registryQuestions(admission, log);
-  const { lookup } = questions;
   let closing = false;
-  const answer = (thread: number, address: Uint8Array): void => {
-    const endpoint = questions.holder(address);
-    const known = endpoint === undefined || endpoint === 'down' ? undefined : endpoint;
-    const group = known === undefined ? 0 : numbered.groups.numberOf(known.gid);
-    const isBehind = known !== undefined && !equal(known.address, address);
-    threads.answer(thread, address, whoseIs(endpoint), group, isBehind ? known.address : undefined);
-  };
+  const answers = answersTogether((asked) => {
+    const found = questions.holders(asked.map(({ address }) => address));
+    for (const [at, { thread, address }] of asked.entries()) {
+      const known = found === 'down' ? undefined : found[at];
+      const group = known === undefined ? 0 : numbered.groups.numberOf(known.gid);
+      const isBehind = known !== undefined && !equal(known.address, address);
+      const whose = found === 'down' ? 'unknown' : known === undefined ? 'nobody' : 'device';
+      threads.answer(thread, address, whose, group, isBehind ? known.address : undefined);
+    }
+  });
 
-  const threads = startThreads(options, limits, count, (event) => {
+  const events = inTurns<RouterEvent>((event) => {
     switch (event.kind) {
       case 'arrived':
         if (closing) disconnect(threads, event.peer, undefined);
@@ -207,7 +207,7 @@ function start(options: RouterOptions, numbered: Numbered): Router {
         sessions.receive(event.id, event.message);
         break;
       case 'asks':
-        answer(event.thread, event.address);
+        answers.ask(event);
         break;
       case 'tun-lost':
         log(
@@ -219,6 +219,7 @@ function start(options: RouterOptions, numbered: Numbered): Router {
         break;
     }
   });
+  const threads = startThreads(options, limits, count, events.take);
   if (options.networks !== undefined) networks.publish(threads.setNetworks);
   // Before the first device is admitted.
   const rules: RuleTable = numbered.rules.begin(threads);
@@ -246,47 +247,27 @@ function start(options: RouterOptions, numbered: Numbered): Router {
     ...{ questions, admission, threads, sessions, rate, log },
     several: options.several ?? false,
     routes: options.routes,
-    review: (address) => review(sessions.find(address)),
+    review: (address) => reviews.one(address),
   });
   arrivals.casChanged();
 
-  /** Cuts a session whose device is no longer admitted, or has gone to another node. */
-  const review = (session: Session | undefined): void => {
-    if (session === undefined) return;
-    const { address, provenKey, vouched } = session;
-    const endpoint = lookup(address);
-    const verdict =
-      vouched === undefined
-        ? verdictOn(endpoint, provenKey, questions.absence)
-        : verdictOnVouched(questions, endpoint, vouched);
-    if (verdict !== undefined) sessions.cut(session, verdict, `the registry says ${verdict.kind}`);
-    else if (arrivals.isSuperseded(session, endpoint as Endpoint))
-      sessions.cut(session, undefined, 'it has a newer connection at another node');
-    // Without a verdict the registry has answered, and there is the device.
-    else sessions.update(session, endpoint as Endpoint);
-  };
-  /** Looks at the sessions that these devices have by then, some in a turn of the event loop. */
-  const reviewAll = async (
-    former: readonly Session[],
-    kept: (session: Session) => void = () => {},
-  ): Promise<void> => {
-    for (let first = 0; first < former.length && !closing; first += REVIEWED_AT_ONCE) {
-      await ownTurn();
-      for (const { address } of former.slice(first, first + REVIEWED_AT_ONCE)) {
-        review(sessions.find(address));
-        const session = sessions.find(address);
-        if (session !== undefined) kept(session);
-      }
-    }
-  };
-  const reviewGroup = async (gid: Uint8Array): Promise<void> => {
-    arrivals.casChanged();
-    await reviewAll(sessions.ofGroup(gid));
-  };
-  const unsubscribe = admission.onChange((address) => {
-    threads.forget(address);
-    review(sessions.find(address));
-  }, reviewGroup);
+  const reviews = reviewsOf({ questions, sessions, isSuperseded: arrivals.isSuperseded });
+  const changes = inTurns(reviews.one);
+  const unsubscribe = admission.onChange(
+    (address) => {
+      threads.forget(address);
+      return changes.take(address);
+    },
+    async (gid) => {
+      arrivals.casChanged();
+      await reviews.some(sessions.ofGroup(gid));
+    },
+    async () => {
+      threads.forgetAll();
+      arrivals.casChanged();
+      await reviews.all();
+    },
+  );
 
   const host = (): RouterCounters => addCounters(threads.counters())!;
   const traffic = (): Traffic => ({ devices: sessions.totals.now(), host: host() });
@@ -340,7 +321,7 @@ function start(options: RouterOptions, numbered: Numbered): Router {
       return threads.pending;
     },
     recall: () =>
-      reviewAll([...sessions.all()], ({ address, from, sinceMs, generation }) => {
+      reviews.some([...sessions.all()], ({ address, from, sinceMs, generation }) => {
         if (generation !== undefined) admission.carried(address, from, sinceMs, generation);
       }),
     async settled() {
@@ -350,6 +331,7 @@ function start(options: RouterOptions, numbered: Numbered): Router {
     },
     async close() {
       closing = true;
+      reviews.close();
       unsubscribe();
       ignoreAdmissions?.();
       pace.close();
@@ -357,15 +339,12 @@ function start(options: RouterOptions, numbered: Numbered): Router {
       rates.close();
       networks.close();
       await threads.close();
+      events.finish();
+      answers.close();
       arrivals.close();
       sessions.close();
     },
   };
-}
-
-function whoseIs(endpoint: ReturnType<Questions['lookup']>): Whose {
-  if (endpoint === 'down') return 'unknown';
-  return endpoint === undefined ? 'nobody' : 'device';
 }
 
 function startThreads(

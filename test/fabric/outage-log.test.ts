@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { outageLog } from '../../fabric/outage-log.ts';
 import type { Admission } from '../../fabric/registry/admission.ts';
 import { outcomeUnknown, unreachable } from '../../fabric/registry/postgres/failures.ts';
-import { registryQuestions } from '../../fabric/router/authorize.ts';
+import { registryQuestions } from '../../fabric/router/questions/authorize.ts';
 import { repeatedLine } from '../../os/service/repeats.ts';
 import { Failure } from '../../protocol/failure.ts';
 

@@ -2,7 +2,7 @@ import { overduePause, ROTATION_RETRY } from '../../agent/lifecycle/rotation.ts'
 import type { Action, Event, Moment } from '../../agent/lifecycle/situation.ts';
 import { STABLE_MS } from '../../agent/lifecycle/timing.ts';
 import { LOOK_MS } from '../../agent/service/rotation.ts';
-import { REGISTRY_DOWN } from '../../fabric/router/authorize.ts';
+import { REGISTRY_DOWN } from '../../fabric/router/questions/authorize.ts';
 import { pause } from '../../protocol/backoff.ts';
 import type { Failure } from '../../protocol/failure.ts';
 import { AGAIN_MS, AGENT, FAILURES, PROVING_MS, ROUND_TRIP_MS, SIGNING_MS, STAGGER_MS } from './agent.ts';

@@ -1,6 +1,6 @@
 import { HOST } from '../../access/scope.ts';
 import type { News, NewsPosition, NewsSince } from '../news.ts';
-import type { Change } from '../records.ts';
+import type { RecordedChange } from '../records.ts';
 import type { TunnelNews } from '../tunnels/news.ts';
 import { bytes, type Database, prepare } from './base/statements.ts';
 import { handshakesBetween } from './inventory/handshakes.ts';
@@ -61,7 +61,7 @@ function newsSince(db: Database, tunnels: TunnelNews, since: NewsPosition, most:
   };
 }
 
-const deviceAt = (address: Uint8Array): Change => ({ kind: 'device', address });
+const deviceAt = (address: Uint8Array): RecordedChange => ({ kind: 'device', address });
 
 /** The newest, at most `most`, and the others. */
 function split<T>(rows: readonly T[], most: number): readonly [readonly T[], readonly T[]] {
@@ -70,7 +70,7 @@ function split<T>(rows: readonly T[], most: number): readonly [readonly T[], rea
 }
 
 /** Whose it is now; `HOST` if it is not there any more. */
-function ownerOf(db: Database, change: Change): number {
+function ownerOf(db: Database, change: RecordedChange): number {
   if (change.kind === 'node') return HOST;
   const [sql, key] =
     change.kind === 'device'
@@ -86,10 +86,10 @@ function ownerOf(db: Database, change: Change): number {
 }
 
 /** The changes behind a number up to another, oldest first, of which some may be gone. */
-function changesBetween(db: Database, after: number, upTo: number): Change[] {
+function changesBetween(db: Database, after: number, upTo: number): RecordedChange[] {
   const rows = prepare(db, 'SELECT kind, subject FROM change WHERE seq > ? AND seq <= ? ORDER BY seq').all(
     after,
     upTo,
-  ) as { kind: Change['kind']; subject: Uint8Array }[];
+  ) as { kind: RecordedChange['kind']; subject: Uint8Array }[];
   return rows.map(({ kind, subject }) => changeOf(kind, bytes(subject)));
 }

@@ -2,11 +2,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { isFailure } from '../../../protocol/failure.ts';
 import { EVERYTHING, HOST, type Scope } from '../../access/scope.ts';
 import { deriveIdentifier } from '../address.ts';
-import type { Endpoint } from '../admission.ts';
 import { changeFeed } from '../change-feed.ts';
 import { DUTIES } from '../nodes.ts';
 import { openGroups } from '../open-groups.ts';
-import { type Act, type Applicant, type Device, standingOf } from '../records.ts';
+import type { Act, Applicant } from '../records.ts';
 import { FABRIC, type OwnedRegistry, type Registry, type RegistryOptions } from '../registry.ts';
 import { tunnelCounts } from '../tunnels/counts.ts';
 import { type TunnelNews, tunnelNews } from '../tunnels/news.ts';
@@ -19,15 +18,9 @@ import type { Database } from './base/statements.ts';
 import { excluded } from './counts/tallies.ts';
 import { removeGroup, removeNetwork, replaceDevice, retireDevice } from './endings.ts';
 import { follow } from './follow.ts';
-import { delegate, delegationOf, deviceBehind, setGrant, setPool } from './inventory/delegations.ts';
-import {
-  findDevice,
-  keepReport,
-  nameDevice,
-  setStanding,
-  tunnelDown,
-  tunnelUp,
-} from './inventory/devices.ts';
+import { delegate, setGrant, setPool } from './inventory/delegations.ts';
+import { keepReport, nameDevice, setStanding, tunnelDown, tunnelUp } from './inventory/devices.ts';
+import { endpointOf, holders } from './inventory/endpoints.ts';
 import { addGroup, changeGroup, groupClaimed, setGroupStatus } from './inventory/groups.ts';
 import { groupOwner, refusalLog } from './inventory/handshakes.ts';
 import { addNetwork, hasNetwork, renameNetwork, setResidentOnly, setZone } from './inventory/networks.ts';
@@ -106,7 +99,7 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
     onError,
   );
   feed.subscribe((change) => {
-    if (change.kind !== 'group') return;
+    if (change.kind !== 'group' && change.kind !== 'everything') return;
     groups.clear();
     anchors.clear();
   });
@@ -140,7 +133,7 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
   });
   feed.subscribe((change) => {
     // It may be gone, or have no roster any more.
-    if (forAll && change.kind === 'group') rosters.sweep();
+    if (forAll && (change.kind === 'group' || change.kind === 'everything')) rosters.sweep();
   });
   const admissions = admissionNews(onError);
   const vouched = { locate, keep: keep.address, admitted: admissions.tell };
@@ -188,19 +181,16 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
     ...tunnels.part,
     ...pkiPart(db, parts, { ...vouched, anchors }),
     ...issuingPart(db, parts, { ...vouched, identifier }),
-    lookup: (address) => read(() => endpointOf(db, findDevice(db, EVERYTHING, address), restoredAt)),
-    behind: (address) =>
-      read(() => {
-        const device = deviceBehind(db, EVERYTHING, address);
-        return device && endpointOf(db, findDevice(db, EVERYTHING, device), restoredAt);
-      }),
+    lookup: (address) => read(() => endpointOf(db, address, restoredAt)),
+    holders: (addresses) => read(() => holders(db, addresses, restoredAt)),
     delegate: (address) => queue.submit(() => delegate(db, act(FABRIC), address)),
     excluded: () => read(() => excluded(db)),
     hasNetwork: (address) => read(() => hasNetwork(db, address)),
-    onChange: (ofDevice, ofGroup) =>
+    onChange: (ofDevice, ofGroup, ofAll) =>
       feed.subscribe((change) => {
         if (change.kind === 'device') return ofDevice(change.address);
         if (change.kind === 'group') return ofGroup?.(change.gid);
+        if (change.kind === 'everything') return ofAll?.();
       }),
     clones: (address, from) =>
       queue.submit(() => {
@@ -425,22 +415,4 @@ function handshakePart(
       });
     },
   } satisfies Partial<Registry>;
-}
-
-function endpointOf(
-  db: Database,
-  device: Device | undefined,
-  restoredAt: number | undefined,
-): Endpoint | undefined {
-  if (device === undefined) return undefined;
-  const { address, longtermKey, gid, network, handshake, attached } = device;
-  const outdated = restoredAt !== undefined && handshake.at <= restoredAt;
-  // The chip that has this identity has another one now, for which it has to come.
-  const standing = device.movedTo === undefined ? standingOf(device) : 'evicted';
-  return {
-    ...{ address, longtermKey, gid, network, standing },
-    ...(outdated && { outdated }),
-    ...(attached !== undefined && { attached }),
-    ...delegationOf(db, device),
-  };
 }

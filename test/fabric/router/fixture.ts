@@ -50,6 +50,12 @@ export interface FakeAdmission extends Admission {
   ): void;
   /** Another node has attached the device; the router hears of it unless it is `unheard`. */
   attachElsewhere(device: Device, heard?: 'unheard'): void;
+  /** How many addresses the router has looked up together, each time. */
+  readonly together: number[];
+  /** Changes something without notifying the router. */
+  unheard(change: () => void): void;
+  /** Tells the router that it has missed changes. */
+  missed(): Promise<void>;
   /** Changes the standing of all devices of a group, and notifies the router once. */
   setGroup(gid: Uint8Array, standing: Standing): Promise<void>;
   remove(device: Device): void;
@@ -67,9 +73,17 @@ export function fakeAdmission(): FakeAdmission {
   const endpoints = new Map<string, Endpoint>();
   const listeners = new Set<(address: Uint8Array) => unknown>();
   const ofGroups = new Set<(gid: Uint8Array) => unknown>();
+  const ofAll = new Set<() => unknown>();
   const asked: string[] = [];
+  const together: number[] = [];
   const history: string[] = [];
+  const behind = (address: Uint8Array): Endpoint | undefined =>
+    [...endpoints.values()].find(
+      ({ delegated }) => typeof delegated === 'object' && matches(delegated, address),
+    );
+  let deaf = false;
   const fire = (address: Uint8Array): void => {
+    if (deaf) return;
     for (const listener of listeners) listener(address);
   };
   const attachAt = (node: string, address: Uint8Array): number => {
@@ -81,17 +95,16 @@ export function fakeAdmission(): FakeAdmission {
   return {
     history,
     asked,
+    together,
     broken: false,
     lookup(address) {
       asked.push(toHex(address));
       if (this.broken) throw new Error('the disk is full');
       return endpoints.get(toHex(address));
     },
-    behind(address) {
-      if (this.broken) throw new Error('the disk is full');
-      return [...endpoints.values()].find(
-        ({ delegated }) => typeof delegated === 'object' && matches(delegated, address),
-      );
+    holders(addresses) {
+      together.push(addresses.length);
+      return addresses.map((address) => this.lookup(address) ?? behind(address));
     },
     excluded() {
       if (this.broken) throw new Error('the disk is full');
@@ -108,9 +121,10 @@ export function fakeAdmission(): FakeAdmission {
     vouchers: () => [],
     vouches: () => false,
     admitVouched: () => Promise.reject(new Error('no CA is there')),
-    onChange(listener, ofGroup = () => {}) {
+    onChange(listener, ofGroup = () => {}, missed = () => {}) {
       listeners.add(listener);
       ofGroups.add(ofGroup);
+      ofAll.add(missed);
       return () => listeners.delete(listener);
     },
     connected(address, _, generation) {
@@ -179,6 +193,14 @@ export function fakeAdmission(): FakeAdmission {
       for (const [name, endpoint] of endpoints)
         if (endpoint.gid === gid) endpoints.set(name, { ...endpoint, standing });
       for (const listener of ofGroups) await listener(gid);
+    },
+    unheard(change) {
+      deaf = true;
+      change();
+      deaf = false;
+    },
+    async missed() {
+      for (const listener of ofAll) await listener();
     },
     remove(device) {
       endpoints.delete(toHex(device.address));

@@ -2,7 +2,6 @@ import { toHex } from '../../../../protocol/bytes.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import { formatIpv6, formatPrefix, type Prefix } from '../../../../protocol/ipv6.ts';
 import { EVERYTHING, type Scope } from '../../../access/scope.ts';
-import type { Endpoint } from '../../admission.ts';
 import { type Delegation, nthPrefix, prefixesIn, type Receiver } from '../../delegations.ts';
 import { type Page, type PageRequest, pageOf, parseNumberCursor } from '../../pages.ts';
 import type { Act, Device } from '../../records.ts';
@@ -221,24 +220,9 @@ const isGranted = (db: Database, { address, gid }: Pick<Device, 'address' | 'gid
 export const isGroupGranted = (db: Database, gid: Uint8Array): boolean =>
   prepare(db, 'SELECT 1 FROM delegation_grant WHERE receiver = ?').get(gid) !== undefined;
 
-/** What a device has now. */
-export function delegationOf(
-  db: Database,
-  device: Pick<Device, 'address' | 'gid' | 'network'>,
-): Pick<Endpoint, 'delegated'> {
-  if (isGranted(db, device)) return { delegated: prefixKept(db, device.address) ?? 'awaited' };
-  const delegates = prepare(db, 'SELECT delegates FROM network WHERE prefix = ?').pluck();
-  return delegates.get(device.network.address) === 1 ? { delegated: 'none' } : {};
-}
-
 /** The prefix that a device has now, if it has one. */
-export function delegatedTo(
-  db: Database,
-  device: Pick<Device, 'address' | 'gid' | 'network'>,
-): Prefix | undefined {
-  const { delegated } = delegationOf(db, device);
-  return typeof delegated === 'string' ? undefined : delegated;
-}
+export const delegatedTo = (db: Database, device: Pick<Device, 'address' | 'gid'>): Prefix | undefined =>
+  isGranted(db, device) ? prefixKept(db, device.address) : undefined;
 
 /** The address of the device behind which an address is, if it is in a prefix that is delegated now. */
 export function deviceBehind(db: Database, scope: Scope, address: Uint8Array): Uint8Array | undefined {

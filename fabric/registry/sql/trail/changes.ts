@@ -1,10 +1,10 @@
 import { CHANGES_AT_ONCE, type NumberedChange } from '../../change-feed.ts';
 import { MOST_NODES } from '../../nodes.ts';
-import type { Change } from '../../records.ts';
+import type { Change, RecordedChange } from '../../records.ts';
 import { bytes, type Database, prepare } from '../base/statements.ts';
 
 /** Records a change in the caller's transaction. The sequence comes from one counter row, so that no smaller one is committed later. */
-export function recordChange(db: Database, kind: Change['kind'], subject: Uint8Array): void {
+export function recordChange(db: Database, kind: RecordedChange['kind'], subject: Uint8Array): void {
   const next = prepare(db, "UPDATE counter SET value = value + 1 WHERE name = 'change' RETURNING value");
   prepare(db, 'INSERT INTO change VALUES (?, ?, ?)').run(next.pluck().get(), kind, subject);
 }
@@ -16,12 +16,12 @@ export function lastChange(db: Database): number {
 
 interface Row {
   seq: number;
-  kind: Change['kind'];
+  kind: RecordedChange['kind'];
   subject: Uint8Array;
 }
 
 /**
- * The oldest changes after `seq`. If those that follow it were removed already, a change of each network, of each group and of each node stands for
+ * The oldest changes after `seq`. If those that follow it were removed already, `everything` and a change of each network and of each node stand for
  * them: whoever acts on these has everything as it is now.
  */
 export function changesSince(db: Database, seq: number): readonly NumberedChange[] {
@@ -36,24 +36,23 @@ export function changesSince(db: Database, seq: number): readonly NumberedChange
 }
 
 /** A change as its row names it. */
-export function changeOf(kind: Change['kind'], subject: Uint8Array): Change {
+export function changeOf(kind: RecordedChange['kind'], subject: Uint8Array): RecordedChange {
   if (kind === 'device') return { kind, address: subject };
   if (kind === 'group') return { kind, gid: subject };
   if (kind === 'node') return { kind, name: new TextDecoder().decode(subject) };
   return { kind, prefix: { address: subject, length: 64 } };
 }
 
-/** A change of each network, of each group and of each node, and the number of the newest change. */
+/** `everything` and a change of each network and of each node, and the number of the newest change. */
 export const everythingNow = (db: Database): { readonly seq: number; readonly changes: readonly Change[] } =>
   db.transaction(() => ({ seq: lastChange(db), changes: everything(db) }))();
 
+/** Of groups, of which there may be as many as of devices, no subscriber needs to know which there are. */
 function everything(db: Database): Change[] {
-  const all = prepare(
-    db,
-    "SELECT 'network' AS kind, prefix AS subject FROM network UNION ALL SELECT 'group', gid FROM grp",
-  ).all() as Omit<Row, 'seq'>[];
+  const prefixes = prepare(db, 'SELECT prefix FROM network').pluck().all() as Uint8Array[];
   return [
-    ...all.map(({ kind, subject }) => changeOf(kind, bytes(subject))),
+    { kind: 'everything' },
+    ...prefixes.map((prefix) => changeOf('network', bytes(prefix))),
     ...nodeNames(db).map((name): Change => ({ kind: 'node', name })),
   ];
 }

@@ -79,20 +79,23 @@ export function delegationsContract(openEmpty: OpenEmpty): void {
     test('what is behind a device is found while that is in force', async () => {
       const { registry, admit } = await place();
       const address = await admit();
-      const behind = parseIpv6('fd00:9::17');
+      const [first, behind] = [parseIpv6('fd00:9::'), parseIpv6('fd00:9::17')];
       expect(await registry.deviceBehind(behind)).toBeUndefined();
-      expect(registry.behind(behind)).toBeUndefined();
+      expect(registry.holders([first])).toEqual([undefined]);
       await grant(registry, address);
       expect(await registry.deviceBehind(behind)).toEqual(address);
-      expect(registry.behind(behind)).toEqual(registry.lookup(address));
-      expect(registry.behind(parseIpv6('fd00:9::'))).toEqual(registry.lookup(address));
-      expect(registry.behind(address)).toBeUndefined();
+      const device = registry.lookup(address);
+      expect(device).toBeDefined();
+      // What is behind it is asked about by the first address, and beside devices.
+      expect(registry.holders([behind, first, address, parseIpv6('fd00:9:0:1::')])).toEqual([
+        ...[undefined, device, device, undefined],
+      ]);
       expect(await registry.deviceBehind(parseIpv6('fd00:9:0:1::17'))).toBeUndefined();
       const other = await registry.addOwner('root', 'other');
       expect(await registry.of(scopeOf(other.id, false)).deviceBehind(behind)).toBeUndefined();
       await grant(registry, address, false);
       expect(await registry.deviceBehind(behind)).toBeUndefined();
-      expect(registry.behind(behind)).toBeUndefined();
+      expect(registry.holders([first, address])).toEqual([undefined, registry.lookup(address)]);
     });
 
     test('a device that is retired has none, and another one may get it; one that takes an address over gets its prefix', async () => {

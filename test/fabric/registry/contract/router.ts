@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { CLONES_AGAIN_MS } from '../../../../fabric/registry/admission.ts';
+import { CLONES_AGAIN_MS, LOOKED_UP_AT_ONCE } from '../../../../fabric/registry/admission.ts';
+import { concat } from '../../../../protocol/bytes.ts';
 import { formatIpv6 } from '../../../../protocol/ipv6.ts';
-import { anyGroup, NETWORK } from '../../place.ts';
+import { anyGroup, NETWORK, random } from '../../place.ts';
 import { applicant, type OpenEmpty, withGroup, ZERO } from './place.ts';
 
 /** What the router reads and records, and the history of handshakes. */
@@ -23,6 +24,31 @@ export function routerContract(openEmpty: OpenEmpty): void {
       await registry.setStanding('owner', address, 'ban');
       expect(registry.lookup(address)?.standing).toBe('banned');
       expect(registry.lookup(ZERO)).toBeUndefined();
+    });
+
+    test('holders tells the same of many addresses at once, in their order', async () => {
+      const { registry, group } = await withGroup(openEmpty);
+      const devices = await Promise.all(Array.from({ length: 20 }, () => registry.admit(applicant(group))));
+      await registry.setStanding('owner', devices[3]!, 'ban');
+      await registry.setStanding('owner', devices[4]!, 'evict');
+      const strangers = Array.from({ length: LOOKED_UP_AT_ONCE - devices.length }, () =>
+        concat(NETWORK.address.subarray(0, 8), random(8)),
+      );
+      const all = [...devices, ...strangers].sort(() => Math.random() - 0.5);
+      // As many as there may be, and fewer than there is a statement for.
+      for (const addresses of [all, devices, devices.slice(3, 5), strangers.slice(0, 1), []]) {
+        const found = registry.holders(addresses);
+        expect(found).toEqual(addresses.map((address) => registry.lookup(address)));
+      }
+      expect(registry.holders([devices[3]!, ZERO, devices[3]!])).toMatchObject([
+        { address: devices[3]!, standing: 'banned' },
+        undefined,
+        { address: devices[3]!, standing: 'banned' },
+      ]);
+      expect(() => registry.holders([...all, ZERO])).toThrow();
+      await registry.setGroupStatus('owner', group.gid, 'suspended');
+      const standings = registry.holders(devices.slice(2, 5)).map((each) => each?.standing);
+      expect(standings).toEqual(['suspended', 'banned', 'evicted']);
     });
 
     test('[H-C1] an address is in a network, whether it is a device’s or not', async () => {

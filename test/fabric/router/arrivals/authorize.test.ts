@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { routerMetrics } from '../../../../fabric/metrics/router.ts';
+import { LOOKED_UP_AT_ONCE } from '../../../../fabric/registry/admission.ts';
 import type { Router } from '../../../../fabric/router/router.ts';
 import { toHex } from '../../../../protocol/bytes.ts';
 import { parseIpv6 } from '../../../../protocol/ipv6.ts';
@@ -222,7 +223,9 @@ describe('a session', () => {
 
   it('[H-E] is cut with the others of its group by one change, for which nobody else is looked up', async () => {
     const [gid, other] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
-    const members = await Promise.all(Array.from({ length: 60 }, (_, n) => makeDevice(`fd00:1::1:${n + 1}`)));
+    const members = await Promise.all(
+      Array.from({ length: LOOKED_UP_AT_ONCE + 10 }, (_, n) => makeDevice(`fd00:1::1:${n + 1}`)),
+    );
     // Registered, but not connected.
     for (let n = 0; n < 200; n++) {
       const absent = { ...device, address: parseIpv6(`fd00:1::2:${n}`), name: '' };
@@ -246,7 +249,8 @@ describe('a session', () => {
     await admission.setGroup(gid, 'suspended');
     await until(() => seen.at(-1) === members.length);
     const steps = seen.slice(1).map((count, i) => count - seen[i]!);
-    expect(Math.max(...steps)).toBeLessThanOrEqual(50);
+    expect(Math.max(...steps)).toBe(LOOKED_UP_AT_ONCE);
+    expect(admission.together).toEqual([LOOKED_UP_AT_ONCE, 10]);
     expect(admission.asked.sort()).toEqual(members.map(({ address }) => toHex(address)).sort());
     expect(router.sessions().map((session) => session.address)).toEqual([B]);
     for (const peer of peers) expect((await peer.ending).how).toBe('orderly');

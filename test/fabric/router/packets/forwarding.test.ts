@@ -292,6 +292,29 @@ describe('between devices and the host', () => {
     expect(tun.written).toHaveLength(6);
   });
 
+  it('after changes were missed the registry is asked about every address again, by every thread', async () => {
+    const [one, other] = [await admitted(router, a), await admitted(router, b)];
+    const newcomer = await makeDevice('fd00:1::d');
+    const send = async (): Promise<void> => {
+      const before = tun.written.length + (drops().offline ?? 0);
+      one.send(udp(a.address, newcomer.address));
+      other.send(udp(b.address, newcomer.address));
+      await until(() => tun.written.length + (drops().offline ?? 0) === before + 2);
+    };
+    const asked = (): number => admission.asked.filter((name) => name === toHex(newcomer.address)).length;
+    await send();
+    const before = asked();
+    admission.unheard(() => admission.set(newcomer, 'active'));
+    await send();
+    expect(asked()).toBe(before);
+    expect(tun.written).toHaveLength(4);
+    await admission.missed();
+    await send();
+    expect(asked()).toBe(2 * before);
+    expect(tun.written).toHaveLength(4);
+    expect(drops()).toEqual({ offline: 2 });
+  });
+
   it('no packet goes to the host while the registry fails, and it is asked again', async () => {
     const peer = await admitted(router, a);
     admission.broken = true;

@@ -121,6 +121,22 @@ describe('whose an address is', () => {
     expect(dropsOf(router, a)['queue-full']).toBeGreaterThan(1000);
   });
 
+  it('[H-A3] is asked of the registry for many addresses together', async () => {
+    const router = await start(networksOf('fd00:1::/64').source);
+    const scanner = await admitted(router, a);
+    const { holders } = admission;
+    admission.holders = function (addresses) {
+      // Slower than the device sends.
+      for (const until = performance.now() + 5; performance.now() < until; );
+      return holders.call(this, addresses);
+    };
+    const scanned = Array.from({ length: 60 }, (_, i) => nowhere('fd00:1::', 0, i));
+    scanner.send(...scanned.map((to) => udp(a.address, to)));
+    await until(() => tun.written.length === scanned.length);
+    expect(admission.together.reduce((sum, each) => sum + each, 0)).toBe(scanned.length);
+    expect(admission.together.length).toBeLessThan(scanned.length / 4);
+  });
+
   it('[H-A3] is not asked outside the networks: such a packet goes to the host at once', async () => {
     const networks = networksOf('fd00:1::/64', 'fd00:2::/64');
     const router = await start(networks.source);

@@ -1,10 +1,10 @@
-import type { Log } from '../../os/service/log.ts';
-import { equal } from '../../protocol/bytes.ts';
-import { Failure } from '../../protocol/failure.ts';
-import { parseIdentityCertificate } from '../../protocol/identity/certificate.ts';
-import type { Verdict } from '../../protocol/tunnel/verdict.ts';
-import { type Admission, absenceSeconds, type Endpoint } from '../registry/admission.ts';
-import { VOUCHED_KEY, type Vouched } from '../registry/pki.ts';
+import type { Log } from '../../../os/service/log.ts';
+import { equal } from '../../../protocol/bytes.ts';
+import { Failure } from '../../../protocol/failure.ts';
+import { parseIdentityCertificate } from '../../../protocol/identity/certificate.ts';
+import type { Verdict } from '../../../protocol/tunnel/verdict.ts';
+import { type Admission, absenceSeconds, type Endpoint } from '../../registry/admission.ts';
+import { VOUCHED_KEY, type Vouched } from '../../registry/pki.ts';
 
 /** How long a device is told to stay away while the registry fails, in seconds. */
 const REGISTRY_DOWN_SECONDS = 30;
@@ -13,8 +13,8 @@ export const REGISTRY_DOWN: Verdict = { kind: 'retry-after', seconds: REGISTRY_D
 /** What is asked of the registry; the answer is `'down'` if it fails. */
 export interface Questions {
   lookup(address: Uint8Array): Endpoint | undefined | 'down';
-  /** The device that has the address, or of the first one of a delegated /64 the device that has that. */
-  holder(address: Uint8Array): Endpoint | undefined | 'down';
+  /** As `Admission.holders`. */
+  holders(addresses: readonly Uint8Array[]): readonly (Endpoint | undefined)[] | 'down';
   hasNetwork(address: Uint8Array): boolean | 'down';
   /** Whether there is any CA of an owner. */
   hasAnchors(): boolean | 'down';
@@ -47,8 +47,7 @@ export function registryQuestions(admission: Admission, log: Log): Questions {
   let absence = { seconds: REGISTRY_DOWN_SECONDS, until: Number.NEGATIVE_INFINITY };
   return {
     lookup: (address) => ask(() => admission.lookup(address)),
-    holder: (address) =>
-      ask(() => admission.lookup(address) ?? (isFirst(address) ? admission.behind(address) : undefined)),
+    holders: (addresses) => ask(() => admission.holders(addresses)),
     hasNetwork: (address) => ask(() => admission.hasNetwork(address)),
     hasAnchors: () => ask(() => admission.hasAnchors()),
     vouches: (vouched) => ask(() => admission.vouches(vouched)),
@@ -62,9 +61,6 @@ export function registryQuestions(admission: Admission, log: Log): Questions {
     },
   };
 }
-
-/** Whether it is the first address of a /64, which no device has for itself. */
-const isFirst = (address: Uint8Array): boolean => address.subarray(8).every((byte) => byte === 0);
 
 /** What a peer has sent in its TLS handshake. */
 export interface Credentials {
