@@ -1,4 +1,4 @@
-import { Failure } from '../../../protocol/failure.ts';
+import { Failure, isFailure } from '../../../protocol/failure.ts';
 
 /** What the server, or the way to it, says: `code` is an SQLSTATE (PostgreSQL's documentation, appendix A) or a system's error. */
 export interface ServerError {
@@ -43,6 +43,13 @@ const BUSY = /^(55P03|57014|40)/;
 const FORBIDDEN = /^(28|3D000|3F000)/;
 /** Insufficient privilege. */
 const NOT_PERMITTED = '42501';
+
+/** Lock or statement timeout: whoever asked has waited for that. */
+const TOO_LONG = /^(55P03|57014)$/;
+
+/** The server has ended the statement since it, or the lock that it waited for, took too long. */
+export const tookTooLong = (error: unknown): error is Failure =>
+  isFailure(error) && error.cause instanceof StatementError && TOO_LONG.test(error.cause.code);
 
 /** In place of an SQLSTATE: the server lacks what this node has seen (fence.mjs). */
 const STALE = 'stale';

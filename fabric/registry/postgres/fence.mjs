@@ -314,12 +314,12 @@ export function fence({ urls, places, settings, connectMs, fenced, known: before
 
   return {
     /**
-     * The server that takes changes; to read, a standby that has all that is known if there is none; as a replica, a standby alone. `prepare` is given the client before it connects.
+     * The server that takes changes; to read, also beside, a standby that has all that is known if there is none; as a replica, a standby alone. `prepare` is given the client before it connects.
      * @param {string} purpose @param {(client: pg.Client) => void} prepare @returns {Promise<Made>}
      */
     async connect(purpose, prepare) {
       if (purpose === 'replica') return useStandby(prepare);
-      const reads = purpose === 'read';
+      const reads = purpose === 'read' || purpose === 'beside';
       if (urls.length === 1) return use(/** @type {string} */ (urls[0]), purpose, reads, prepare);
       if (chosen !== undefined) {
         const url = chosen;

@@ -7,6 +7,7 @@ import { fence } from './fence.mjs';
 /**
  * @typedef {'write' | 'read' | 'listen' | 'replica'} Name
  * @typedef {{ id: number, name: Name, sql: string, statement?: string, values?: (string | null)[], transaction?: number, begins?: number, waits: boolean }} Request
+ * @typedef {{ id: number, sql: string, values?: (string | null)[] }} Beside
  * @typedef {{ client: import('pg').Client, transaction: number | undefined, server: string }} Connection
  */
 
@@ -150,6 +151,18 @@ function renewNow(name) {
 /** @param {Name} name */
 const lossesOf = (name) => losses.get(name) ?? 0;
 
+/** Asks on a connection that is made for that: what is asked meanwhile does not wait behind it. @param {Beside} asked */
+async function askBeside({ sql, values }) {
+  const { client } = await servers.connect('beside', (made) => void made.on('error', () => {}));
+  const late = setTimeout(() => client.connection.stream.destroy(), sendMs);
+  try {
+    return rowsOf(await client.query({ text: sql, values, rowMode: 'array' }));
+  } finally {
+    clearTimeout(late);
+    client.end().catch(() => {});
+  }
+}
+
 /** @param {Request} request @param {number} losses how many there were when it was asked */
 async function perform({ name, sql, statement, values, transaction, begins, waits }, losses) {
   // Nobody waits for a connection that another one can do without.
@@ -172,15 +185,15 @@ async function perform({ name, sql, statement, values, transaction, begins, wait
   // What the server says instead of an error if a statement before had failed.
   if (sql === 'COMMIT' && last.command !== 'COMMIT')
     throw Object.assign(new Error('nothing was committed: a statement had failed'), { code: '25P02' });
-  return {
-    rows: last.rows,
-    fields: last.fields?.map((/** @type {{ name: string, dataTypeID: number }} */ { name, dataTypeID }) => [
-      name,
-      dataTypeID,
-    ]),
-    count: last.rowCount ?? 0,
-  };
+  return rowsOf(last);
 }
+
+/** @param {import('pg').QueryArrayResult} result */
+const rowsOf = ({ rows, fields, rowCount }) => ({
+  rows,
+  fields: fields?.map(({ name, dataTypeID }) => [name, dataTypeID]),
+  count: rowCount ?? 0,
+});
 
 /** What is asked of each connection is done in order, one after the other. @param {Request} request @returns {ReturnType<typeof perform>} */
 function inTurn(request) {
@@ -193,19 +206,23 @@ function inTurn(request) {
   return done;
 }
 
-/** @param {Request} request */
-async function serve(request) {
-  // link.ts sees itself to what it waits for.
-  const late = request.waits ? undefined : setTimeout(lose, sendMs, request.name);
-  let answer;
+/** @param {number} id @param {Promise<ReturnType<typeof rowsOf>>} asked */
+async function answerTo(id, asked) {
   try {
-    answer = { id: request.id, ...(await inTurn(request)) };
+    return { id, ...(await asked) };
   } catch (error) {
     const { code, message, detail } = /** @type {{ code?: string, message: string, detail?: string }} */ (
       error
     );
-    answer = { id: request.id, error: { code: code ?? '08006', message, detail } };
+    return { id, error: { code: code ?? '08006', message, detail } };
   }
+}
+
+/** @param {Request} request */
+async function serve(request) {
+  // link.ts sees itself to what it waits for.
+  const late = request.waits ? undefined : setTimeout(lose, sendMs, request.name);
+  const answer = await answerTo(request.id, inTurn(request));
   clearTimeout(late);
   if (!request.waits) return events.postMessage(answer);
   answers.postMessage(answer);
@@ -220,10 +237,12 @@ async function lookForNewer() {
   for (const name of ready.keys()) renewNow(name);
 }
 
-/** @typedef {{ lose: Name } | { listen: true } | { seen: Parameters<typeof servers.seen>[0] } | { giveUp: true } | { end: true }} Order */
+/** @typedef {{ beside: Beside } | { lose: Name } | { listen: true } | { seen: Parameters<typeof servers.seen>[0] } | { giveUp: true } | { end: true }} Order */
 
-events.on('message', (/** @type {Request | Order} */ message) => {
+events.on('message', async (/** @type {Request | Order} */ message) => {
   if ('sql' in message) return void serve(message);
+  if ('beside' in message)
+    return events.postMessage(await answerTo(message.beside.id, askBeside(message.beside)));
   if ('listen' in message) {
     if (workerData.urls.length > 1) setInterval(lookForNewer, lookMs).unref();
     return renew('listen');

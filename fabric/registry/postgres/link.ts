@@ -4,6 +4,7 @@ import { toHex } from '../../../protocol/bytes.ts';
 import type { ServerState } from '../alarms.ts';
 import type { AuditHead } from '../records.ts';
 import { postgresFailure, type ServerError, unreachable } from './failures.ts';
+import { heldStatements } from './held.ts';
 import { serverPlace } from './servers.ts';
 import { CONNECT_MS, LOCK_MS, LOOK_MS, PATIENCE_MS, PAUSE_MS, SEND_MS, STATEMENT_MS } from './times.ts';
 
@@ -52,7 +53,7 @@ export interface Adopted {
 
 /** What talks to the server. */
 export interface Link {
-  /** Waits for the answer: nothing else is done in this thread meanwhile, for some seconds at most. @throws Failure see failures.ts */
+  /** Waits for the answer: nothing else is done in this thread meanwhile, for some seconds at most; what has taken too long is not read again at once (held.ts). @throws Failure see failures.ts */
   ask(name: Name, query: Query): Answer;
   /** The same without waiting. */
   send(name: Name, query: Query): Promise<Answer>;
@@ -164,32 +165,51 @@ export function openLink(urls: readonly string[], fence?: { readonly known: Know
     return last;
   }
 
+  const answerOf = (id: number): Promise<Answer> =>
+    new Promise((resolve, reject) => {
+      waiting.set(id, { resolve, reject });
+      running().events.ref();
+    });
+
+  const held = heldStatements(({ sql, values }) => {
+    last++;
+    running().events.postMessage({ beside: { id: last, sql, values } });
+    return answerOf(last);
+  });
+
+  function answerTo(name: Name, { patienceMs = PATIENCE_MS, ...query }: Query): Answer {
+    const { answers, events, flag } = running();
+    let seen = Atomics.load(flag, 0);
+    const id = post(name, query, true);
+    const until = performance.now() + patienceMs;
+    for (;;) {
+      const got = receiveMessageOnPort(answers) as { message: Message } | undefined;
+      if (got?.message.id === id) {
+        if ('error' in got.message) throw postgresFailure(got.message.error);
+        return got.message;
+      }
+      // The answer to what was given up before.
+      if (got !== undefined) continue;
+      if (Atomics.wait(flag, 0, seen, Math.max(0, until - performance.now())) === 'timed-out') {
+        events.postMessage({ lose: name });
+        throw unreachable(`it does not answer within ${patienceMs / 1_000} seconds`);
+      }
+      seen = Atomics.load(flag, 0);
+    }
+  }
+
   return {
-    ask(name, { patienceMs = PATIENCE_MS, ...query }) {
-      const { answers, events, flag } = running();
-      let seen = Atomics.load(flag, 0);
-      const id = post(name, query, true);
-      const until = performance.now() + patienceMs;
-      for (;;) {
-        const got = receiveMessageOnPort(answers) as { message: Message } | undefined;
-        if (got?.message.id === id) {
-          if ('error' in got.message) throw postgresFailure(got.message.error);
-          return got.message;
-        }
-        // The answer to what was given up before.
-        if (got !== undefined) continue;
-        if (Atomics.wait(flag, 0, seen, Math.max(0, until - performance.now())) === 'timed-out') {
-          events.postMessage({ lose: name });
-          throw unreachable(`it does not answer within ${patienceMs / 1_000} seconds`);
-        }
-        seen = Atomics.load(flag, 0);
+    ask(name, query) {
+      if (name !== 'read') return answerTo(name, query);
+      held.refuse(query);
+      try {
+        return answerTo(name, query);
+      } catch (error) {
+        held.failed(query, error);
+        throw error;
       }
     },
-    send: (name, query) =>
-      new Promise((resolve, reject) => {
-        waiting.set(post(name, query, false), { resolve, reject });
-        running().events.ref();
-      }),
+    send: (name, query) => answerOf(post(name, query, false)),
     listen(call) {
       changed = call;
       running().events.postMessage({ listen: true });

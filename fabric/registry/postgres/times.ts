@@ -9,5 +9,7 @@ export const PATIENCE_MS = 6_000;
 export const SEND_MS = 10_000;
 /** Between two attempts to connect. */
 export const PAUSE_MS = 1_000;
+/** For so long nothing is read after a statement that took too long. */
+export const REST_MS = 1_000;
 /** Between two looks for a server that was promoted while the former one goes on. */
 export const LOOK_MS = 15_000;

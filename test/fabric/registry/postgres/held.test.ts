@@ -1,0 +1,181 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { StatementError, unreachable } from '../../../../fabric/registry/postgres/failures.ts';
+import { heldStatements } from '../../../../fabric/registry/postgres/held.ts';
+import { openLink } from '../../../../fabric/registry/postgres/link.ts';
+import { makeServerRegistry, openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
+import { REST_MS } from '../../../../fabric/registry/postgres/times.ts';
+import { Failure } from '../../../../protocol/failure.ts';
+import { anyGroup, NETWORK, scratch, wholeOf } from '../../place.ts';
+import { applicant } from '../contract/place.ts';
+import { ownServer } from './own-server.ts';
+
+vi.mock('../../../../fabric/registry/postgres/times.ts', async (original) => ({
+  ...(await original<object>()),
+  ...{ STATEMENT_MS: 1_000, LOCK_MS: 500, REST_MS: 100 },
+}));
+
+const LOCKED = { code: 'registry.locked', remedy: 'retry' };
+
+/** A registry with a device, on a server that says which statements it has ended. */
+async function place() {
+  const server = await ownServer({ logging_collector: 'on', log_line_prefix: '%a: ' });
+  server.sql('postgres', 'CREATE DATABASE enf');
+  const urls = [server.url('enf')];
+  await makeServerRegistry(urls, 'test', 1_000);
+  const registry = wholeOf(openServerRegistry(urls, join(scratch(), 'registry.url')));
+  onTestFinished(() => registry.close());
+  await registry.addNetwork('owner', NETWORK, 'plant');
+  const address = await registry.admit(applicant(await registry.addGroup('owner', anyGroup())));
+  const logs = join(server.folder, 'data', 'log');
+  /** How many statements that this process waited for were ended so far, and how many that were asked beside. */
+  const ended = (name: 'read' | 'write' | 'beside'): number => {
+    const lines = readdirSync(logs).flatMap((file) => readFileSync(join(logs, file), 'utf8').split('\n'));
+    return lines.filter((line) => line.startsWith(`enf-fabric ${name}: ERROR:  canceling statement`)).length;
+  };
+  return { server, registry, address, ended };
+}
+
+/** Another process locks a table; returns how it ends that. */
+function lock(url: string, table: string): () => void {
+  const other = openLink([url]);
+  const sql = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; LOCK TABLE ${table}`;
+  other.ask('write', { sql, begins: 1 });
+  onTestFinished(() => other.close());
+  return () => void other.ask('write', { sql: 'COMMIT', transaction: 1 });
+}
+
+test('while a table is locked one of ten statements that read it waits, what reads others goes on, and it is read again once that has ended', async () => {
+  const { server, registry, address, ended } = await place();
+  const unlock = lock(server.url('enf'), 'device');
+  for (let asked = 0; asked < 10; asked++) {
+    expect(() => registry.lookup(address)).toThrow(expect.objectContaining(LOCKED));
+    if (asked > 3) await wait(REST_MS);
+  }
+  await expect.poll(() => ended('read')).toBe(1);
+  // It was asked again meanwhile, where nobody waits for it.
+  await expect.poll(() => ended('beside'), { timeout: 10_000 }).toBeGreaterThan(0);
+  const entries = async () => (await registry.audit({ limit: 1 })).rows.length;
+  await expect.poll(() => entries().catch(() => undefined), { timeout: 10_000 }).toBe(1);
+  unlock();
+  const standing = async () => registry.lookup(address)?.standing;
+  await expect.poll(() => standing().catch(() => undefined), { timeout: 10_000 }).toBe('active');
+  expect(ended('read')).toBe(1);
+}, 60_000);
+
+test('a statement that the server ends is not waited for again before it was answered; another one is, a moment later', async () => {
+  const { server } = await place();
+  const link = openLink([server.url('enf')]);
+  onTestFinished(() => link.close());
+  const failure = (sql: string): unknown => {
+    try {
+      return link.ask('read', { sql }) && undefined;
+    } catch (error) {
+      return error;
+    }
+  };
+  const slow = 'SELECT pg_sleep(3)';
+  const first = failure(slow);
+  expect(first).toMatchObject(LOCKED);
+  await wait(2 * REST_MS);
+  // What is not waited for fails as it did before.
+  expect(failure(slow)).toBe(first);
+  expect(failure('SELECT 1')).toBeUndefined();
+  // What changes something is not held up by what is read.
+  expect(link.ask('write', { sql: 'SELECT 1' }).rows).toEqual([['1']]);
+}, 60_000);
+
+/** Statements whose answers beside the thread come when the test says so, and a clock that goes when it does. */
+function holding() {
+  let now = 0;
+  const beside: { sql: string; answer: (error?: unknown) => Promise<void> }[] = [];
+  const held = heldStatements(
+    ({ sql }) =>
+      new Promise<void>((resolve, reject) => {
+        beside.push({
+          sql,
+          async answer(error) {
+            if (error === undefined) resolve();
+            else reject(error);
+            await wait();
+          },
+        });
+      }),
+    () => now,
+  );
+  return {
+    beside,
+    pass: (ms: number) => {
+      now += ms;
+    },
+    fail: (sql: string, error: unknown) => held.failed({ sql }, error),
+    /** What refuses a statement. */
+    refusal(sql: string): unknown {
+      try {
+        held.refuse({ sql });
+        return undefined;
+      } catch (error) {
+        return error;
+      }
+    },
+  };
+}
+
+const busy = (code: string): Failure =>
+  new Failure('registry.locked', 'retry', 'busy', { cause: new StatementError({ code, message: 'no' }) });
+
+test('only what took too long is held: no other error of the server, and none of the way to it', () => {
+  const { fail, refusal } = holding();
+  for (const error of [
+    busy('40P01'),
+    unreachable('no'),
+    new StatementError({ code: '42601', message: 'no' }),
+  ]) {
+    fail('a', error);
+    expect(refusal('a')).toBeUndefined();
+  }
+  for (const code of ['55P03', '57014']) {
+    const error = busy(code);
+    fail('a', error);
+    expect(refusal('a')).toBe(error);
+    expect(refusal('b')).toBe(error);
+  }
+});
+
+test('what is held is asked again a second later, one at a time, and fails as that has', async () => {
+  const { beside, pass, fail, refusal } = holding();
+  const [one, other] = [busy('55P03'), busy('57014')];
+  fail('a', one);
+  pass(REST_MS);
+  fail('b', other);
+  expect(refusal('a')).toBe(other);
+  pass(REST_MS);
+  expect(beside).toEqual([]);
+  expect(refusal('a')).toBe(one);
+  expect(refusal('b')).toBe(other);
+  expect(refusal('c')).toBeUndefined();
+  expect(beside).toMatchObject([{ sql: 'a' }]);
+  // Where the server went away meanwhile, that is said.
+  const away = unreachable('no');
+  await beside[0]!.answer(away);
+  expect(refusal('a')).toBe(away);
+  expect(refusal('b')).toBe(other);
+  expect(beside).toMatchObject([{ sql: 'a' }, { sql: 'b' }]);
+  await beside[1]!.answer();
+  expect(refusal('b')).toBeUndefined();
+  expect(refusal('a')).toBe(away);
+  pass(REST_MS);
+  expect(refusal('a')).toBe(away);
+  await beside[2]!.answer(new StatementError({ code: '42601', message: 'no' }));
+  expect(refusal('a')).toBeUndefined();
+});
+
+test('of very many statements the oldest are waited for again', () => {
+  const { pass, fail, refusal } = holding();
+  for (let n = 0; n < 250; n++) fail(`s${n}`, busy('55P03'));
+  pass(REST_MS);
+  const held = Array.from({ length: 250 }, (_, n) => refusal(`s${n}`) !== undefined);
+  expect(held).toEqual([...Array(50).fill(false), ...Array(200).fill(true)]);
+});
