@@ -3,7 +3,7 @@ import { isFailure } from '../../../protocol/failure.ts';
 import type { AuditHead } from '../records.ts';
 import type { CommitQueue } from '../sql/base/commit-queue.ts';
 import type { ServerDatabase } from './connection.ts';
-import { outcomeUnknown, StatementError } from './failures.ts';
+import { outcomeUnknown, StatementError, tookTooLong } from './failures.ts';
 import type { Answer, Link, Query } from './link.ts';
 
 /** More jobs per transaction gain nothing, but keep other nodes from writing. */
@@ -76,6 +76,8 @@ export function serverQueue(
   afterCommit: (newest: AuditHead) => void,
 ): ServerQueue {
   const waiting: Waiting[] = [];
+  /** Those that were tried once, when something took too long. */
+  const late = new WeakSet<Waiting>();
   let doubtful: Doubtful[] = [];
   let underway = false;
   let transactions = 0;
@@ -104,7 +106,10 @@ export function serverQueue(
       resolve = await lookForDoubtful(number);
     } catch (error) {
       await undo(number);
-      rejectAll(waiting.splice(0), error);
+      const jobs = waiting.splice(0);
+      // Others have written for as long.
+      if (tookTooLong(error)) for (const each of keepOnce(jobs, error)) waiting.push(each);
+      else rejectAll(jobs, error);
       return;
     }
     const batch: Waiting[] = [];
@@ -117,6 +122,17 @@ export function serverQueue(
     } catch (error) {
       await undo(number);
       if (error instanceof StatementError) return doWithout(error, batch);
+      if (newest === undefined && tookTooLong(error)) {
+        // Whose statement that was is known, unless it was of several.
+        current?.reject(error);
+        waiting.unshift(
+          ...keepOnce(
+            batch.filter((each) => each !== current),
+            error,
+          ),
+        );
+        return;
+      }
       if (newest === undefined || !isFailure(error, 'registry.unreachable')) return rejectAll(batch, error);
       // What says nothing in the trail leaves nothing to look for.
       if (newest.seq === before) return rejectAll(batch, outcomeUnknown(error));
@@ -167,6 +183,17 @@ export function serverQueue(
     const others = batch.filter((each) => each !== current);
     // Where it was of several that were done together, it is not known whose: each is done alone.
     waiting.unshift(...(current === undefined ? alone(others) : others));
+  }
+
+  /** Nothing was written, as something took too long, which says little of the next time: those of `jobs` that were not tried before are tried once more. */
+  function keepOnce(jobs: readonly Waiting[], error: unknown): Waiting[] {
+    const kept = jobs.filter((each) => !late.has(each));
+    rejectAll(
+      jobs.filter((each) => late.has(each)),
+      error,
+    );
+    for (const each of kept) late.add(each);
+    return kept;
   }
 
   async function headIn(number: number): Promise<AuditHead> {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import { serverQueue, type Together } from '../../../../fabric/registry/postgres/commit-queue.ts';
 import { serverDatabase } from '../../../../fabric/registry/postgres/connection.ts';
-import { openLink } from '../../../../fabric/registry/postgres/link.ts';
+import { type Link, openLink } from '../../../../fabric/registry/postgres/link.ts';
 import { makeServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
 import { prepare } from '../../../../fabric/registry/sql/base/statements.ts';
 import { ownServer } from './own-server.ts';
@@ -15,8 +15,12 @@ async function place() {
   const server = await ownServer();
   server.sql('postgres', 'CREATE DATABASE enf');
   await makeServerRegistry([server.url('enf')], 'test', 1_000);
-  const link = openLink([server.url('enf')]);
-  onTestFinished(() => link.close());
+  const open = () => {
+    const link = openLink([server.url('enf')]);
+    onTestFinished(() => link.close());
+    return link;
+  };
+  const link = open();
   const db = serverDatabase(link);
   const insert = (name: string): string => {
     prepare(db, 'INSERT INTO counter VALUES (?, 1)').run(name);
@@ -25,8 +29,35 @@ async function place() {
   const names = () =>
     prepare(db, "SELECT name FROM counter WHERE name LIKE 'job%' ORDER BY name").pluck().all();
   const fail = () => prepare(db, 'SELECT 1 / 0 FROM counter').all();
-  return { queue: serverQueue(db, link, () => {}), insert, names, fail };
+  const count = () => prepare(db, 'SELECT count(*) FROM owner').all();
+  /** Another process does something in a transaction; returns how it ends that. */
+  const keep = (sql: string): (() => void) => {
+    const other = open();
+    const begin = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; ${sql}`;
+    other.ask('write', { sql: begin, begins: 1 });
+    return () => void other.ask('write', { sql: 'COMMIT', transaction: 1 });
+  };
+  /** How many turns to write were asked for, and how many of them did not come. */
+  const turns = { asked: 0, missed: 0 };
+  const watched: Link = {
+    ...link,
+    async send(name, query) {
+      const begins = query.begins !== undefined;
+      if (begins) turns.asked++;
+      try {
+        return await link.send(name, query);
+      } catch (error) {
+        if (begins) turns.missed++;
+        throw error;
+      }
+    },
+  };
+  return { queue: serverQueue(db, watched, () => {}), insert, names, fail, count, keep, turns };
 }
+
+/** What a process does in its turn to write. */
+const WRITE = "SELECT pg_advisory_xact_lock(hashtextextended('enf', 0))";
+const LOCKED = { code: 'registry.locked', remedy: 'retry' };
 
 test('a job whose statement the server refuses fails alone; those before and behind it are done once', async () => {
   const { queue, insert, names } = await place();
@@ -91,4 +122,40 @@ test('what was answered is written, also if a job hides that a statement has fai
   ]);
   expect(done.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
   expect(names()).toEqual(['job1']);
+});
+
+test('jobs whose turn to write does not come in time have another one', async () => {
+  const { queue, insert, names, keep, turns } = await place();
+  const end = keep(WRITE);
+  const done = Promise.allSettled(['job1', 'job2'].map((name) => queue.submit(() => insert(name))));
+  await expect.poll(() => turns.missed, { timeout: 20_000 }).toBe(1);
+  end();
+  expect((await done).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
+  expect(names()).toEqual(['job1', 'job2']);
+});
+
+test('jobs whose second turn to write does not come in time either fail; those that came in between have their second one', async () => {
+  const { queue, insert, names, keep, turns } = await place();
+  const end = keep(WRITE);
+  const first = queue.submit(() => insert('job1'));
+  await expect.poll(() => turns.asked, { timeout: 20_000 }).toBe(2);
+  const later = queue.submit(() => insert('job2'));
+  await expect(first).rejects.toMatchObject(LOCKED);
+  expect(turns.missed).toBe(2);
+  end();
+  expect(await later).toBe('job2');
+  expect(names()).toEqual(['job2']);
+});
+
+test('a job whose statement waits for a lock for too long fails alone; those before and behind it are done once', async () => {
+  const { queue, insert, names, keep, count } = await place();
+  keep('LOCK TABLE owner IN ACCESS EXCLUSIVE MODE');
+  const done = await Promise.allSettled([
+    queue.submit(() => insert('job1')),
+    queue.submit(() => count()),
+    queue.submit(() => insert('job2')),
+  ]);
+  expect(done.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect(done[1]).toMatchObject({ reason: LOCKED });
+  expect(names()).toEqual(['job1', 'job2']);
 });
