@@ -230,7 +230,10 @@ async function serve(request) {
   Atomics.notify(flag, 0);
 }
 
-/** Looks for a server that has replaced the one that is used, which may not know that, as long as somebody listens. */
+/**
+ * Looks for a server that has replaced the one that is used, which may not know that, as long as somebody listens. Behind a single address there may be
+ * another one by now, while connections to the former one stay.
+ */
 async function lookForNewer() {
   if (ended || !(await servers.isReplaced())) return;
   servers.lost();
@@ -244,7 +247,7 @@ events.on('message', async (/** @type {Request | Order} */ message) => {
   if ('beside' in message)
     return events.postMessage(await answerTo(message.beside.id, askBeside(message.beside)));
   if ('listen' in message) {
-    if (workerData.urls.length > 1) setInterval(lookForNewer, lookMs).unref();
+    setInterval(lookForNewer, lookMs).unref();
     return renew('listen');
   }
   if ('lose' in message) return lose(message.lose);

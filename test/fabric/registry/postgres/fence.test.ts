@@ -16,6 +16,7 @@ import { allOf, scratch, wholeOf } from '../../place.ts';
 import { ownServer } from './own-server.ts';
 import { cut, putBack } from './put-back.ts';
 import type { Server } from './server.ts';
+import { socketOf, wayTo } from './way.ts';
 
 /** A server that was promoted is found sooner than otherwise. */
 vi.mock('../../../../fabric/registry/postgres/times.ts', async (original) => ({
@@ -205,6 +206,34 @@ test('a node that serves knows which servers take changes, and which are away or
   ]);
   expect(entries(primary)).toBe(2);
 }, 60_000);
+
+test('a node whose servers have one address leaves a primary that goes on, once that address leads to another one', async () => {
+  const { primary, standby } = await pair();
+  const way = await wayTo(primary);
+  const registry = node([way.url('enf')], folder());
+  onTestFinished(await registry.follow(60_000));
+  await add(registry, 1);
+  await hasAll(primary, standby);
+  standby.sql('postgres', 'SELECT pg_promote()');
+  await way.be({ state: 'open', to: socketOf(standby) });
+  await expect
+    .poll(
+      () =>
+        standby.sql(
+          'postgres',
+          "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'enf-fabric listen'",
+        ),
+      {
+        timeout: 60_000,
+      },
+    )
+    .toBe('1');
+  const left = entries(primary);
+  await add(registry, 2);
+  expect(entries(primary)).toBe(left);
+  expect(entries(standby)).toBe(left + 1);
+  await registry.verifyAudit();
+}, 120_000);
 
 test('a server that lacks what was seen is used once a person has given that up, on one of all nodes', async () => {
   const server = await ownServer();

@@ -9,12 +9,14 @@ import { parentPort, workerData } from 'node:worker_threads';
  */
 let state = 'open';
 let next = 'open';
+/** The socket of the server to which connections lead that are made from now on. */
+let to = workerData;
 /** How many statements pass on each connection before it is cut. */
 let left = 0;
 const sockets = new Set();
 
 const way = createServer((socket) => {
-  const server = connect(workerData);
+  const server = connect(to);
   sockets.add(socket);
   let passed = 0;
   let ends = false;
@@ -53,6 +55,7 @@ parentPort.on('message', (message) => {
   state = message.state;
   left = message.left ?? 0;
   next = message.next ?? 'open';
+  to = message.to ?? to;
   if (message.drop) for (const socket of sockets) socket.destroy();
   parentPort.postMessage('done');
 });
