@@ -1,6 +1,7 @@
 import { type Database, keep, type Statement } from '../sql/base/statements.ts';
 import { decoder, encoded, translated } from './dialect.ts';
 import type { Answer, Link, Name } from './link.ts';
+import { COPY_IDLE_MS } from './times.ts';
 
 /** The registry's database on a server: what jobs of the commit queue run is part of their transaction, everything else reads what is committed. */
 export interface ServerDatabase extends Database {
@@ -18,6 +19,8 @@ export interface ServerDatabase extends Database {
 type Shape = 'object' | 'array' | 'first';
 
 const BEGIN_READING = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
+/** Whoever writes elsewhere what is read, as a backup does, may wait for a disk for as long; the server keeps what it would clean up otherwise. */
+const PATIENTLY = `SET LOCAL idle_in_transaction_session_timeout = ${COPY_IDLE_MS}`;
 
 const READS = /^\s*(SELECT|WITH)\b/i;
 
@@ -43,9 +46,9 @@ export function serverDatabase(link: Pick<Link, 'ask' | 'send' | 'close'>): Serv
     });
   }
 
-  function beginReading(): number {
+  function beginReading(more = ''): number {
     const number = ++readings;
-    link.ask('read', { sql: BEGIN_READING, begins: number });
+    link.ask('read', { sql: `${BEGIN_READING}${more}`, begins: number });
     reading = number;
     return number;
   }
@@ -98,7 +101,7 @@ export function serverDatabase(link: Pick<Link, 'ask' | 'send' | 'close'>): Serv
           if (open) link.send('read', { sql: 'COMMIT', transaction: number }).catch(() => {});
         }
       },
-    asOfNow: () => void beginReading(),
+    asOfNow: () => void beginReading(`; ${PATIENTLY}`),
     within(number, work) {
       transaction = number;
       written = false;

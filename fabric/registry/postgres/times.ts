@@ -9,6 +9,8 @@ export const PATIENCE_MS = 6_000;
 export const SEND_MS = 10_000;
 /** Between two attempts to connect. */
 export const PAUSE_MS = 1_000;
+/** Between two statements of what copies everything as it was at one moment. */
+export const COPY_IDLE_MS = 600_000;
 /** For so long nothing is read after a statement that took too long. */
 export const REST_MS = 1_000;
 /** Between two looks for a server that was promoted while the former one goes on. */

@@ -131,6 +131,25 @@ test('what reads everything at one moment fails when its connection is lost, and
   expect(count()).toBe(1);
 });
 
+test('what copies everything as it was at one moment may take its time between two statements; who writes may not', async () => {
+  const { server, link } = await place();
+  const opened = link(server.url('enf'));
+  const db = serverDatabase(opened);
+  const count = () => prepare(db, 'SELECT count(*) FROM owner').pluck().get();
+  db.asOfNow();
+  const before = count();
+  opened.ask('write', { sql: 'BEGIN', begins: 1 });
+  const state = () =>
+    server.sql('postgres', "SELECT state FROM pg_stat_activity WHERE application_name = 'enf-fabric write'");
+  expect(state()).toBe('idle in transaction');
+  await expect.poll(state, { timeout: 20_000 }).toBe('');
+  expect(() => opened.ask('write', { sql: 'SELECT 1', transaction: 1 })).toThrow(
+    expect.objectContaining(UNREACHABLE),
+  );
+  server.sql('enf', "INSERT INTO enf.owner (name, status, created) VALUES ('later', 'active', 1)");
+  expect(count()).toBe(before);
+});
+
 test('a change of the schema whose connection is lost fails as a whole', async () => {
   const { server, link } = await place();
   server.sql('postgres', 'CREATE DATABASE other');
