@@ -5,6 +5,7 @@ import type { CommitQueue } from '../sql/base/commit-queue.ts';
 import type { ServerDatabase } from './connection.ts';
 import { outcomeUnknown, StatementError, tookTooLong } from './failures.ts';
 import type { Answer, Link, Query } from './link.ts';
+import { CAUTIOUS_LOCK_MS, CAUTIOUS_STATEMENT_MS } from './times.ts';
 
 /** More jobs per transaction gain nothing, but keep other nodes from writing. */
 const BATCH = 256;
@@ -12,8 +13,12 @@ const BATCH = 256;
 const BATCH_MS = 20;
 
 /** One node writes at a time: so everything happens in one order, the audit trail's chain and the numbers of changes with it. */
-const BEGIN = `BEGIN; SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 0));
+const begin = (
+  more: string,
+): string => `BEGIN; SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 0)); ${more}
   SELECT value FROM counter WHERE name = 'audit'`;
+/** Once it has its turn. */
+const CAUTIOUSLY = `SET LOCAL lock_timeout = ${CAUTIOUS_LOCK_MS}; SET LOCAL statement_timeout = ${CAUTIOUS_STATEMENT_MS};`;
 /** For how long it is looked whether what was committed when the connection was lost was done, and how often. */
 const DOUBT_MS = 10_000;
 const DOUBT_PAUSE_MS = 200;
@@ -102,7 +107,8 @@ export function serverQueue(
     let before: number;
     let resolve: () => void;
     try {
-      before = Number((await link.send('write', { sql: BEGIN, begins: number })).rows[0]![0]);
+      const sql = begin(link.isCautious() ? CAUTIOUSLY : '');
+      before = Number((await link.send('write', { sql, begins: number })).rows[0]![0]);
       resolve = await lookForDoubtful(number);
     } catch (error) {
       await undo(number);

@@ -51,6 +51,13 @@ const TOO_LONG = /^(55P03|57014)$/;
 export const tookTooLong = (error: unknown): error is Failure =>
   isFailure(error) && error.cause instanceof StatementError && TOO_LONG.test(error.cause.code);
 
+/** A statement that took too long a moment ago was not asked again: unlike what the server has ended, that leaves the transaction as it was. */
+export const notAskedAgain = (before: Failure): Failure =>
+  new Failure('registry.locked', 'retry', `${before.message}; it is asked again in a moment`, {
+    action: 'Try again; if it lasts, look at pg_stat_activity for who holds the lock.',
+    cause: before,
+  });
+
 /** In place of an SQLSTATE: the server lacks what this node has seen (fence.mjs). */
 const STALE = 'stale';
 /** Likewise: a file that an address names cannot be read. */

@@ -1,14 +1,24 @@
 import { type Failure, isFailure } from '../../../protocol/failure.ts';
-import { tookTooLong } from './failures.ts';
-import type { Query } from './link.ts';
-import { REST_MS } from './times.ts';
+import { notAskedAgain, tookTooLong } from './failures.ts';
+import { CAUTIOUS_MS, REST_MS } from './times.ts';
 
-/** What was read and took too long, as of a table that is locked: whoever asks for it again does not wait until it was answered beside the thread. */
+interface Query {
+  readonly sql: string;
+  readonly values?: readonly (string | null)[];
+}
+
+/** Statements that took too long, as of a table that is locked: whoever asks for one of them again does not wait for it. */
 export interface HeldStatements {
-  /** @throws Failure what came of it, or of the one before it, if nobody waits for it now */
+  /** @throws Failure if nobody waits for it now */
   refuse(query: Query): void;
   /** It was waited for, and has failed. */
   failed(query: Query, error: unknown): void;
+}
+
+/** Those of jobs, which change something. */
+export interface HeldJobs extends HeldStatements {
+  /** Something took too long in the last seconds: nothing else should. */
+  isCautious(): boolean;
 }
 
 interface Held {
@@ -22,8 +32,8 @@ interface Held {
 const MOST = 200;
 
 /**
- * After a statement that took too long nothing is read for a second, so that the thread does other things in between whatever else takes too long; and that one
- * not before `askBeside`, which does not have the thread wait, has answered it. One at a time is asked there, when somebody wants it.
+ * Those that read. After one of them nothing is read for a second, so that the thread does other things in between whatever else takes too long. The same
+ * statement is not read before `askBeside`, for which nobody waits, has answered it: one at a time is asked there, when somebody wants it.
  * `clock`: monotonic, in milliseconds.
  */
 export function heldStatements(
@@ -64,10 +74,36 @@ export function heldStatements(
     failed({ sql }, error) {
       if (!tookTooLong(error)) return;
       latest = heldFor(error);
-      held.delete(sql);
-      held.set(sql, latest);
-      const [oldest] = held.keys();
-      if (held.size > MOST) held.delete(oldest!);
+      putLast(held, sql, latest);
     },
   };
+}
+
+/** Those of jobs: of all of them one is tried again each second, by the job that comes with it; the others fail, and only they, as nothing was asked. */
+export function heldJobs(clock: () => number = () => performance.now()): HeldJobs {
+  const held = new Map<string, Failure>();
+  let latestMs = Number.NEGATIVE_INFINITY;
+  let triedMs = latestMs;
+  return {
+    refuse({ sql }) {
+      const failure = held.get(sql);
+      if (failure === undefined) return;
+      if (clock() < triedMs + REST_MS) throw notAskedAgain(failure);
+      triedMs = clock();
+      held.delete(sql);
+    },
+    failed({ sql }, error) {
+      if (!tookTooLong(error)) return;
+      latestMs = triedMs = clock();
+      putLast(held, sql, error);
+    },
+    isCautious: () => clock() < latestMs + CAUTIOUS_MS,
+  };
+}
+
+function putLast<T>(held: Map<string, T>, sql: string, one: T): void {
+  held.delete(sql);
+  held.set(sql, one);
+  const [oldest] = held.keys();
+  if (held.size > MOST) held.delete(oldest!);
 }

@@ -4,7 +4,7 @@ import { toHex } from '../../../protocol/bytes.ts';
 import type { ServerState } from '../alarms.ts';
 import type { AuditHead } from '../records.ts';
 import { postgresFailure, type ServerError, unreachable } from './failures.ts';
-import { heldStatements } from './held.ts';
+import { heldJobs, heldStatements } from './held.ts';
 import { serverPlace } from './servers.ts';
 import { CONNECT_MS, LOCK_MS, LOOK_MS, PATIENCE_MS, PAUSE_MS, SEND_MS, STATEMENT_MS } from './times.ts';
 
@@ -53,9 +53,11 @@ export interface Adopted {
 
 /** What talks to the server. */
 export interface Link {
-  /** Waits for the answer: nothing else is done in this thread meanwhile, for some seconds at most; what has taken too long is not read again at once (held.ts). @throws Failure see failures.ts */
+  /** Waits for the answer: nothing else is done in this thread meanwhile, for some seconds at most; what has taken too long is not asked again at once (held.ts). @throws Failure see failures.ts */
   ask(name: Name, query: Query): Answer;
-  /** The same without waiting. */
+  /** What is waited for in jobs took too long in the last seconds: nothing else of them should. */
+  isCautious(): boolean;
+  /** As `ask`, without waiting. */
   send(name: Name, query: Query): Promise<Answer>;
   /** Calls back when somebody has recorded a change, or may have; `anew`: it is read from another connection, maybe from a server that lacks the last ones. */
   listen(changed: (anew: boolean) => void): void;
@@ -171,11 +173,14 @@ export function openLink(urls: readonly string[], fence?: { readonly known: Know
       running().events.ref();
     });
 
-  const held = heldStatements(({ sql, values }) => {
-    last++;
-    running().events.postMessage({ beside: { id: last, sql, values } });
-    return answerOf(last);
-  });
+  const held = {
+    read: heldStatements(({ sql, values }) => {
+      last++;
+      running().events.postMessage({ beside: { id: last, sql, values } });
+      return answerOf(last);
+    }),
+    write: heldJobs(),
+  };
 
   function answerTo(name: Name, { patienceMs = PATIENCE_MS, ...query }: Query): Answer {
     const { answers, events, flag } = running();
@@ -200,15 +205,16 @@ export function openLink(urls: readonly string[], fence?: { readonly known: Know
 
   return {
     ask(name, query) {
-      if (name !== 'read') return answerTo(name, query);
-      held.refuse(query);
+      if (name !== 'read' && name !== 'write') return answerTo(name, query);
+      held[name].refuse(query);
       try {
         return answerTo(name, query);
       } catch (error) {
-        held.failed(query, error);
+        held[name].failed(query, error);
         throw error;
       }
     },
+    isCautious: held.write.isCautious,
     send: (name, query) => answerOf(post(name, query, false)),
     listen(call) {
       changed = call;

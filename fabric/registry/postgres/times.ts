@@ -11,7 +11,11 @@ export const SEND_MS = 10_000;
 export const PAUSE_MS = 1_000;
 /** Between two statements of what copies everything as it was at one moment. */
 export const COPY_IDLE_MS = 600_000;
-/** For so long nothing is read after a statement that took too long. */
+/** For so long nothing is read after a statement that took too long, and it is not tried again. */
 export const REST_MS = 1_000;
+/** For so long after one of a job no other is waited for longer than this: the thread does nothing else meanwhile. */
+export const CAUTIOUS_MS = 10_000;
+export const CAUTIOUS_LOCK_MS = 100;
+export const CAUTIOUS_STATEMENT_MS = 1_000;
 /** Between two looks for a server that was promoted while the former one goes on. */
 export const LOOK_MS = 15_000;

@@ -2,11 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { StatementError, unreachable } from '../../../../fabric/registry/postgres/failures.ts';
-import { heldStatements } from '../../../../fabric/registry/postgres/held.ts';
+import { StatementError, tookTooLong, unreachable } from '../../../../fabric/registry/postgres/failures.ts';
+import { heldJobs, heldStatements } from '../../../../fabric/registry/postgres/held.ts';
 import { openLink } from '../../../../fabric/registry/postgres/link.ts';
 import { makeServerRegistry, openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
-import { REST_MS } from '../../../../fabric/registry/postgres/times.ts';
+import { CAUTIOUS_MS, REST_MS } from '../../../../fabric/registry/postgres/times.ts';
 import { Failure } from '../../../../protocol/failure.ts';
 import { anyGroup, NETWORK, scratch, wholeOf } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
@@ -63,6 +63,26 @@ test('while a table is locked one of ten statements that read it waits, what rea
   const standing = async () => registry.lookup(address)?.standing;
   await expect.poll(() => standing().catch(() => undefined), { timeout: 10_000 }).toBe('active');
   expect(ended('read')).toBe(1);
+}, 60_000);
+
+test('while a table is locked few of ten jobs that need it wait, those that do not are done, and they are done again once that has ended', async () => {
+  const { server, registry, address, ended } = await place();
+  const unlock = lock(server.url('enf'), 'device');
+  const bans = Array.from({ length: 10 }, () => registry.setStanding('owner', address, 'ban'));
+  const renamed = registry.renameNetwork('owner', NETWORK, 'works', '');
+  const done = await Promise.allSettled(bans);
+  expect(done.map(({ status }) => status)).toEqual(Array(10).fill('rejected'));
+  for (const each of done) expect(each).toMatchObject({ reason: LOCKED });
+  expect(ended('write')).toBeGreaterThan(0);
+  expect(ended('write')).toBeLessThan(5);
+  await renamed;
+  unlock();
+  const ban = () => registry.setStanding('owner', address, 'ban').then(String, ({ code }) => code);
+  await expect.poll(ban, { timeout: 10_000 }).not.toBe(LOCKED.code);
+  expect(registry.lookup(address)?.standing).toBe('banned');
+  const names = async () => (await registry.networks({ limit: 10 })).rows.map(({ name }) => name);
+  expect(await names()).toEqual(['works']);
+  await registry.verifyAudit();
 }, 60_000);
 
 test('a statement that the server ends is not waited for again before it was answered; another one is, a moment later', async () => {
@@ -178,4 +198,34 @@ test('of very many statements the oldest are waited for again', () => {
   pass(REST_MS);
   const held = Array.from({ length: 250 }, (_, n) => refusal(`s${n}`) !== undefined);
   expect(held).toEqual([...Array(50).fill(false), ...Array(200).fill(true)]);
+});
+
+test('of jobs one statement is tried again each second, and a job that is refused does not end the transaction of others', () => {
+  let now = 0;
+  const held = heldJobs(() => now);
+  const isRefused = (sql: string): boolean => {
+    try {
+      held.refuse({ sql });
+      return false;
+    } catch (error) {
+      expect(error).toMatchObject(LOCKED);
+      expect(tookTooLong(error)).toBe(false);
+      return true;
+    }
+  };
+  expect(held.isCautious()).toBe(false);
+  held.failed({ sql: 'a' }, unreachable('no'));
+  expect(isRefused('a')).toBe(false);
+  for (const sql of ['a', 'b']) held.failed({ sql }, busy('55P03'));
+  expect(['a', 'b', 'c'].map(isRefused)).toEqual([true, true, false]);
+  now += REST_MS;
+  expect(['b', 'a', 'b'].map(isRefused)).toEqual([false, true, false]);
+  held.failed({ sql: 'b' }, busy('57014'));
+  now += REST_MS - 1;
+  expect(['a', 'b'].map(isRefused)).toEqual([true, true]);
+  now += 1;
+  expect(['a', 'b'].map(isRefused)).toEqual([false, true]);
+  expect(held.isCautious()).toBe(true);
+  now += CAUTIOUS_MS;
+  expect(held.isCautious()).toBe(false);
 });

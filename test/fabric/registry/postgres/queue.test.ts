@@ -30,6 +30,9 @@ async function place() {
     prepare(db, "SELECT name FROM counter WHERE name LIKE 'job%' ORDER BY name").pluck().all();
   const fail = () => prepare(db, 'SELECT 1 / 0 FROM counter').all();
   const count = () => prepare(db, 'SELECT count(*) FROM owner').all();
+  /** How long the server has a job wait for a lock, and for a statement. */
+  const patience = () =>
+    prepare(db, "SELECT current_setting('lock_timeout'), current_setting('statement_timeout')").raw().get();
   /** Another process does something in a transaction; returns how it ends that. */
   const keep = (sql: string): (() => void) => {
     const other = open();
@@ -52,7 +55,7 @@ async function place() {
       }
     },
   };
-  return { queue: serverQueue(db, watched, () => {}), insert, names, fail, count, keep, turns };
+  return { queue: serverQueue(db, watched, () => {}), insert, names, fail, count, patience, keep, turns };
 }
 
 /** What a process does in its turn to write. */
@@ -148,7 +151,8 @@ test('jobs whose second turn to write does not come in time either fail; those t
 });
 
 test('a job whose statement waits for a lock for too long fails alone; those before and behind it are done once', async () => {
-  const { queue, insert, names, keep, count } = await place();
+  const { queue, insert, names, keep, count, patience } = await place();
+  expect(await queue.submit(patience)).toEqual(['2s', '4s']);
   keep('LOCK TABLE owner IN ACCESS EXCLUSIVE MODE');
   const done = await Promise.allSettled([
     queue.submit(() => insert('job1')),
@@ -158,4 +162,6 @@ test('a job whose statement waits for a lock for too long fails alone; those bef
   expect(done.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
   expect(done[1]).toMatchObject({ reason: LOCKED });
   expect(names()).toEqual(['job1', 'job2']);
+  // What else takes too long does so for a shorter time.
+  expect(await queue.submit(patience)).toEqual(['100ms', '1s']);
 });
