@@ -2,7 +2,7 @@ import type { Log } from '../os/service/log.ts';
 import { isFailure } from '../protocol/failure.ts';
 import { counted } from '../protocol/words.ts';
 
-/** A log that says once that the registry's database server is away, instead of whatever fails because of it. */
+/** A log that says once that the registry's database server is away, or that something is locked there, instead of whatever fails because of it. */
 export interface OutageLog {
   readonly log: Log;
   /** The server has answered. */
@@ -14,8 +14,9 @@ export interface OutageLog {
 /** Between two lines of one outage, and of outages that follow each other. */
 const LINE_EVERY_MS = 60_000;
 
-/** What says of a failure that the server is away; whatever else a server says is written as it is, and so is that nobody knows whether something was done. */
-const isAway = (cause: unknown): cause is Error => isFailure(cause, 'registry.unreachable');
+/** What says of a failure that the server is away or busy; whatever else a server says is written as it is, and so is that nobody knows whether something was done. */
+const isAway = (cause: unknown): cause is Error =>
+  isFailure(cause, 'registry.unreachable') || isFailure(cause, 'registry.locked');
 
 /**
  * Lines about such a failure, by their `cause`, are counted. There is one when the server goes away, one each minute as long as more fails, and one when it

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { outageLog } from '../../fabric/outage-log.ts';
 import type { Admission } from '../../fabric/registry/admission.ts';
-import { outcomeUnknown, unreachable } from '../../fabric/registry/postgres/failures.ts';
+import { outcomeUnknown, postgresFailure, unreachable } from '../../fabric/registry/postgres/failures.ts';
 import { registryQuestions } from '../../fabric/router/questions/authorize.ts';
 import { repeatedLine } from '../../os/service/repeats.ts';
 import { Failure } from '../../protocol/failure.ts';
@@ -154,6 +154,18 @@ test('lines of any level belong to the outage', () => {
   fail(AWAY, 'notice');
   fail();
   expect(lines).toEqual([`error ${AWAY.message}`]);
+});
+
+test('a database that is busy is told of in the same way', () => {
+  const { lines, outage, fail } = place();
+  const busy = postgresFailure({ code: '55P03', message: 'canceling statement due to lock timeout' });
+  for (let i = 0; i < 3; i++) fail(busy);
+  vi.advanceTimersByTime(5_000);
+  outage.worked();
+  expect(lines).toEqual([
+    `error ${busy.message}`,
+    'notice the registry answers again after 5 s; 2 lines of what failed left out',
+  ]);
 });
 
 test('that nobody knows whether something was done is always said, and is no outage', () => {

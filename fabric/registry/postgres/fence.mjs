@@ -143,7 +143,7 @@ function refusalOf(verdict, { system, timeline }, known) {
 
 /**
  * Connections to the servers of `urls`, which messages call by their `places`. `fenced`: what is known, from the beginning and later on, decides which; else every server is used. `adopted` is
- * told of the server whose trail counts from now on: how many there were before, what is known of it, and what it has lost. `looked` is told of all servers whenever all were asked.
+ * told of the server whose trail counts from now on: how many there were before, what is known of it, and what it has lost. `looked` is told of all servers whenever all were asked, if there are several.
  * @param {{ urls: readonly string[], places: readonly string[], settings: string, connectMs: number, fenced: boolean, known?: Known }} options
  * @param {(adopted: { era: number, known: Known, lost?: number }) => void} adopted
  * @param {(states: readonly import('../alarms.ts').ServerState[]) => void} looked
@@ -268,7 +268,7 @@ export function fence({ urls, places, settings, connectMs, fenced, known: before
       used: url === primary?.url,
       ...(found ?? { why: error?.message || error?.code || '' }),
     }));
-    looked(statesOf(seen, Date.now()));
+    if (urls.length > 1) looked(statesOf(seen, Date.now()));
     return {
       primary,
       standbys: there.filter(({ timeline }) => timeline === undefined).map(({ url }) => url),

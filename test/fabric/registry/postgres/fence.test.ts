@@ -232,6 +232,7 @@ test('a node whose servers have one address leaves a primary that goes on, once 
   await add(registry, 2);
   expect(entries(primary)).toBe(left);
   expect(entries(standby)).toBe(left + 1);
+  expect(registry.servers()).toEqual([]);
   await registry.verifyAudit();
 }, 120_000);
 

@@ -8,7 +8,7 @@ import { openLink } from '../../../../fabric/registry/postgres/link.ts';
 import { makeServerRegistry, openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
 import { CAUTIOUS_MS, REST_MS } from '../../../../fabric/registry/postgres/times.ts';
 import { Failure } from '../../../../protocol/failure.ts';
-import { anyGroup, NETWORK, scratch, wholeOf } from '../../place.ts';
+import { anyGroup, NETWORK, random, scratch, wholeOf } from '../../place.ts';
 import { applicant } from '../contract/place.ts';
 import { ownServer } from './own-server.ts';
 
@@ -67,6 +67,7 @@ test('while a table is locked one of ten statements that read it waits, what rea
 
 test('while a table is locked few of ten jobs that need it wait, those that do not are done, and they are done again once that has ended', async () => {
   const { server, registry, address, ended } = await place();
+  await registry.join({ name: 'a', version: '1', installation: random(32) });
   const unlock = lock(server.url('enf'), 'device');
   const bans = Array.from({ length: 10 }, () => registry.setStanding('owner', address, 'ban'));
   const renamed = registry.renameNetwork('owner', NETWORK, 'works', '');
@@ -76,6 +77,8 @@ test('while a table is locked few of ten jobs that need it wait, those that do n
   expect(ended('write')).toBeGreaterThan(0);
   expect(ended('write')).toBeLessThan(5);
   await renamed;
+  // The others hear that it serves.
+  await registry.beat({ tunnels: 0, load: 0 });
   unlock();
   const ban = () => registry.setStanding('owner', address, 'ban').then(String, ({ code }) => code);
   await expect.poll(ban, { timeout: 10_000 }).not.toBe(LOCKED.code);
