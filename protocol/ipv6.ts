@@ -93,8 +93,8 @@ export function matches(prefix: Prefix, address: Uint8Array): boolean {
 export const isInUnicast = (prefix: Prefix): boolean =>
   UNICAST.some((range) => prefix.length >= range.length && matches(range, prefix.address));
 
-/** 2000::/3 and fc00::/7. */
-const UNICAST: readonly Prefix[] = [
+/** Global unicast, 2000::/3 (RFC 4291 §2.4), and unique local, fc00::/7 (RFC 4193): no loopback, link-local, multicast or embedded IPv4. */
+export const UNICAST: readonly Prefix[] = [
   { address: Uint8Array.of(0x20, ...new Uint8Array(15)), length: 3 },
   { address: Uint8Array.of(0xfc, ...new Uint8Array(15)), length: 7 },
 ];

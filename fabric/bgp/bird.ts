@@ -1,6 +1,14 @@
 import { isIP } from 'node:net';
 import { Failure } from '../../protocol/failure.ts';
-import { formatIpv6, parseIpv6 } from '../../protocol/ipv6.ts';
+import {
+  formatIpv6,
+  formatPrefix,
+  isInUnicast,
+  type Prefix,
+  parseIpv6,
+  parsePrefix,
+  UNICAST,
+} from '../../protocol/ipv6.ts';
 
 /** Another node, as the BGP daemon of this one reaches it. */
 export interface Peer {
@@ -21,8 +29,13 @@ export interface BgpOptions {
   /** The kernel's table with the routes of tunnels, and their protocol number. */
   readonly table: number;
   readonly protocol: number;
+  /** What all networks and pools of the fabric are in, now and later: routes to anything else are not taken. All of unicast unless given. */
+  readonly within?: readonly Prefix[];
 }
 
+/** What nodes announce: a /128 for each device, and the /64 of the machines behind it. */
+const ANNOUNCED = [64, 128];
+const MOST_WITHIN = 64;
 /** A full mesh: each of n nodes has n - 1 sessions. */
 const MOST_PEERS = 64;
 /** What BIRD takes for names of protocols in apostrophes, and enf-fabric for names of nodes. */
@@ -38,7 +51,8 @@ export const SESSION_PREFIX = 'enf-';
  * The whole configuration of BIRD 2 (docs/scale.md): it takes the routes of this node's tunnels out of their table, tells all other nodes of them by iBGP,
  * and puts theirs beside them. Of several routes to one prefix the one with the highest metric wins everywhere, also where an older tunnel is still open.
  */
-export function birdConfig({ routerId, as, peers, local, table, protocol }: BgpOptions): string {
+export function birdConfig(options: BgpOptions): string {
+  const { routerId, as, peers, local, table, protocol, within = UNICAST } = options;
   const lines = [
     '# BIRD 2 for one of several nodes of an Edge Network Fabric. Made by "enf-fabric bgp config"; make it anew after a node was added or removed.',
     'log syslog all;',
@@ -74,6 +88,14 @@ export function birdConfig({ routerId, as, peers, local, table, protocol }: BgpO
     '  interface "*" { min rx interval 100 ms; min tx interval 100 ms; idle tx interval 1 s; multiplier 3; };',
     '}',
     '',
+    "# Another node's word leads to devices alone: this table is asked before the main one, and a default route in it would take all that this host sends.",
+    'filter enf_devices {',
+    `  if net !~ [ ${within.flatMap((prefix) => ANNOUNCED.map((length) => `${formatPrefix(prefix)}{${length},${length}}`)).join(', ')} ] then reject;`,
+    ...keepingNodes(peers),
+    '  preference = bgp_local_pref;',
+    '  accept;',
+    '}',
+    '',
     'template bgp enf_node {',
     `  local ${local === undefined ? '' : `${local} `}as ${as};`,
     '  direct;',
@@ -90,7 +112,7 @@ export function birdConfig({ routerId, as, peers, local, table, protocol }: BgpO
     "    # Nodes are each other's neighbours: packets go to where the route comes from.",
     '    gateway direct;',
     '    next hop self;',
-    '    import filter { preference = bgp_local_pref; accept; };',
+    '    import filter enf_devices;',
     '    export where proto = "enf_kernel";',
     '  };',
     '}',
@@ -101,6 +123,13 @@ export function birdConfig({ routerId, as, peers, local, table, protocol }: BgpO
     ),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** No route leads to another node, however long its prefix: it would take what is for that to whoever has announced it. */
+function keepingNodes(peers: readonly Peer[]): readonly string[] {
+  const routed = peers.filter(({ address }) => !address.includes('%'));
+  if (routed.length === 0) return [];
+  return [`  if net ~ [ ${routed.map(({ address }) => `${address}/128-`).join(', ')} ] then reject;`];
 }
 
 /** A zone is a string of its own in BIRD. */
@@ -202,6 +231,26 @@ export function parseAs(text: string): number {
     `expected the number of an autonomous system, got ${JSON.stringify(text.slice(0, 40))}`,
     'Give the same private number at each node: 64512 to 65534, or 4200000000 to 4294967294.',
   );
+}
+
+/** What networks of devices are in, in the order given. Undefined if nothing is. @throws Failure `cli.bad-option`, `ipv6.bad-prefix`, `ipv6.bad-address` */
+export function parseWithin(texts: readonly string[]): readonly Prefix[] | undefined {
+  if (texts.length > MOST_WITHIN)
+    throw badOption(
+      'within',
+      `${texts.length} prefixes are given, and at most ${MOST_WITHIN} are taken`,
+      'Give prefixes that have several of them in common.',
+    );
+  const prefixes = texts.map((text) => {
+    const prefix = parsePrefix(text);
+    if (prefix.length <= ANNOUNCED[0]! && isInUnicast(prefix)) return prefix;
+    throw badOption(
+      'within',
+      `networks are /64s in 2000::/3 or fc00::/7, got ${formatPrefix(prefix)}`,
+      'Give the prefix out of which you take all networks and pools, such as fd00:8f80::/32.',
+    );
+  });
+  return prefixes.length === 0 ? undefined : prefixes;
 }
 
 const badPeer = (message: string, action: string): Failure =>

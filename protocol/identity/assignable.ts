@@ -1,8 +1,5 @@
 import { Failure } from '../failure.ts';
-import { formatIpv6, formatPrefix, matches, type Prefix, parsePrefix } from '../ipv6.ts';
-
-/** Global unicast (RFC 4291 §2.4) and unique local (RFC 4193) addresses: no loopback, link-local, multicast or embedded IPv4. */
-const ASSIGNABLE: readonly Prefix[] = ['2000::/3', 'fc00::/7'].map(parsePrefix);
+import { formatIpv6, formatPrefix, matches, type Prefix, UNICAST } from '../ipv6.ts';
 
 /**
  * Checks an identity that a fabric has assigned (16 bytes) before it is kept and routed. `links` are the prefixes of the machine's
@@ -11,7 +8,7 @@ const ASSIGNABLE: readonly Prefix[] = ['2000::/3', 'fc00::/7'].map(parsePrefix);
  */
 export function checkAssigned(identity: Uint8Array, links: readonly Prefix[]): void {
   const link = links.find((each) => matches(each, identity));
-  const unicast = ASSIGNABLE.some((each) => matches(each, identity));
+  const unicast = UNICAST.some((each) => matches(each, identity));
   if (unicast && link === undefined) return;
   const why = unicast
     ? `it lies inside ${formatPrefix(link!)}, a network that this machine is connected to`

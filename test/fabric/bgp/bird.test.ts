@@ -10,8 +10,10 @@ import {
   parseAs,
   parsePeers,
   parseRouterId,
+  parseWithin,
 } from '../../../fabric/bgp/bird.ts';
 import { parseProtocols } from '../../../fabric/bgp/birdc.ts';
+import { formatPrefix } from '../../../protocol/ipv6.ts';
 import { refused } from '../../refusals.ts';
 
 const OPTIONS: BgpOptions = {
@@ -36,6 +38,8 @@ test('BIRD takes the configuration, with each of its options', () => {
   birdReads(
     birdConfig({ ...OPTIONS, local: 'fd99::1', as: 4_200_000_000, table: 4_294_967_295, protocol: 255 }),
   );
+  birdReads(birdConfig({ ...OPTIONS, within: parseWithin(['fd00:8f80::/32', '2001:db8:1::/64'])! }));
+  birdReads(birdConfig({ ...OPTIONS, peers: parsePeers(['c=fe80::3%wg0']) }));
   expect(() => birdReads(`${birdConfig(OPTIONS)}nonsense;\n`)).toThrow();
 });
 
@@ -50,6 +54,37 @@ test('it has a session for each of the other nodes, and takes the routes of our 
     'local fd99::1 as 64512;',
   ])
     expect(text).toContain(line);
+});
+
+test('of what others announce it takes a /128 and a /64 alone, in unicast or what is named, and none to a node', () => {
+  expect(birdConfig(OPTIONS)).toContain(
+    'if net !~ [ 2000::/3{64,64}, 2000::/3{128,128}, fc00::/7{64,64}, fc00::/7{128,128} ] then reject;',
+  );
+  expect(birdConfig(OPTIONS)).toContain('if net ~ [ fd99::2/128- ] then reject;');
+  expect(birdConfig({ ...OPTIONS, within: parseWithin(['fd00:8f80::/32'])! })).toContain(
+    'if net !~ [ fd00:8f80::/32{64,64}, fd00:8f80::/32{128,128} ] then reject;',
+  );
+});
+
+test('what networks are in', () => {
+  expect(parseWithin([])).toBe(undefined);
+  for (const good of ['fd00::/8', '2000::/3', 'fd00:1::/64'])
+    expect(parseWithin([good])?.map(formatPrefix)).toEqual([good]);
+  const cases: [readonly string[], string, RegExp][] = [
+    [['::/0'], 'cli.bad-option', /--within: networks are \/64s in 2000::\/3 or fc00::\/7, got ::\/0/],
+    [['fd00:1::/65'], 'cli.bad-option', /got fd00:1::\/65/],
+    [['fe80::/10'], 'cli.bad-option', /got fe80::\/10/],
+    [['fd00::/8', '8000::/8'], 'cli.bad-option', /got 8000::\/8/],
+    [Array.from({ length: 65 }, () => 'fd00::/8'), 'cli.bad-option', /65 prefixes are given, and at most 64/],
+    [['fd00::1/64'], 'ipv6.bad-prefix', /bits set behind its length/],
+    [['fd00::/8{64,128}'], 'ipv6.bad-prefix', /./],
+  ];
+  for (const [texts, code, message] of cases) {
+    const failure = refused(() => parseWithin(texts));
+    expect(failure.code, texts.join()).toBe(code);
+    expect(failure.message).toMatch(message);
+    expect(failure.action).not.toBe('');
+  }
 });
 
 test('peers are nodes with a name and an address each', () => {

@@ -62,6 +62,38 @@ test('a /64 behind a device is carried, too', async () => {
   nodes.answers('b', 'fd00:8:1::5', false);
 });
 
+test('a node that announces what is no device takes nothing along, and its devices stay reached', async () => {
+  /** How many routes of b were not taken at a since their session began. */
+  const filtered = (): number =>
+    Number(
+      /Import updates:(?:\s+\d+){2}\s+(\d+)/.exec(
+        nodes.birdc('a', 'show', 'protocols', 'all', '"enf-b"'),
+      )![1],
+    );
+  const before = filtered();
+  const wrong = [
+    { address: '4000::', length: 2 },
+    { address: '2000::', length: 16 },
+    { address: 'fd00:7::', length: 48 },
+    { address: 'fd00:7::', length: 63 },
+    { address: 'fd00:7::1:0', length: 112 },
+    { address: '4000::1', length: 128 },
+    // That is node c.
+    { address: addressOf('c'), length: 128 },
+  ];
+  for (const route of wrong) await nodes.order('b', { kind: 'add', ...route, metric: 500 });
+  await nodes.order('b', { kind: 'add', address: DEVICE, metric: 500 });
+  await leads('a', DEVICE, via('b'));
+  await vi.waitFor(() => expect(filtered() - before).toBeGreaterThanOrEqual(wrong.length), 20_000);
+  expect(nodes.must('a', 'ip', '-6', 'route', 'show', 'table', String(TABLE)).trim().split('\n')).toEqual([
+    expect.stringMatching(`^${DEVICE} via ${addressOf('b')} `),
+  ]);
+  expect(nodes.way('a', addressOf('c'))).toContain('dev eth0');
+  for (const route of [...wrong, { address: DEVICE, length: 128 }])
+    await nodes.order('b', { kind: 'remove', ...route, metric: 500 });
+  await established();
+});
+
 test('of two tunnels of a device the newer one wins everywhere, also at the node that still has the older', async () => {
   await nodes.order('a', { kind: 'add', address: DEVICE, metric: 1_000 });
   await leads('c', DEVICE, via('a'));

@@ -151,6 +151,15 @@ test('the configuration of BIRD as text and as JSON, with the table of this node
     install: false,
     config: out,
   });
+  const within = await fabric.json(...args, '--within', 'fd00:8f80::/32', '--within', 'fd00:8::/48');
+  expect(within).toMatchObject({
+    within: ['fd00:8f80::/32', 'fd00:8::/48'],
+    config: expect.stringContaining(
+      'if net !~ [ fd00:8f80::/32{64,64}, fd00:8f80::/32{128,128}, fd00:8::/48{64,64}, fd00:8::/48{128,128} ] then reject;',
+    ),
+  });
+  expect(await fabric.refusal(...args, '--within', 'fd00::/0')).toMatchObject({ code: 'ipv6.bad-prefix' });
+  expect(await fabric.refusal(...args, '--within', '::/0')).toMatchObject({ code: 'cli.bad-option' });
   expect(await fabric.refusal('bgp', 'config', '--router-id', '10.0.0.1', '--config', config)).toMatchObject({
     code: 'bgp.bad-peer',
   });
