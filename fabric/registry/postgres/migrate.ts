@@ -136,17 +136,24 @@ export interface Migrated {
   readonly roles: RoleNames;
 }
 
-/** The same, and gives the roles of nodes what they may do (schema/grants.ts). @throws Failure `registry.absent`, `registry.newer-schema`, `registry.not-permitted` */
+/**
+ * The same, and gives the roles of nodes what they may do (schema/grants.ts). Each step is a transaction: what one locks, the next one, which may take long, does not
+ * hold, and what was done before a failure stays. @throws Failure `registry.absent`, `registry.newer-schema`, `registry.not-permitted`
+ */
 export function migrateAsOwner(link: Link, now: number): Migrated {
   requireKnown(link);
   if (!isOwner(link)) throw notOwner();
-  let migrated: Migrated | undefined;
-  inTransaction(link, (link) => {
-    const before = requireKnown(link, 'write');
-    applySteps(link, before, now);
-    migrated = { before, version: SERVER_VERSION, roles: grantAnew(link) };
-  });
-  return migrated!;
+  let before: number | undefined;
+  let roles: RoleNames | undefined;
+  while (roles === undefined) {
+    inTransaction(link, (link) => {
+      const version = requireKnown(link, 'write');
+      before ??= version;
+      if (version < SERVER_VERSION) applyStep(link, version, now);
+      if (version + 1 >= SERVER_VERSION) roles = grantAnew(link);
+    });
+  }
+  return { before: before!, version: SERVER_VERSION, roles };
 }
 
 function grantAnew(link: Asked): RoleNames {
@@ -195,11 +202,11 @@ function requireKnown(link: Asked, name: 'read' | 'write' = 'read'): number {
   return version;
 }
 
-function applySteps(link: Asked, version: number, now: number): void {
-  for (const [at, { name, sql }] of STEPS.slice(version - BASELINE).entries()) {
-    link.ask('write', { sql });
-    noteVersion(link, { version: version + at + 1, name }, now);
-  }
+/** The step that follows a version. */
+function applyStep(link: Asked, version: number, now: number): void {
+  const { name, sql } = STEPS[version - BASELINE]!;
+  link.ask('write', { sql });
+  noteVersion(link, { version: version + 1, name }, now);
 }
 
 const noteVersion = (
