@@ -18,6 +18,7 @@ import {
   serverVersion,
 } from './migrate.ts';
 import { standbyDatabase } from './replica.ts';
+import { noteSchema, schemaNote } from './schema-note.ts';
 import { readKnown, refusalBy, serverHead } from './server-head.ts';
 
 /**
@@ -35,6 +36,7 @@ export function openServerRegistry(
   try {
     if (givesUp) head.giveUp();
     migrateServer(link, now());
+    noteSchema(path, onError);
     const db = serverDatabase(link);
     return registryOn(
       {
@@ -82,10 +84,12 @@ export function migrateServers(urls: readonly string[], now: number): Migrated {
 }
 
 /** Forgets what was seen of the registry on the servers that `path` names: another one is moved there. */
-export const forgetServers = (path: string): void => rmSync(headFile(path), { force: true });
+export function forgetServers(path: string): void {
+  for (const name of [headFile(path), schemaNote(path)]) rmSync(name, { force: true });
+}
 
 /** What a registry on servers keeps in the data folder, whose file `path` names them. */
-export const serverFiles = (path: string): readonly string[] => [path, headFile(path)];
+export const serverFiles = (path: string): readonly string[] => [path, headFile(path), schemaNote(path)];
 
 /** Opens the same to read, be it at a standby; undefined if its schema is not the one that this program knows. */
 export function openServerReader(urls: readonly string[], path: string): RegistryReader | undefined {

@@ -77,7 +77,7 @@ export function headKeeper(
     timer = undefined;
     if (newest === undefined || newest === written) return;
     try {
-      writeHead(path, newest);
+      writeBeside(path, headFile(path), newest);
       written = newest;
     } catch (error) {
       onError(error);
@@ -98,9 +98,9 @@ export function missingBeside(db: Database, path: string): Failure | undefined {
   return lacks(db, kept) ? behind(path, kept!, auditHead(db)) : undefined;
 }
 
-/** As the registry's owner has it, also if root writes: the next program may be that user's. No link is followed. */
-function writeHead(path: string, text: string): void {
-  const temp = `${headFile(path)}.tmp`;
+/** Writes a file beside `path` as its owner has it, also if root writes: the next program may be that user's. No link is followed. */
+export function writeBeside(path: string, name: string, text: string): void {
+  const temp = `${name}.tmp`;
   rmSync(temp, { force: true });
   const file = openSync(temp, 'wx', 0o600);
   try {
@@ -112,7 +112,7 @@ function writeHead(path: string, text: string): void {
   } finally {
     closeSync(file);
   }
-  renameSync(temp, headFile(path));
+  renameSync(temp, name);
 }
 
 /** The entry that the head file of `path` has, and the line behind it; undefined if there is none. */

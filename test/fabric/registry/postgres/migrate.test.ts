@@ -1,8 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { SERVER_VERSION } from '../../../../fabric/registry/postgres/migrate.ts';
-import { migrateServers } from '../../../../fabric/registry/postgres/registry.ts';
+import { migrateServers, openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
+import { scratch } from '../../place.ts';
 import { formerDatabase } from './former.ts';
 import { registriesOfFile } from './registries.ts';
 import { commandOf } from './server.ts';
@@ -84,4 +87,29 @@ test('what was done before a step failed stays, and the next attempt goes on the
     roles: {},
   });
   expect(made.server.sql(name, `SELECT count(*) FROM enf.migration WHERE name = '${TEXTS}'`)).toBe('1');
+});
+
+test('a host notes which schema it has used, not one that it may not use, and not before it is there', async () => {
+  const name = await formerDatabase(made, TEXTS);
+  const path = join(scratch(), 'registry.url');
+  writeFileSync(path, '', { mode: 0o600 });
+  const note = `${path}-schema`;
+  const failures: unknown[] = [];
+  const open = (): Promise<void> =>
+    openServerRegistry([made.server.url(name)], path, { onError: (error) => failures.push(error) }).close();
+  made.server.sql(name, 'CREATE TABLE enf.device_text_trigrams ()');
+  expect(open).toThrow('already exists');
+  expect(existsSync(note)).toBe(false);
+  made.server.sql(name, 'DROP TABLE enf.device_text_trigrams');
+  await open();
+  expect(readFileSync(note, 'utf8')).toBe(`${SERVER_VERSION}\n`);
+  const { mode, ino } = statSync(note);
+  expect(mode & 0o777).toBe(0o600);
+  await open();
+  expect(statSync(note).ino).toBe(ino);
+  // As a later version would.
+  made.server.sql(name, `INSERT INTO enf.migration VALUES (${SERVER_VERSION + 1}, 'later', 1)`);
+  expect(open).toThrow(expect.objectContaining({ code: 'registry.newer-schema' }));
+  expect(readFileSync(note, 'utf8')).toBe(`${SERVER_VERSION}\n`);
+  expect(failures).toEqual([]);
 });
