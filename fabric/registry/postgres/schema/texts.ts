@@ -2,23 +2,25 @@
  * Names and notes of devices in small letters, as the search has them (search/texts.ts): in the order of ids, and many to a page, since a search may look at a
  * thousand of them.
  *
- * They are collected and indexed, which takes half a minute for a million devices, while everybody reads and writes. Then nobody writes for a second, by the lock that
- * nodes take before any other (commit-queue.ts), until what was written meanwhile is there, too. Nobody reads only while the former indexes are dropped.
+ * They are collected and indexed while everybody reads and writes. Then nobody writes, by the lock that nodes take before any other (commit-queue.ts), until rows that
+ * transactions have written since (`enf.since` is the oldest that had not ended then) are collected, too: a second with a million devices. None is ever deleted. Nobody
+ * reads only while the former indexes are dropped.
  */
 export const TEXTS = `
 ALTER INDEX device_text RENAME TO device_text_former;
 CREATE TABLE device_text (id bigint PRIMARY KEY, text text COLLATE "C" NOT NULL);
+SELECT set_config('enf.since', pg_snapshot_xmin(pg_current_snapshot())::text, true);
 INSERT INTO device_text SELECT id, described(name, note) FROM device WHERE name IS NOT NULL OR note IS NOT NULL ORDER BY id;
 CREATE INDEX device_text_trigrams ON device_text USING gin (text gin_trgm_ops);
 SET LOCAL lock_timeout = '1min';
 SELECT pg_advisory_xact_lock(hashtextextended('enf', 0));
 RESET lock_timeout;
 LOCK TABLE device IN SHARE ROW EXCLUSIVE MODE;
-INSERT INTO device_text SELECT id, described(name, note) FROM device LEFT JOIN device_text USING (id)
-  WHERE (name IS NOT NULL OR note IS NOT NULL) AND text IS DISTINCT FROM described(name, note)
+INSERT INTO device_text SELECT id, described(name, note) FROM device
+  WHERE age(xmin) <= age(current_setting('enf.since')::xid8::xid) AND (name IS NOT NULL OR note IS NOT NULL)
   ON CONFLICT (id) DO UPDATE SET text = excluded.text;
-DELETE FROM device_text WHERE NOT EXISTS
-  (SELECT FROM device WHERE device.id = device_text.id AND (name IS NOT NULL OR note IS NOT NULL));
+DELETE FROM device_text USING device
+  WHERE age(device.xmin) <= age(current_setting('enf.since')::xid8::xid) AND name IS NULL AND note IS NULL AND device_text.id = device.id;
 ALTER TABLE device_text ADD FOREIGN KEY (id) REFERENCES device (id) ON DELETE CASCADE;
 CREATE FUNCTION device_is_described() RETURNS trigger LANGUAGE plpgsql SET search_path = enf, pg_temp AS $$
 BEGIN
@@ -28,6 +30,12 @@ BEGIN
     INSERT INTO device_text VALUES (NEW.id, described(NEW.name, NEW.note)) ON CONFLICT (id) DO UPDATE SET text = excluded.text;
   END IF;
   RETURN NULL;
+END $$;
+DO $$ DECLARE kept text; BEGIN
+  -- triggers write with the rights of whoever names a device, before the last step has given all of them
+  FOR kept IN SELECT DISTINCT name FROM grantee JOIN pg_catalog.pg_roles ON rolname = name LOOP
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON device_text TO %I', kept);
+  END LOOP;
 END $$;
 CREATE TRIGGER device_arrives_described AFTER INSERT ON device
   FOR EACH ROW WHEN (NEW.name IS NOT NULL OR NEW.note IS NOT NULL) EXECUTE FUNCTION device_is_described();

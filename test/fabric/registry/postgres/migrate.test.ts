@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { SERVER_VERSION } from '../../../../fabric/registry/postgres/migrate.ts';
 import { migrateServers, openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
+import { STEPS } from '../../../../fabric/registry/postgres/schema/steps.ts';
 import { scratch } from '../../place.ts';
-import { formerDatabase } from './former.ts';
+import { formerDatabase, stepsBefore, withSteps } from './former.ts';
 import { registriesOfFile } from './registries.ts';
 import { commandOf } from './server.ts';
 
@@ -44,7 +45,6 @@ const MEANWHILE = `SET search_path = enf; SET lock_timeout = '2s';
   SET session_replication_role = replica;
   UPDATE device SET name = 'Valve' WHERE name = 'Pump 1';
   UPDATE device SET name = NULL WHERE name = 'Pump 2';
-  DELETE FROM device WHERE name = 'Pump 3';
   UPDATE device SET note = 'Door' WHERE name IS NULL AND id = (SELECT max(id) FROM device);
   \\echo written
 `;
@@ -70,7 +70,7 @@ test('devices are read and written while their texts are collected, and what is 
   expect(said.split('\n').slice(-4)).toEqual(['ready', '4 devices', 'written', '']);
   expect(
     made.server.sql(name, "SELECT id || ' ' || replace(text, chr(10), '|') FROM enf.device_text ORDER BY id"),
-  ).toBe('1 valve|\n4 |door');
+  ).toBe('1 valve|\n3 pump 3|\n4 |door');
 });
 
 test('what was done before a step failed stays, and the next attempt goes on there', async () => {
@@ -87,6 +87,19 @@ test('what was done before a step failed stays, and the next attempt goes on the
     roles: {},
   });
   expect(made.server.sql(name, `SELECT count(*) FROM enf.migration WHERE name = '${TEXTS}'`)).toBe('1');
+});
+
+test('roles write texts of devices from the moment on that triggers do, whatever becomes of later steps', async () => {
+  const name = await formerDatabase(made, TEXTS);
+  made.server.sql('postgres', 'CREATE ROLE enf_names LOGIN');
+  made.server.sql(name, "INSERT INTO enf.grantee VALUES ('console', 'enf_names'), ('identity', 'gone')");
+  const texts = STEPS.find((step) => step.name === TEXTS)!;
+  const later = await withSteps([...stepsBefore(TEXTS), texts, { name: 'fails', sql: 'SELECT 1 / 0' }]);
+  expect(() => later.migrateServers([made.server.url(name)], 1)).toThrow('division by zero');
+  expect(newest(name)).toBe(TEXTS);
+  const may = (right: string): string =>
+    made.server.sql(name, `SELECT has_table_privilege('enf_names', 'enf.device_text', '${right}')`);
+  expect(['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'].map(may)).toEqual(['t', 't', 't', 't', 'f']);
 });
 
 test('a host notes which schema it has used, not one that it may not use, and not before it is there', async () => {
