@@ -8,7 +8,7 @@ import type { Log } from '../os/service/log.ts';
 import { notify } from '../os/service/notify.ts';
 import { watchdogPeriodMs } from '../os/service/process.ts';
 import { repeatedLine } from '../os/service/repeats.ts';
-import { isFailure } from '../protocol/failure.ts';
+import { type Failure, isFailure } from '../protocol/failure.ts';
 import { formatPrefix } from '../protocol/ipv6.ts';
 import type { ServerKey } from '../protocol/xtt/stateless.ts';
 import { readMail } from './alarms/mail.ts';
@@ -82,6 +82,8 @@ export interface Fabric {
   readonly networks: readonly string[];
   /** Reads again what may change while it serves: the database of places. */
   reload(): Promise<void>;
+  /** Resolves if it cannot go on, and has to be stopped. */
+  readonly failed: Promise<Failure>;
   /** Waits for what is in progress, then closes everything. */
   stop(): Promise<void>;
 }
@@ -101,6 +103,10 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
   const outage = outageLog(options.log);
   const { log } = outage;
   const started: (() => unknown)[] = [outage.close];
+  let fail: (failure: Failure) => void = () => {};
+  const failed = new Promise<Failure>((resolve) => {
+    fail = resolve;
+  });
   const stop = async (): Promise<void> => {
     notify('STOPPING=1');
     hurryCommands();
@@ -139,7 +145,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     const node =
       options.node === undefined
         ? undefined
-        : await keepNode(registry, options.node, { data, log, onBeat: outage.worked });
+        : await keepNode(registry, options.node, { data, log, onBeat: outage.worked, onNameTaken: fail });
     started.push(() => node?.close());
     started.push(await registry.follow(POLL_MS));
     started.push(keepSwept(registry, onError, serves.includes('console')));
@@ -213,6 +219,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
       ...(tunnels !== undefined && { tunnelPort: tunnels.router.port }),
       ...(handshakes?.est !== undefined && { estPort: handshakes.est.port }),
       networks: await networksOf(registry),
+      failed,
       async reload() {
         log('notice', `places of handshakes: ${(await places.reload()) ?? 'none are known'}`);
       },
@@ -287,8 +294,7 @@ async function followNode(
   },
 ): Promise<void> {
   const router = tunnels?.router;
-  if (router !== undefined)
-    node.carries({ tunnels: () => router.sizes.agent + router.sizes.c, recall: router.recall });
+  if (router !== undefined) node.carries(() => router.sizes.agent + router.sizes.c);
   let before: Leaving | undefined;
   let ours: Router['draining'];
   await node.followLeaving(async (why) => {

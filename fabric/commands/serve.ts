@@ -107,9 +107,10 @@ export const serveCommand: Command = {
     };
     // One line in either form: the program that started this one waits for it.
     process.stdout.write(`${invocation.flag('json') ? JSON.stringify({ ready }) : readyText(ready)}\n`);
-    await stopped;
+    const failure = await Promise.race([stopped, fabric.failed]);
     log('notice', 'stopping');
     await fabric.stop();
+    if (failure !== undefined) throw failure;
     return undefined;
   },
 };

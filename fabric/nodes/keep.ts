@@ -2,7 +2,8 @@ import { loadavg } from 'node:os';
 import type { Log } from '../../os/service/log.ts';
 import { VERSION } from '../../os/service/process.ts';
 import { repeatedLine } from '../../os/service/repeats.ts';
-import { BEAT_MS, type NewNode, type Nodes } from '../registry/nodes.ts';
+import { type Failure, isFailure } from '../../protocol/failure.ts';
+import { BEAT_MS, LOST_MS, type NewNode, type Nodes } from '../registry/nodes.ts';
 import { eachRow } from '../registry/pages.ts';
 import { ownTurn } from '../registry/turns.ts';
 import { installationAt } from './installation.ts';
@@ -14,20 +15,13 @@ export interface NodeIdentity {
   readonly address?: string;
 }
 
-/** What a node carries. */
-export interface Carrying {
-  tunnels(): number;
-  /** Says again which tunnels there are: they were taken for ended. */
-  recall(): Promise<void>;
-}
-
 /** Why devices are to leave a node: somebody has said so, or no other node learns which devices it has. */
 export type Leaving = 'drain' | 'routes-lost';
 
 /** This fabric as one of the nodes of its registry. */
 export interface NodeKeeper {
-  /** From now on it carries tunnels. */
-  carries(carrying: Carrying): void;
+  /** From now on it carries tunnels: so many. */
+  carries(tunnels: () => number): void;
   /** Calls `listener` whenever devices are to leave this node, or may stay (undefined); at once, too. */
   followLeaving(listener: (why: Leaving | undefined) => unknown): Promise<void>;
   /** From now on asks every two seconds whether no other node learns of the routes here: the others hear of it, and devices leave while another node is better off. */
@@ -40,6 +34,8 @@ export interface KeepOptions {
   /** The data folder, of which only one process at a time has the control socket. */
   readonly data: string;
   readonly log: Log;
+  /** Another process has taken the name, as it may of a node that is lost, and serves: this one says nothing more, and has to end. Called once. */
+  readonly onNameTaken: (failure: Failure) => void;
   /** Called each time that the registry has taken that this node serves. */
   readonly onBeat?: () => void;
   readonly beatMs?: number;
@@ -50,9 +46,7 @@ export interface KeepOptions {
   readonly load?: () => number;
 }
 
-const NOTHING: Carrying = { tunnels: () => 0, recall: async () => {} };
-
-/** Joins the nodes of a registry, and says every five seconds that it serves. @throws Failure `node.name-in-use`, `node.too-many` */
+/** Joins the nodes of a registry, and says every five seconds that it serves, whatever else there is to do. @throws Failure `node.name-in-use`, `node.too-many` */
 export async function keepNode(
   registry: Nodes,
   identity: NodeIdentity,
@@ -64,9 +58,13 @@ export async function keepNode(
   await registry.join(joining);
   const failed = repeatedLine(log, 'error', { subjects: 1 });
   const ends: (() => void)[] = [failed.close];
-  let carrying = NOTHING;
+  let tunnels = (): number => 0;
   let closing = false;
+  let taken = false;
   let busy: Promise<void> | undefined;
+  let sweeping: Promise<void> | undefined;
+  /** Until then others may not have said that they serve, by `clock`. */
+  let unheardUntil = Number.NEGATIVE_INFINITY;
   let looking: Promise<void> | undefined;
   let lookTimer: ReturnType<typeof setInterval> | undefined;
   let routes = REACHED;
@@ -78,18 +76,54 @@ export async function keepNode(
 
   async function beat(): Promise<void> {
     const { replaced, wasLost } = await registry.beat({
-      ...{ tunnels: carrying.tunnels(), load: load() },
+      ...{ tunnels: tunnels(), load: load() },
       ...(routesLost !== undefined && { routesLost }),
     });
     options.onBeat?.();
-    if (replaced) await registry.join(joining);
+    if (replaced && !(await joinAgain())) return;
     if (replaced || wasLost) {
       log(
         'warning',
         `node ${identity.name}: the others had to take it for lost; it says again which devices it has`,
       );
-      await carrying.recall();
+      // If the registry was away, or its clock was set, so it was for the others.
+      unheardUntil = clock() + LOST_MS;
     }
+    sweep();
+  }
+
+  /** False: the name is another process's. */
+  async function joinAgain(): Promise<boolean> {
+    try {
+      await registry.join(joining);
+      return true;
+    } catch (error) {
+      if (!isFailure(error, 'node.name-in-use')) throw error;
+      taken = true;
+      clearInterval(timer);
+      log('error', `node ${identity.name} ends: it was lost, and another process has its name now`);
+      options.onNameTaken(error);
+      return false;
+    }
+  }
+
+  /** Has what lost nodes have left ended, which takes a while, if that is for this one to do. */
+  function sweep(): void {
+    if (closing || clock() < unheardUntil) return;
+    sweeping ??= sweepAll()
+      .catch((error: unknown) =>
+        failed(
+          '',
+          `node ${identity.name} cannot end what lost nodes have left: ${(error as Error).message}`,
+          error,
+        ),
+      )
+      .finally(() => {
+        sweeping = undefined;
+      });
+  }
+
+  async function sweepAll(): Promise<void> {
     while (!closing && (await registry.sweepLost())) await ownTurn();
   }
 
@@ -125,7 +159,8 @@ export async function keepNode(
     if (last !== undefined) await tell();
   }
 
-  const say = (): Promise<void> => {
+  const say = async (): Promise<void> => {
+    if (taken) return;
     busy ??= beat()
       .catch((error: unknown) =>
         failed('', `node ${identity.name} cannot say that it serves: ${(error as Error).message}`, error),
@@ -133,13 +168,13 @@ export async function keepNode(
       .finally(() => {
         busy = undefined;
       });
-    return busy;
+    await busy;
   };
   const timer = setInterval(() => void say(), beatMs);
 
   return {
     carries(next) {
-      carrying = next;
+      tunnels = next;
     },
     async followLeaving(follower) {
       listener = follower;
@@ -171,6 +206,7 @@ export async function keepNode(
       clearInterval(lookTimer);
       await looking;
       await busy;
+      await sweeping;
       for (const end of ends) end();
       await registry.leave();
     },

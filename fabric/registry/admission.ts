@@ -116,8 +116,6 @@ export interface Admission extends PkiAdmission {
   disconnected(address: Uint8Array, generation?: number): void;
   /** A tunnel that was attached will not begin: its peer has gone. */
   detached(address: Uint8Array, generation: number): void;
-  /** A tunnel is there still, though others had to take this node for lost; `since`: milliseconds since 1970. */
-  carried(address: Uint8Array, from: string, since: number, generation: number): void;
   /** A report that the device has sent over its tunnel. */
   reported(address: Uint8Array, report: Report): void;
   /** The device itself leaves for good, as it has said over its tunnel: it is retired once this resolves. */

@@ -5,6 +5,8 @@ import { ownTurn } from './turns.ts';
 /** Passes changes to subscribers in order, from a cursor that it keeps. */
 export interface ChangeFeed {
   subscribe(listener: Listener<Change>): () => void;
+  /** Passes on what was found otherwise. */
+  pass(change: Change): void;
   /**
    * Reads the changes since the last call and passes them on, at once unless they are very many; resolves when everything that
    * subscribers have begun, by now or before, is done.
@@ -71,6 +73,7 @@ export function changeFeed(
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    pass,
     renew() {
       isStale = true;
     },

@@ -59,13 +59,13 @@ export interface NodeLoad {
 export interface Beat {
   /** Another process has its name now. */
   readonly replaced: boolean;
-  /** Others had to take it for lost, and its tunnels for ended. */
+  /** Others had to take it for lost, and its tunnels for ended: they are said again from now on, in the background. */
   readonly wasLost: boolean;
 }
 
 /** How often a node says that it serves. */
 export const BEAT_MS = 5_000;
-/** Whoever has said nothing for so long is lost. Clocks of nodes may differ by some seconds. */
+/** Whoever has said nothing for so long is lost, by the clock that all nodes have in common. */
 export const LOST_MS = 15_000;
 /** Nodes of one registry. */
 export const MOST_NODES = 100;

@@ -328,6 +328,10 @@ export interface RegistryOptions {
   readonly cityOf?: (source: string) => City | undefined;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
+  /** The same by the clock that all nodes have in common: unless given that of the database server, or of this host if the registry is in a file. */
+  readonly nodesNow?: () => number;
+  /** Until what failed to be written of tunnels is tried again, in milliseconds, if not as sql/tunnels.ts has it. */
+  readonly retryMs?: number;
   /** Replaced in tests, where two chips must collide. */
   readonly identifier?: Identifier;
   /** It is opened to give up what it lacks: a server that would be refused for that is used. */

@@ -18,9 +18,9 @@ export interface Reviews {
   one(address: Uint8Array): void;
   /**
    * The sessions that these devices have by then, a hundred in a turn of the event loop. While the registry does not answer they go on: it is asked again
-   * until it does. `kept` gets those that go on then.
+   * until it does.
    */
-  some(former: readonly Session[], kept?: (session: Session) => void): Promise<void>;
+  some(former: readonly Session[]): Promise<void>;
   /** The same of all sessions; whoever has begun that before leaves the rest to this one. */
   all(): Promise<void>;
   /** Looks at no more of them. */
@@ -54,7 +54,7 @@ export function reviewsOf({ questions, sessions, isSuperseded }: ReviewParts): R
   }
 
   /** Returns of how many the registry has said what it knows. */
-  function reviewTogether(part: readonly Session[], kept: (session: Session) => void): number {
+  function reviewTogether(part: readonly Session[]): number {
     const found = questions.holders(part.map(({ address }) => address));
     if (found === 'down') return 0;
     for (const [at, { address }] of part.entries()) {
@@ -63,21 +63,16 @@ export function reviewsOf({ questions, sessions, isSuperseded }: ReviewParts): R
       const verdict = verdictNow(session, found[at]);
       if (verdict === REGISTRY_DOWN) return at;
       act(session, found[at], verdict);
-      if (sessions.find(address) === session) kept(session);
     }
     return part.length;
   }
 
-  async function review(
-    former: readonly Session[],
-    kept: (session: Session) => void,
-    goesOn: () => boolean,
-  ): Promise<void> {
+  async function review(former: readonly Session[], goesOn: () => boolean): Promise<void> {
     for (let first = 0; first < former.length; ) {
       await ownTurn();
       if (!goesOn()) return;
       const part = former.slice(first, first + affordable(former, first));
-      const reviewed = reviewTogether(part, kept);
+      const reviewed = reviewTogether(part);
       first += reviewed;
       if (reviewed < part.length) await wait(AGAIN_MS, undefined, { ref: false });
     }
@@ -90,14 +85,10 @@ export function reviewsOf({ questions, sessions, isSuperseded }: ReviewParts): R
       const endpoint = questions.lookup(address);
       act(session, endpoint, verdictNow(session, endpoint));
     },
-    some: (former, kept = () => {}) => review(former, kept, () => !closing),
+    some: (former) => review(former, () => !closing),
     all() {
       const round = ++rounds;
-      return review(
-        [...sessions.all()],
-        () => {},
-        () => !closing && round === rounds,
-      );
+      return review([...sessions.all()], () => !closing && round === rounds);
     },
     close() {
       closing = true;

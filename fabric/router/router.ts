@@ -134,8 +134,6 @@ export interface Router {
    * @throws Failure `router.not-confirmed`, `router.rules-unread`, `router.limits-unread`
    */
   settled(): Promise<void>;
-  /** Looks at every session once more, and tells the registry which are there still: this node was taken for lost. */
-  recall(): Promise<void>;
   /** Closes every session in order, resets those whose peer does not close, and returns when nothing is open any more. */
   close(): Promise<void>;
 }
@@ -320,10 +318,6 @@ function start(options: RouterOptions, numbered: Numbered): Router {
     get pendingHandshakes() {
       return threads.pending;
     },
-    recall: () =>
-      reviews.some([...sessions.all()], ({ address, from, sinceMs, generation }) => {
-        if (generation !== undefined) admission.carried(address, from, sinceMs, generation);
-      }),
     async settled() {
       await rules.settled();
       await rates.settled();

@@ -24,9 +24,9 @@ async function serves(registry: WholeRegistry, name: string, tunnels: number): P
   const keeper = await keepNode(
     registry,
     { name, address: `2001:db8::${name}` },
-    { data: scratch(), log: () => {}, beatMs: 500, load: () => 0.71 },
+    { data: scratch(), log: () => {}, onNameTaken: () => {}, beatMs: 500, load: () => 0.71 },
   );
-  keeper.carries({ tunnels: () => tunnels, recall: async () => {} });
+  keeper.carries(() => tunnels);
   onTestFinished(() => keeper.close());
 }
 

@@ -1,13 +1,14 @@
 import { rmSync } from 'node:fs';
 import { HOST } from '../../access/scope.ts';
 import type { Registry, RegistryOptions, RegistryReader } from '../registry.ts';
+import { prepare } from '../sql/base/statements.ts';
 import { readerOn } from '../sql/reader.ts';
 import { registryOn } from '../sql/registry.ts';
 import { appendAudit } from '../sql/trail/audit.ts';
 import { headFile } from '../sql/trail/kept-head.ts';
 import { admitOnServer } from './admit.ts';
 import { serverQueue } from './commit-queue.ts';
-import { serverDatabase } from './connection.ts';
+import { type ServerDatabase, serverDatabase } from './connection.ts';
 import { openLink } from './link.ts';
 import {
   type Migrated,
@@ -40,7 +41,7 @@ export function openServerRegistry(
     const db = serverDatabase(link);
     return registryOn(
       {
-        ...{ db, head },
+        ...{ db, head, now: serverClock(db) },
         read: (work) => work(),
         ...(urls.length > 1 && { standby: standbyDatabase(link) }),
         servers: () => link.servers,
@@ -73,6 +74,14 @@ export function openServerRegistry(
   }
 }
 
+/** The server's clock: milliseconds since 1970. */
+const serverClock =
+  (db: ServerDatabase): (() => number) =>
+  () =>
+    prepare(db, 'SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)')
+      .pluck()
+      .get() as number;
+
 /** Brings the schema of the registry on the servers of `urls` up to date, as its owner. @throws Failure see `migrateAsOwner` */
 export function migrateServers(urls: readonly string[], now: number): Migrated {
   const link = openLink(urls);
@@ -95,12 +104,10 @@ export const serverFiles = (path: string): readonly string[] => [path, headFile(
 export function openServerReader(urls: readonly string[], path: string): RegistryReader | undefined {
   const link = openLink(urls, { known: readKnown(path) });
   try {
-    if (serverVersion(link) === SERVER_VERSION)
-      return readerOn(
-        serverDatabase(link),
-        (work) => work(),
-        () => refusalBy(link),
-      );
+    if (serverVersion(link) === SERVER_VERSION) {
+      const db = serverDatabase(link);
+      return readerOn(db, (work) => work(), { missing: () => refusalBy(link), nodesNow: serverClock(db) });
+    }
   } catch (error) {
     link.close();
     throw error;

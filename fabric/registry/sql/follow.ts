@@ -2,7 +2,6 @@ import type { ChangeFeed } from '../change-feed.ts';
 import type { CommitQueue } from './base/commit-queue.ts';
 import type { Database } from './base/statements.ts';
 import { endOpenTunnels } from './inventory/devices.ts';
-import { endTunnelsOf } from './nodes/attach.ts';
 import { removeChanges } from './trail/changes.ts';
 
 /** How many times in a row the process that serves looks for changes before it removes those that it has read. */
@@ -15,8 +14,10 @@ export interface Following {
   readonly now: () => number;
   /** True while a tunnel of the device ends at this process's router. */
   readonly isConnected: (address: Uint8Array) => boolean;
-  /** The number of this node; undefined: there is no other one. */
-  readonly node: number | undefined;
+  /** Ends those of tunnels that are recorded here and are not here; see `TunnelPart`. */
+  readonly endLeft: (after: number) => Promise<number | undefined>;
+  /** Nodes have names: there may be others. */
+  readonly several: boolean;
   /** It serves tunnels. */
   readonly carries: boolean;
   /** Looks for changes of other processes. */
@@ -29,7 +30,7 @@ export interface Following {
  * changes, and removes those that were read. Everything is done in parts. The first tunnels have ended when it resolves.
  */
 export async function follow(
-  { db, queue, feed, now, isConnected, node, carries, look, onError }: Following,
+  { db, queue, feed, now, isConnected, endLeft, several, carries, look, onError }: Following,
   periodMs: number,
 ): Promise<() => void> {
   let following = true;
@@ -37,13 +38,11 @@ export async function follow(
   let looks = 0;
   const at = now();
 
-  const several = node !== undefined;
-  const endTunnels = (after: number): Promise<number | undefined> =>
-    queue.submit(() => endOpenTunnels(db, at, after, isConnected, several));
-  const endOwn = async (after: number): Promise<number | undefined> =>
-    several ? queue.submit(() => endTunnelsOf(db, at, node, after, isConnected)) : undefined;
+  /** Those of before nodes had names. */
+  const endUnattached = (after: number): Promise<number | undefined> =>
+    queue.submit(() => endOpenTunnels(db, at, after, isConnected, true));
 
-  async function endOthers(last: number | undefined, end: typeof endTunnels): Promise<void> {
+  async function endOthers(last: number | undefined, end: typeof endLeft): Promise<void> {
     for (let after = last; after !== undefined && following; ) after = await end(after);
   }
 
@@ -59,8 +58,8 @@ export async function follow(
     if (looks++ % LOOKS_PER_REMOVAL === 0) removeRead().catch(onError);
   }, periodMs);
   if (carries) {
-    endOthers(await endOwn(0), endOwn).catch(onError);
-    endOthers(await endTunnels(0), endTunnels).catch(onError);
+    endOthers(await endLeft(0), endLeft).catch(onError);
+    if (several) endOthers(await endUnattached(0), endUnattached).catch(onError);
   }
   return () => {
     following = false;

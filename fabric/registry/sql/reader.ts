@@ -106,16 +106,16 @@ export function readingPart(
   };
 }
 
-/** The registry on a connection, to be read; `missing` says what it lacks. */
+/** The registry on a connection, to be read; `missing` says what it lacks, `nodesNow` is the clock that its nodes have in common, if not this host's. */
 export function readerOn(
   db: Database & { close(): unknown },
   read: Read,
-  missing: RegistryReader['missing'],
+  { missing, nodesNow = Date.now }: { missing: RegistryReader['missing']; nodesNow?: () => number },
 ): RegistryReader {
   const tails = tailsOf(db, read);
   return {
     ...ownersReader(db, read),
-    ...nodesReader(db, { read, now: Date.now }),
+    ...nodesReader(db, { read, now: nodesNow }),
     of: (scope) => readingPart(db, scope, { read, tails, now: Date.now }),
     verifyAudit: (expected) => verifyAudit(db, read, expected),
     verifyAuditPart: async (from) => read(() => verifyAuditPart(db, from)),

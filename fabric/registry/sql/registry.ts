@@ -7,9 +7,7 @@ import { DUTIES } from '../nodes.ts';
 import { openGroups } from '../open-groups.ts';
 import type { Act, Applicant } from '../records.ts';
 import { FABRIC, type OwnedRegistry, type Registry, type RegistryOptions } from '../registry.ts';
-import { tunnelCounts } from '../tunnels/counts.ts';
-import { type TunnelNews, tunnelNews } from '../tunnels/news.ts';
-import { type TunnelNote, tunnelNotes } from '../tunnels/notes.ts';
+import { tunnelNews } from '../tunnels/news.ts';
 import { type Admitting, requireOpenGroup } from './admit.ts';
 import { alarmPart, ownAlarmPart, type Servers } from './alarm-part.ts';
 import { raiseObjection } from './alarms/objections.ts';
@@ -19,19 +17,19 @@ import { excluded } from './counts/tallies.ts';
 import { removeGroup, removeNetwork, replaceDevice, retireDevice } from './endings.ts';
 import { follow } from './follow.ts';
 import { delegate, setGrant, setPool } from './inventory/delegations.ts';
-import { keepReport, nameDevice, setStanding, tunnelDown, tunnelUp } from './inventory/devices.ts';
+import { nameDevice, setStanding } from './inventory/devices.ts';
 import { endpointOf, holders } from './inventory/endpoints.ts';
 import { addGroup, changeGroup, groupClaimed, setGroupStatus } from './inventory/groups.ts';
 import { groupOwner, refusalLog } from './inventory/handshakes.ts';
 import { addNetwork, hasNetwork, renameNetwork, setResidentOnly, setZone } from './inventory/networks.ts';
 import { newsPart } from './news.ts';
-import { attach, attachedDown, attachedUp, tellOfClones } from './nodes/attach.ts';
+import { attach, tellOfClones } from './nodes/attach.ts';
 import { nodesPart } from './nodes/part.ts';
 import { ownersPart, ownersReader, ownPeoplePart, peoplePart } from './people/people-part.ts';
 import { findToken, markUsed } from './people/tokens.ts';
 import { networkAnchors } from './pki-arrivals.ts';
 import { issuingPart, ownIssuingPart, ownPkiPart, pkiListsPart, pkiPart } from './pki-part.ts';
-import { type Keep, privacyPart } from './privacy/part.ts';
+import { privacyPart } from './privacy/part.ts';
 import { type Read, readingPart } from './reader.ts';
 import { registerKey } from './registered-keys.ts';
 import { ownRosterPart, rosterWork } from './rosters.ts';
@@ -43,6 +41,7 @@ import { changesSince, everythingNow, lastChange } from './trail/changes.ts';
 import type { KeptHead } from './trail/kept-head.ts';
 import { noteOfDevice, ownerOfDevice } from './trail/notes.ts';
 import { type Loss, lastRestore, recordLoss, recordRestore } from './trail/restored.ts';
+import { tunnelPart } from './tunnels.ts';
 
 /** Between two parts of what is read for searches at the start: others have most of the time. */
 const FILL_PAUSE_MS = 10;
@@ -57,6 +56,8 @@ export interface Store {
   /** Runs an access; the engine's errors become a Failure. */
   readonly read: Read;
   readonly head: KeptHead;
+  /** The clock that all nodes have in common, in milliseconds since 1970; absent: they are on one host, whose clock that is. */
+  readonly now?: () => number;
   /** The same, elsewhere; `hasAll`: it has everything that was committed when it was asked. */
   readonly standby?: { readonly db: Database; hasAll(): Promise<boolean> };
   readonly servers?: Servers;
@@ -86,6 +87,7 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
     locate = () => undefined,
     cityOf = () => undefined,
     serves = DUTIES,
+    nodesNow = store.now ?? now,
   } = options;
   const forAll = serves.includes('console');
   const act = (actor: string): Act => ({ at: now(), actor });
@@ -137,13 +139,19 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
   });
   const admissions = admissionNews(onError);
   const vouched = { locate, keep: keep.address, admitted: admissions.tell };
-  const nodes = nodesPart(db, parts, { feed, actor: FABRIC, serves });
+  const nodes = nodesPart(
+    db,
+    { ...parts, now: nodesNow },
+    { feed, actor: FABRIC, serves, tookForLost: () => tunnels.sayAgain() },
+  );
   const ownNode = (): number => {
     const own = nodes.own();
     if (own === undefined) throw new Error('this process has not joined as a node');
     return own;
   };
-  const tunnels = tunnelPart(db, now, later, { news, keep, ownNode });
+  const tunnels = tunnelPart(db, {
+    ...{ now, queue, feed, news, keep, node: nodes.own, onError, retryMs: options.retryMs },
+  });
 
   return {
     of: (scope) => ({
@@ -226,8 +234,8 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
       });
       return follow(
         {
-          ...{ db, queue, feed, now, isConnected: tunnels.part.isConnected },
-          ...{ node: nodes.own(), carries: serves.includes('tunnels'), onError },
+          ...{ db, queue, feed, now, isConnected: tunnels.part.isConnected, endLeft: tunnels.endLeft },
+          ...{ several: nodes.own() !== undefined, carries: serves.includes('tunnels'), onError },
           look: () => void lookAtOthers().catch(onError),
         },
         periodMs,
@@ -242,6 +250,7 @@ export function registryOn(store: Store, options: RegistryOptions = {}): Registr
     async close() {
       tunnels.flush();
       await queue.close();
+      await tunnels.closed();
       head.close();
       store.close();
     },
@@ -313,50 +322,6 @@ function tokensPart(
       return token;
     },
   } satisfies Partial<Registry>;
-}
-
-/** Tunnels that begin and end, and what devices report over them. */
-function tunnelPart(
-  db: Database,
-  now: () => number,
-  later: (job: () => void) => void,
-  { news, keep, ownNode }: { news: TunnelNews; keep: Keep; ownNode: () => number },
-) {
-  const tunnels = tunnelCounts();
-  function write({ address, generation, begun, ended }: TunnelNote): void {
-    const attached = generation === undefined ? undefined : { address, generation, node: ownNode() };
-    if (begun !== undefined) {
-      const { at } = begun;
-      const from = keep.endpoint(begun.from, ownerOfDevice(db, address));
-      if (attached === undefined) tunnelUp(db, at, address, from);
-      else attachedUp(db, attached, { at, from });
-    }
-    if (ended === undefined) return;
-    if (attached === undefined) tunnelDown(db, ended, address);
-    else attachedDown(db, ended, attached);
-  }
-  const attachedAs = (generation: number | undefined) => generation !== undefined && { generation };
-  const notes = tunnelNotes(
-    (note) => later(() => write(note)),
-    ({ address, at, report }) => later(() => keepReport(db, at, address, report)),
-  );
-  const part = {
-    isConnected: tunnels.has,
-    connected(address, from, generation) {
-      tunnels.add(address);
-      news.note(address);
-      notes.tunnel({ address, ...attachedAs(generation), begun: { at: now(), from } });
-    },
-    disconnected(address, generation) {
-      if (!tunnels.remove(address)) return;
-      news.note(address);
-      notes.tunnel({ address, ...attachedAs(generation), ended: now() });
-    },
-    detached: (address, generation) => later(() => write({ address, generation, ended: now() })),
-    carried: (address, from, at, generation) => notes.tunnel({ address, generation, begun: { at, from } }),
-    reported: (address, report) => notes.report({ address, at: now(), report }),
-  } satisfies Partial<Registry>;
-  return { part, flush: notes.flush };
 }
 
 /** Who wants to know of devices that are about to be admitted. */

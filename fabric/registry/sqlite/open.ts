@@ -50,7 +50,7 @@ export function openSqliteReader(path: string): RegistryReader | undefined {
   const db = read(() => connect(path, { readonly: true, timeout: BUSY_TIMEOUT_MS }));
   try {
     if (read(() => schemaVersion(db)) === MIGRATIONS.length)
-      return readerOn(db, read, () => missingBeside(db, path));
+      return readerOn(db, read, { missing: () => missingBeside(db, path) });
   } catch (error) {
     db.close();
     throw error;

@@ -3,7 +3,8 @@ import { type KeepOptions, keepNode } from '../../../fabric/nodes/keep.ts';
 import { outageLog } from '../../../fabric/outage-log.ts';
 import { type Duty, LOST_MS } from '../../../fabric/registry/nodes.ts';
 import { unreachable } from '../../../fabric/registry/postgres/failures.ts';
-import { anyGroup, NETWORK, opened, registryFile, scratch } from '../place.ts';
+import type { Failure } from '../../../protocol/failure.ts';
+import { anyGroup, NETWORK, opened, random, registryFile, scratch, type WholeRegistry } from '../place.ts';
 import { applicant } from '../registry/contract/place.ts';
 
 /** A registry that two fabrics have open, each with its data folder, and what they log. */
@@ -13,11 +14,13 @@ function place() {
   const open = (...serves: Duty[]) =>
     opened(path, { now: () => clock.now, ...(serves.length > 0 && { serves }) });
   const lines: string[] = [];
+  const taken: Failure[] = [];
   const options: KeepOptions = {
     ...{ data: scratch(), beatMs: 5, load: () => 0.5 },
     log: (level, message) => lines.push(`${level} ${message}`),
+    onNameTaken: (failure) => taken.push(failure),
   };
-  return { open, clock, lines, options };
+  return { open, clock, lines, taken, options };
 }
 
 test('a node says that it serves, with what it carries, and that it stops', async () => {
@@ -25,7 +28,7 @@ test('a node says that it serves, with what it carries, and that it stops', asyn
   const registry = open();
   const keeper = await keepNode(registry, { name: 'a', address: '2001:db8::a' }, options);
   expect(await registry.node('a')).toMatchObject({ state: 'serving', address: '2001:db8::a', tunnels: 0 });
-  keeper.carries({ tunnels: () => 7, recall: async () => {} });
+  keeper.carries(() => 7);
   clock.now += 1_000;
   await expect.poll(() => registry.node('a')).toMatchObject({ seen: 101_000, tunnels: 7, load: 0.5 });
   await keeper.close();
@@ -45,23 +48,8 @@ test('a name that another fabric has is refused; the next process of the own dat
   await next.close();
 });
 
-test('one that was taken for lost, or removed, says again what it carries', async () => {
-  const { open, clock, lines, options } = place();
-  const registry = open();
-  const keeper = await keepNode(registry, { name: 'a' }, options);
-  let recalled = 0;
-  keeper.carries({
-    tunnels: () => 1,
-    recall: async () => {
-      recalled++;
-    },
-  });
-  clock.now += LOST_MS;
-  await expect.poll(() => recalled).toBe(1);
-  expect(lines).toEqual([
-    'warning node a: the others had to take it for lost; it says again which devices it has',
-  ]);
-  // It is removed between two words of it.
+/** Has what the node says of itself wait until the function is called that this returns. */
+function holdBeats(registry: WholeRegistry): { asked: () => boolean; go: () => void } {
   const { beat } = registry;
   let asked = false;
   let go = (): void => {};
@@ -73,13 +61,145 @@ test('one that was taken for lost, or removed, says again what it carries', asyn
     await held;
     return beat(load);
   };
-  await expect.poll(() => asked).toBe(true);
-  clock.now += LOST_MS;
-  await open().removeNode('owner', 'a');
-  go();
-  await expect.poll(() => recalled).toBe(2);
+  return {
+    asked: () => asked,
+    go() {
+      registry.beat = beat;
+      go();
+    },
+  };
+}
+
+/** A registry at a node, and a device whose tunnel ends there. */
+async function carrying(open: () => WholeRegistry) {
+  const registry = open();
+  await registry.addNetwork('owner', NETWORK, '');
+  const address = await registry.admit(applicant(await registry.addGroup('owner', anyGroup())));
+  const connect = async (): Promise<void> => {
+    const { generation } = await registry.attach(address, '192.0.2.1');
+    registry.connected(address, '192.0.2.1:1', generation);
+    await expect.poll(async () => (await registry.census()).connected).toBe(1);
+  };
+  const node = () => registry.lookup(address)?.attached?.node;
+  return { registry, address, connect, node };
+}
+
+test('one that was taken for lost, or removed, says again what it carries', async () => {
+  const { open, clock, lines, options } = place();
+  const { registry, connect, node } = await carrying(open);
+  const other = open();
+  const keeper = await keepNode(registry, { name: 'a' }, options);
+  await connect();
+  for (const end of [() => other.sweepLost(), () => other.removeNode('owner', 'a')]) {
+    const held = holdBeats(registry);
+    await expect.poll(() => held.asked()).toBe(true);
+    clock.now += LOST_MS;
+    await other.join({ name: 'b', version: '1.0', installation: random(32) });
+    await end();
+    expect(node()).toBeUndefined();
+    held.go();
+    await expect.poll(() => node()).toBe('a');
+    await other.leave();
+  }
   expect((await registry.node('a')).state).toBe('serving');
+  expect(new Set(lines)).toEqual(
+    new Set(['warning node a: the others had to take it for lost; it says again which devices it has']),
+  );
   await keeper.close();
+});
+
+test('it goes on saying that it serves while it ends what lost nodes have left', async () => {
+  const { open, lines, options } = place();
+  const registry = open();
+  const { beat } = registry;
+  let beats = 0;
+  registry.beat = (load) => {
+    beats++;
+    return beat(load);
+  };
+  let sweeps = 0;
+  let go = (): void => {};
+  registry.sweepLost = () => {
+    sweeps++;
+    return new Promise((resolve, reject) => {
+      go = () => (sweeps === 1 ? reject(new Error('the disk is full')) : resolve(sweeps < 4));
+    });
+  };
+  const keeper = await keepNode(registry, { name: 'a' }, options);
+  for (const expected of [1, 2, 3]) {
+    await expect.poll(() => sweeps).toBe(expected);
+    const before = beats;
+    await expect.poll(() => beats).toBeGreaterThan(before + 3);
+    expect(sweeps).toBe(expected);
+    go();
+  }
+  expect(lines).toEqual(['error node a cannot end what lost nodes have left: the disk is full']);
+  await expect.poll(() => sweeps).toBe(4);
+  const closed = keeper.close();
+  go();
+  await closed;
+});
+
+test('one that was away itself takes nobody for lost until the others could say that they serve', async () => {
+  const { open, clock, options } = place();
+  const seconds = { now: 0 };
+  const { registry: lost, connect, node } = await carrying(open);
+  const registry = open();
+  let beats = 0;
+  const keeper = await keepNode(
+    registry,
+    { name: 'a' },
+    { ...options, clock: () => seconds.now * 1_000, onBeat: () => beats++ },
+  );
+  await lost.join({ name: 'b', version: '1.0', installation: random(32) });
+  await connect();
+  const beaten = async (): Promise<void> => {
+    const before = beats;
+    await expect.poll(() => beats).toBeGreaterThan(before + 3);
+  };
+  clock.now += LOST_MS;
+  await beaten();
+  seconds.now = LOST_MS / 1_000 - 1;
+  await beaten();
+  expect(node()).toBe('b');
+  seconds.now++;
+  await expect.poll(() => node()).toBeUndefined();
+  await keeper.close();
+});
+
+test('one that was lost, and whose name another process has meanwhile, says nothing more, and has to end', async () => {
+  const { open, clock, lines, taken, options } = place();
+  const [registry, other] = [open(), open()];
+  const held = holdBeats(registry);
+  const keeper = await keepNode(registry, { name: 'a' }, options);
+  await expect.poll(() => held.asked()).toBe(true);
+  clock.now += LOST_MS;
+  await other.join({ name: 'a', address: '2001:db8::2', version: '2.0', installation: random(32) });
+  const { join } = registry;
+  let joins = 0;
+  registry.join = (node) => {
+    joins++;
+    return join(node);
+  };
+  let beats = 0;
+  held.go();
+  const { beat } = registry;
+  registry.beat = (load) => {
+    beats++;
+    return beat(load);
+  };
+  await expect.poll(() => taken).toHaveLength(1);
+  expect(taken[0]).toMatchObject({
+    code: 'node.name-in-use',
+    message: expect.stringContaining('2001:db8::2'),
+  });
+  expect(lines).toEqual(['error node a ends: it was lost, and another process has its name now']);
+  // Also when the other one is gone.
+  await other.leave();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect([joins, beats, taken.length]).toEqual([1, 0, 1]);
+  await keeper.close();
+  expect(await registry.node('a')).toMatchObject({ version: '2.0', state: 'stopped' });
 });
 
 test('one whose registry does not answer says so, and goes on when it does', async () => {
@@ -92,7 +212,7 @@ test('one whose registry does not answer says so, and goes on when it does', asy
   };
   await expect.poll(() => lines).toContain('error node a cannot say that it serves: the disk is full');
   registry.beat = beat;
-  keeper.carries({ tunnels: () => 3, recall: async () => {} });
+  keeper.carries(() => 3);
   await expect.poll(async () => (await registry.node('a')).tunnels).toBe(3);
   await keeper.close();
 });
@@ -256,7 +376,10 @@ test('the oldest node ends what is recorded of one that is lost', async () => {
   const gone = await keepNode(lost, { name: 'b' }, { ...options, beatMs: 3_600_000 });
   await lost.attach(address, '192.0.2.1');
   expect(registry.lookup(address)?.attached).toEqual({ generation: 1, node: 'b' });
-  clock.now += LOST_MS;
+  for (const ms of [5_000, 5_000, 5_000]) {
+    clock.now += ms;
+    await expect.poll(async () => (await registry.node('a')).seen).toBe(clock.now);
+  }
   await expect.poll(() => registry.lookup(address)?.attached).toEqual({ generation: 1 });
   await gone.close();
   await keeper.close();

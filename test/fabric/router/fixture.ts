@@ -160,9 +160,6 @@ export function fakeAdmission(): FakeAdmission {
     detached(address, generation) {
       history.push(`detaches ${toHex(address)} ${generation}`);
     },
-    carried(address, _, __, generation) {
-      history.push(`carries ${toHex(address)} ${generation}`);
-    },
     async clones(address, from) {
       history.push(`twins ${toHex(address)} ${from.join(' ')}`);
       if (this.broken) throw new Error('the disk is full');

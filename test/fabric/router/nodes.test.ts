@@ -251,18 +251,4 @@ describe('a router of one of several nodes', () => {
     await admitted(router, device, OURS);
     await router.close();
   });
-
-  test('that was taken for lost says again which tunnels it has, and cuts those that went elsewhere', async () => {
-    const { admission, router, device, name } = await node();
-    const other = await activeDevice(admission, 'fd00:1::2');
-    const peer = await admitted(router, device);
-    const moved = await admitted(router, other);
-    admission.attachElsewhere(other, 'unheard');
-    await router.recall();
-    expect(await moved.ending).toEqual({ how: 'orderly' });
-    const carried = admission.history.filter((line) => line.startsWith('carries'));
-    expect(carried).toEqual([`carries ${name} 1`]);
-    peer.close();
-    await router.close();
-  });
 });

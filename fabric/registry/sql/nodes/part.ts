@@ -43,7 +43,10 @@ export interface NodesPart {
   own(): number | undefined;
 }
 
-/** `actor`: who is said to have let a node join; `serves`: what this one serves. */
+/**
+ * `actor`: who is said to have let a node join; `serves`: what this one serves; `tookForLost` is called when others had to take it for lost, so that what is
+ * recorded of its tunnels is to be said anew. `now` is the clock that the nodes have in common.
+ */
 export function nodesPart(
   db: Database,
   { read, queue, act, now }: Parts,
@@ -51,7 +54,13 @@ export function nodesPart(
     feed,
     actor,
     serves,
-  }: { readonly feed: ChangeFeed; readonly actor: string; readonly serves: readonly Duty[] },
+    tookForLost,
+  }: {
+    readonly feed: ChangeFeed;
+    readonly actor: string;
+    readonly serves: readonly Duty[];
+    readonly tookForLost: () => void;
+  },
 ): NodesPart {
   let joined: Joined | undefined;
 
@@ -64,11 +73,15 @@ export function nodesPart(
     ...nodesReader(db, { read, now }),
     async join(node) {
       const run = new Uint8Array(randomBytes(16));
-      joined = await queue.submit(() => joinNode(db, act(actor), node, { serves, run, before: joined }));
+      const before = joined;
+      joined = await queue.submit(() => joinNode(db, { at: now(), actor }, node, { serves, run, before }));
+      if (before !== undefined) tookForLost();
     },
     async beat(load) {
       const own = requireJoined();
-      return queue.submit(() => beat(db, now(), own, load));
+      const found = await queue.submit(() => beat(db, now(), own, load));
+      if (found.wasLost) tookForLost();
+      return found;
     },
     async leave() {
       const own = requireJoined();
@@ -88,7 +101,7 @@ export function nodesPart(
     drainNode: (by, name) => queue.submit(() => setDraining(db, act(by), name, true)),
     resumeNode: (by, name) => queue.submit(() => setDraining(db, act(by), name, false)),
     async removeNode(by, name) {
-      while (!(await queue.submit(() => removeNode(db, act(by), name))))
+      while (!(await queue.submit(() => removeNode(db, { ...act(by), at: now() }, name))))
         await queue.submit(() => endTunnelsOf(db, now(), removable(db, now(), name), 0));
     },
     onNodeChange: (listener) =>

@@ -11,6 +11,7 @@ import {
 import type { RegistryOptions } from '../../../../fabric/registry/registry.ts';
 import { isFailure } from '../../../../protocol/failure.ts';
 import { scratch, type WholeRegistry, wholeOf } from '../../place.ts';
+import { onOneClock } from './registries.ts';
 import type { Server } from './server.ts';
 
 /** A registry as nodes of separate duties have it, each with a user of the database that may do no more than that. */
@@ -43,7 +44,10 @@ export function openAs(
 ): WholeRegistry {
   const file = join(scratch(), 'registry.url');
   const registry = wholeOf(
-    openServerRegistry([urlOf(server, database, role)], file, { ...options, serves: [DUTY[role]] }),
+    openServerRegistry([urlOf(server, database, role)], file, {
+      ...onOneClock(options),
+      serves: [DUTY[role]],
+    }),
   );
   onTestFinished(() => registry.close());
   return registry;
@@ -52,7 +56,7 @@ export function openAs(
 /** What an identity server asks of the registry, and what a router does; everything else is the console's. */
 const IDENTITY = ['admit', 'onAdmitted', 'refused', 'entitled', 'issue', 'issuers', 'enrolling'] as const;
 const ROUTER = [
-  ...['attach', 'connected', 'disconnected', 'detached', 'carried', 'reported', 'isConnected'],
+  ...['attach', 'connected', 'disconnected', 'detached', 'reported', 'isConnected'],
   ...['clones', 'decommission', 'delegate', 'hasNetwork', 'excluded', 'onChange'],
   ...['hasAnchors', 'listedAddress', 'vouchers', 'vouches', 'admitVouched'],
   ...['join', 'beat', 'leave', 'newsSince', 'onNews'],

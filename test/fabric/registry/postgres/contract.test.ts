@@ -3,7 +3,7 @@ import { onTestFinished } from 'vitest';
 import { openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
 import { scratch, wholeOf } from '../../place.ts';
 import { registryContract } from '../contract.ts';
-import { registriesOfFile } from './registries.ts';
+import { onOneClock, registriesOfFile } from './registries.ts';
 
 const made = registriesOfFile();
 
@@ -11,7 +11,7 @@ registryContract('PostgreSQL', async () => {
   const urls = [made.server.url(made.registry())];
   const file = join(scratch(), 'registry.url');
   return async (options) => {
-    const registry = wholeOf(openServerRegistry(urls, file, options));
+    const registry = wholeOf(openServerRegistry(urls, file, onOneClock(options)));
     onTestFinished(() => registry.close());
     return registry;
   };

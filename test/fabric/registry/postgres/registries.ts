@@ -1,9 +1,16 @@
 import { afterAll, beforeAll } from 'vitest';
 import { makeServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
+import type { RegistryOptions } from '../../../../fabric/registry/registry.ts';
 import { type Server, startServer, stopServer } from './server.ts';
 
 /** The database of which the others are copies. */
 const EMPTY = 'empty';
+
+/** A clock that a test gives is that of its nodes, too, instead of the server's. */
+export const onOneClock = (options: RegistryOptions = {}): RegistryOptions => ({
+  ...(options.now !== undefined && { nodesNow: options.now }),
+  ...options,
+});
 
 /** One server for all tests of a file, and registries on it. `prepare` is called once, with the database that all are copies of. */
 export function registriesOfFile(prepare: (server: Server, database: string) => void = () => {}) {
