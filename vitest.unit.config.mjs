@@ -33,7 +33,7 @@ const NEEDS_ADDON_OR_ROOT = [
   'test/fabric/identity/shedding.test.ts',
   'test/fabric/metrics/router.test.ts',
   'test/fabric/operations/ca-preview.test.ts',
-  'test/fabric/registry/postgres/{contract,duties,est-duties,fence,held,lost,move,nodes,outcome,queue,replica,roles,schema,together}.test.ts',
+  'test/fabric/registry/postgres/{clock,contract,duties,est-duties,fence,held,lost,migrate,move,nodes,outcome,queue,replica,roles,schema,together,unsaid}.test.ts',
   'test/fabric/registry/sqlite/{database,group-commit}.test.ts',
   'test/fabric/router/*.test.ts',
   'test/fabric/router/packets/**',

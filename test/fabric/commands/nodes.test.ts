@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { scratch } from '../place.ts';
+import { LOST_MS } from '../../../fabric/registry/nodes.ts';
+import { opened, random, scratch } from '../place.ts';
 import { fabricProgram } from './program.ts';
 
 const fabric = fabricProgram();
@@ -57,4 +58,26 @@ test('a fabric without a name is no node', async () => {
   expect(await fabric.refusal('device', 'list', '--node', 'a', ...at)).toMatchObject({
     code: 'node.unknown',
   });
+});
+
+test('one whose name another process has taken, as it may of a node that is lost, ends, and is refused until that one is gone', async () => {
+  const { data, config } = await founded();
+  const serving = await fabric.serve(data, ...config);
+  const clock = { wrongByMs: LOST_MS };
+  const other = opened(join(data, 'registry.db'), { now: () => Date.now() + clock.wrongByMs });
+  await other.join({ name: 'a', address: '2001:db8::2', version: '2', installation: random(32) });
+  clock.wrongByMs = 0;
+  const beat = () => other.beat({ tunnels: 0, load: 0 });
+  await beat();
+  expect(await serving.ended()).toBe(1);
+  expect(serving.log()).toMatch(
+    /error +node a ends: it was lost, and another process has its name now\n.*stopping\n\{"error":\{"code":"node\.name-in-use"/,
+  );
+  await beat();
+  const listen = ['--identity-listen', '127.0.0.1:0', '--tunnel-listen', '127.0.0.1:0', '--tun', 'none'];
+  const serve = ['serve', '--data', data, ...listen, ...config];
+  expect(await fabric.refusal(...serve)).toMatchObject({ code: 'node.name-in-use', remedy: 'retry' });
+  expect(await other.node('a')).toMatchObject({ state: 'serving', version: '2' });
+  await other.leave();
+  expect(await (await fabric.serve(data, ...config)).stop()).toBe(0);
 });

@@ -21,6 +21,8 @@ export interface Running {
   pause(): void;
   /** The exit code after the signal. */
   stop(signal?: NodeJS.Signals): Promise<number>;
+  /** The exit code, when it ends by itself. */
+  ended(): Promise<number>;
 }
 
 /** A port is 0 of what is not served. */
@@ -138,15 +140,16 @@ export function fabricProgram(prefix: readonly string[] = []): FabricProgram {
       ended.then(([code]) => reject(new Error(`${args[0]} ended with ${code}: ${err}`)), reject);
     });
     const { ready } = JSON.parse(line) as { ready: Ready };
+    const exitCode = async (): Promise<number> => (await ended)[0] ?? -1;
     return {
       ready,
       log: () => err,
       pause: () => void child.kill('SIGSTOP'),
       async stop(signal = 'SIGTERM') {
         child.kill(signal);
-        const [code] = await ended;
-        return code ?? -1;
+        return exitCode();
       },
+      ended: exitCode,
     };
   }
 }
