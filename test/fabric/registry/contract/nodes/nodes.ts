@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { DUTIES, type Duty, LOST_MS, MOST_NODES } from '../../../../../fabric/registry/nodes.ts';
 import type { Change } from '../../../../../fabric/registry/records.ts';
 import { allOf, anyGroup, NETWORK, random } from '../../../place.ts';
@@ -282,7 +282,7 @@ export function nodesContract(openEmpty: OpenEmpty): void {
       expect(c.lookup(address)?.attached).toEqual({ generation });
       expect((await c.census()).connected).toBe(0);
       expect(await a.beat({ tunnels: 1, load: 0 })).toEqual({ replaced: false, wasLost: true });
-      await vi.waitFor(() => expect(c.lookup(address)?.attached).toEqual({ generation, node: 'a' }));
+      await expect.poll(() => c.lookup(address)?.attached).toEqual({ generation, node: 'a' });
       expect((await c.device(address)).tunnel).toEqual({ at: 100_000, from: '192.0.2.1:1' });
       expect((await c.census()).connected).toBe(1);
     });

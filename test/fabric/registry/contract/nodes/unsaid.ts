@@ -1,4 +1,4 @@
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RegistryOptions } from '../../../../../fabric/registry/registry.ts';
 import { anyGroup, NETWORK, type WholeRegistry } from '../../../place.ts';
 import { applicant } from '../place.ts';
@@ -28,7 +28,7 @@ export function unsaidContract(name: string, make: () => Promise<Lockable>): voi
     async function inVain(said: () => void): Promise<void> {
       const unlock = await lock();
       said();
-      await vi.waitFor(() => expect(errors).toContainEqual(LOCKED), 20_000);
+      await expect.poll(() => errors).toContainEqual(LOCKED);
       clock.now += 1_000;
       await unlock();
     }
@@ -48,7 +48,7 @@ export function unsaidContract(name: string, make: () => Promise<Lockable>): voi
       for (const each of [stays, ends, begins, moves, left]) generations.set(each, await attach(a, each));
       const connect = (each: Uint8Array) => a.connected(each, '192.0.2.1:1', generations.get(each));
       for (const each of [stays, ends, moves]) connect(each);
-      await vi.waitFor(async () => expect((await a.census()).connected).toBe(3));
+      await expect.poll(async () => (await a.census()).connected).toBe(3);
       await attach(b, moves);
       await a.catchUp();
       const heard: unknown[] = [];
@@ -58,7 +58,7 @@ export function unsaidContract(name: string, make: () => Promise<Lockable>): voi
         connect(begins);
         a.detached(left, generations.get(left)!);
       });
-      await vi.waitFor(async () => expect((await a.device(ends)).tunnel?.ended).toBe(101_000), 20_000);
+      await expect.poll(async () => (await a.device(ends)).tunnel?.ended).toBe(101_000);
       const at = async (each: Uint8Array) => (await b.device(each)).attached;
       expect(await at(stays)).toEqual({ generation: 1, node: 'a' });
       expect(await at(begins)).toEqual({ generation: 1, node: 'a' });
@@ -75,12 +75,12 @@ export function unsaidContract(name: string, make: () => Promise<Lockable>): voi
       const { a, admitted, inVain } = await place();
       const [ends, begins] = (await admitted(2)) as [Uint8Array, Uint8Array];
       a.connected(ends, '192.0.2.1:1');
-      await vi.waitFor(async () => expect((await a.census()).connected).toBe(1));
+      await expect.poll(async () => (await a.census()).connected).toBe(1);
       await inVain(() => {
         a.disconnected(ends);
         a.connected(begins, '192.0.2.2:1');
       });
-      await vi.waitFor(async () => expect((await a.device(ends)).tunnel?.ended).toBe(101_000), 20_000);
+      await expect.poll(async () => (await a.device(ends)).tunnel?.ended).toBe(101_000);
       expect((await a.device(begins)).tunnel).toEqual({ at: 100_000, from: '192.0.2.2:1' });
       expect((await a.census()).connected).toBe(1);
     }, 40_000);
@@ -94,7 +94,7 @@ export function unsaidContract(name: string, make: () => Promise<Lockable>): voi
       await b.join(node('b'));
       for (const each of await Promise.all(here.map(async (one) => [one, await attach(a, one)] as const)))
         a.connected(each[0], '192.0.2.1:1', each[1]);
-      await vi.waitFor(async () => expect((await a.census()).connected).toBe(400), 20_000);
+      await expect.poll(async () => (await a.census()).connected).toBe(400);
       // Attached by a former process of this name, say.
       await attach(a, gone);
       clock.now += 15_000;
@@ -102,7 +102,7 @@ export function unsaidContract(name: string, make: () => Promise<Lockable>): voi
       while (await b.sweepLost());
       expect((await b.census()).connected).toBe(0);
       expect((await a.beat({ tunnels: 400, load: 0 })).wasLost).toBe(true);
-      await vi.waitFor(async () => expect((await b.census()).connected).toBe(400), 20_000);
+      await expect.poll(async () => (await b.census()).connected).toBe(400);
       expect((await b.devices({ limit: 1_000 }, { node: 'a' })).rows).toHaveLength(400);
       expect((await b.device(here[0]!)).tunnel).toEqual({ at: 100_000, from: '192.0.2.1:1' });
       expect((await b.device(gone)).attached).toEqual({ generation: 1 });
@@ -115,7 +115,7 @@ export function unsaidContract(name: string, make: () => Promise<Lockable>): voi
       const unlock = await lock();
       onTestFinished(unlock);
       registry.connected(new Uint8Array(16), '192.0.2.1:1');
-      await vi.waitFor(() => expect(errors).toContainEqual(LOCKED), 20_000);
+      await expect.poll(() => errors).toContainEqual(LOCKED);
       await registry.close();
     }, 40_000);
   });
