@@ -195,6 +195,20 @@ test('a node that is asked for what is not its duty says so, and does the rest',
     await each.verifyAudit();
     stop();
   }
+  // Each was lost; the router says again which tunnels it has, and there are no others.
+  const other = await identity.admit(applicant(group));
+  router.connected(other, '192.0.2.1:1', (await router.attach(other, '192.0.2.1')).generation);
+  await expect.poll(async () => (await console.census()).connected).toBe(1);
+  server.sql(
+    name,
+    `UPDATE enf.node SET seen = seen - 15000; UPDATE enf.device SET node = NULL, tunnel_ended = 1 WHERE tunnel_at > 0;
+     UPDATE enf.device SET node = (SELECT id FROM enf.node WHERE name = 'b') WHERE tunnel_at IS NULL`,
+  );
+  for (const each of [identity, router, console])
+    expect((await each.beat({ tunnels: 1, load: 1 })).wasLost).toBe(true);
+  await expect.poll(async () => (await console.census()).connected).toBe(1);
+  await expect.poll(() => console.lookup(address)?.attached).toEqual({ generation: 1 });
+  expect(console.lookup(other)?.attached).toEqual({ generation: 1, node: 'b' });
   await router.leave();
   await identity.leave();
   await console.removeNode('owner', 'a');
