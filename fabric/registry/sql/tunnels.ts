@@ -94,16 +94,17 @@ export function tunnelPart(db: Database, parts: Parts): TunnelPart {
   async function compare(): Promise<void> {
     const comparing = { node: ownNode, keep: keep.endpoint };
     const all = here.all();
-    for (let first = 0; first < all.length && !signal.aborted; first += COMPARED) {
+    for (let first = 0; first < all.length; first += COMPARED) {
       await ownTurn();
+      if (signal.aborted) return;
       const tunnels = all.slice(first, first + COMPARED);
       // What has ended meanwhile is said by its own note, which may be written already.
       const elsewhere = await queue.submit(() => sayTheyAreUp(db, tunnels.filter(here.isNewest), comparing));
       for (const address of elsewhere) feed.pass({ kind: 'device', address });
     }
-    for (let after: number | undefined = 0; after !== undefined && !signal.aborted; ) {
+    for (let after: number | undefined = 0; after !== undefined; after = await endLeft(after)) {
       await ownTurn();
-      if (!signal.aborted) after = await endLeft(after);
+      if (signal.aborted) return;
     }
   }
 
