@@ -1,15 +1,15 @@
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { serverDatabase } from '../../../../fabric/registry/postgres/connection.ts';
-import { postgresFailure, StatementError } from '../../../../fabric/registry/postgres/failures.ts';
-import { type Link, type Name, openLink, type Query } from '../../../../fabric/registry/postgres/link.ts';
-import { makeSchema, serverVersion } from '../../../../fabric/registry/postgres/migrate.ts';
-import { makeServerRegistry, openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
-import { prepare } from '../../../../fabric/registry/sql/base/statements.ts';
-import { anyGroup, NETWORK, scratch, wholeOf } from '../../place.ts';
-import { applicant } from '../contract/place.ts';
-import { ownServer } from './own-server.ts';
+import { serverDatabase } from '../../../../../fabric/registry/postgres/connection.ts';
+import { postgresFailure, StatementError } from '../../../../../fabric/registry/postgres/failures.ts';
+import { type Link, type Name, openLink, type Query } from '../../../../../fabric/registry/postgres/link.ts';
+import { makeSchema, serverVersion } from '../../../../../fabric/registry/postgres/migrate.ts';
+import { makeServerRegistry, openServerRegistry } from '../../../../../fabric/registry/postgres/registry.ts';
+import { prepare } from '../../../../../fabric/registry/sql/base/statements.ts';
+import { anyGroup, NETWORK, scratch, wholeOf } from '../../../place.ts';
+import { applicant } from '../../contract/place.ts';
+import { ownServer } from '../own-server.ts';
 import { wayTo } from './way.ts';
 
 /** Half as long as otherwise. */

@@ -2,9 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { openLink } from '../../../../fabric/registry/postgres/link.ts';
-import { readServers, serverPlace, shownAddress } from '../../../../fabric/registry/postgres/servers.ts';
-import { scratch } from '../../place.ts';
+import { openLink } from '../../../../../fabric/registry/postgres/link.ts';
+import { readServers, serverPlace, shownAddress } from '../../../../../fabric/registry/postgres/servers.ts';
+import { scratch } from '../../../place.ts';
 
 test('an address is shown without what may be a password', () => {
   for (const [address, shown] of [

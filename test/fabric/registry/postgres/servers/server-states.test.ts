@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { serverStates } from '../../../../fabric/registry/postgres/server-states.mjs';
+import { serverStates } from '../../../../../fabric/registry/postgres/server-states.mjs';
 
 const primary = (log: number, used = true) => ({
   ...{ place: 'a', used, system: '1', timeline: 2, log },

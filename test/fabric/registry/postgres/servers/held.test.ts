@@ -2,15 +2,19 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { StatementError, tookTooLong, unreachable } from '../../../../fabric/registry/postgres/failures.ts';
-import { heldJobs, heldStatements } from '../../../../fabric/registry/postgres/held.ts';
-import { openLink } from '../../../../fabric/registry/postgres/link.ts';
-import { makeServerRegistry, openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
-import { CAUTIOUS_MS, REST_MS } from '../../../../fabric/registry/postgres/times.ts';
-import { Failure } from '../../../../protocol/failure.ts';
-import { anyGroup, NETWORK, random, scratch, wholeOf } from '../../place.ts';
-import { applicant } from '../contract/place.ts';
-import { ownServer } from './own-server.ts';
+import {
+  StatementError,
+  tookTooLong,
+  unreachable,
+} from '../../../../../fabric/registry/postgres/failures.ts';
+import { heldJobs, heldStatements } from '../../../../../fabric/registry/postgres/held.ts';
+import { openLink } from '../../../../../fabric/registry/postgres/link.ts';
+import { makeServerRegistry, openServerRegistry } from '../../../../../fabric/registry/postgres/registry.ts';
+import { CAUTIOUS_MS, REST_MS } from '../../../../../fabric/registry/postgres/times.ts';
+import { Failure } from '../../../../../protocol/failure.ts';
+import { anyGroup, NETWORK, random, scratch, wholeOf } from '../../../place.ts';
+import { applicant } from '../../contract/place.ts';
+import { ownServer } from '../own-server.ts';
 
 vi.mock('../../../../fabric/registry/postgres/times.ts', async (original) => ({
   ...(await original<object>()),

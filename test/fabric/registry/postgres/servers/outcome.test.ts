@@ -2,11 +2,11 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { makeServerRegistry, openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
-import { toHex } from '../../../../protocol/bytes.ts';
-import { allOf, anyGroup, NETWORK, scratch, wholeOf } from '../../place.ts';
-import { applicant } from '../contract/place.ts';
-import { ownServer } from './own-server.ts';
+import { makeServerRegistry, openServerRegistry } from '../../../../../fabric/registry/postgres/registry.ts';
+import { toHex } from '../../../../../protocol/bytes.ts';
+import { allOf, anyGroup, NETWORK, scratch, wholeOf } from '../../../place.ts';
+import { applicant } from '../../contract/place.ts';
+import { ownServer } from '../own-server.ts';
 import { wayTo } from './way.ts';
 
 /** A node whose way to the server can lose a commit. `standby`: there is one, which has to have each commit. */

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { onTestFinished } from 'vitest';
-import type { Server } from './server.ts';
+import type { Server } from '../server.ts';
 
 /**
  * How a way to a server is: it passes all, nothing, or so many statements of each connection before that is cut; or it loses the next COMMIT, or what is

@@ -1,15 +1,15 @@
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { EVERYTHING } from '../../../../fabric/access/scope.ts';
-import type { Actor } from '../../../../fabric/operations/contract/operation.ts';
-import { perform } from '../../../../fabric/operations/perform.ts';
-import type { AuditView } from '../../../../fabric/operations/views/handshakes.ts';
-import { makeServerRegistry, openServerRegistry } from '../../../../fabric/registry/postgres/registry.ts';
-import { formatPrefix, parsePrefix } from '../../../../protocol/ipv6.ts';
-import { scratch, wholeOf } from '../../place.ts';
-import { ownServer } from './own-server.ts';
-import type { Server } from './server.ts';
+import { EVERYTHING } from '../../../../../fabric/access/scope.ts';
+import type { Actor } from '../../../../../fabric/operations/contract/operation.ts';
+import { perform } from '../../../../../fabric/operations/perform.ts';
+import type { AuditView } from '../../../../../fabric/operations/views/handshakes.ts';
+import { makeServerRegistry, openServerRegistry } from '../../../../../fabric/registry/postgres/registry.ts';
+import { formatPrefix, parsePrefix } from '../../../../../protocol/ipv6.ts';
+import { scratch, wholeOf } from '../../../place.ts';
+import { ownServer } from '../own-server.ts';
+import type { Server } from '../server.ts';
 import { wayTo } from './way.ts';
 
 const ACTOR: Actor = { name: 'test', role: 'host', scope: EVERYTHING, via: 'operator' };

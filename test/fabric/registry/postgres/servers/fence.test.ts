@@ -1,21 +1,21 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { EVERYTHING } from '../../../../fabric/access/scope.ts';
-import { openLink } from '../../../../fabric/registry/postgres/link.ts';
+import { EVERYTHING } from '../../../../../fabric/access/scope.ts';
+import { openLink } from '../../../../../fabric/registry/postgres/link.ts';
 import {
   makeServerRegistry,
   openServerReader,
   openServerRegistry,
-} from '../../../../fabric/registry/postgres/registry.ts';
-import { readKnown } from '../../../../fabric/registry/postgres/server-head.ts';
-import { serverPlace } from '../../../../fabric/registry/postgres/servers.ts';
-import type { RegistryOptions } from '../../../../fabric/registry/registry.ts';
-import { parsePrefix } from '../../../../protocol/ipv6.ts';
-import { allOf, scratch, wholeOf } from '../../place.ts';
-import { ownServer } from './own-server.ts';
-import { cut, putBack } from './put-back.ts';
-import type { Server } from './server.ts';
+} from '../../../../../fabric/registry/postgres/registry.ts';
+import { readKnown } from '../../../../../fabric/registry/postgres/server-head.ts';
+import { serverPlace } from '../../../../../fabric/registry/postgres/servers.ts';
+import type { RegistryOptions } from '../../../../../fabric/registry/registry.ts';
+import { parsePrefix } from '../../../../../protocol/ipv6.ts';
+import { allOf, scratch, wholeOf } from '../../../place.ts';
+import { ownServer } from '../own-server.ts';
+import { cut, putBack } from '../put-back.ts';
+import type { Server } from '../server.ts';
 import { socketOf, wayTo } from './way.ts';
 
 /** A server that was promoted is found sooner than otherwise. */
