@@ -19,7 +19,7 @@ import type { Server } from '../server.ts';
 import { socketOf, wayTo } from './way.ts';
 
 /** A server that was promoted is found sooner than otherwise. */
-vi.mock('../../../../fabric/registry/postgres/times.ts', async (original) => ({
+vi.mock('../../../../../fabric/registry/postgres/times.ts', async (original) => ({
   ...(await original<object>()),
   LOOK_MS: 2_000,
 }));

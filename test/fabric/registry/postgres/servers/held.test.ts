@@ -16,7 +16,7 @@ import { anyGroup, NETWORK, random, scratch, wholeOf } from '../../../place.ts';
 import { applicant } from '../../contract/place.ts';
 import { ownServer } from '../own-server.ts';
 
-vi.mock('../../../../fabric/registry/postgres/times.ts', async (original) => ({
+vi.mock('../../../../../fabric/registry/postgres/times.ts', async (original) => ({
   ...(await original<object>()),
   ...{ STATEMENT_MS: 1_000, LOCK_MS: 500, REST_MS: 100 },
 }));

@@ -13,7 +13,7 @@ import { ownServer } from '../own-server.ts';
 import { wayTo } from './way.ts';
 
 /** Half as long as otherwise. */
-vi.mock('../../../../fabric/registry/postgres/times.ts', async (original) => ({
+vi.mock('../../../../../fabric/registry/postgres/times.ts', async (original) => ({
   ...(await original<object>()),
   ...{ STATEMENT_MS: 2_000, LOCK_MS: 1_000, PATIENCE_MS: 3_000, SEND_MS: 5_000 },
 }));
