@@ -157,7 +157,10 @@ test('one that was away itself takes nobody for lost until the others could say 
     const before = beats;
     await expect.poll(() => beats).toBeGreaterThan(before + 3);
   };
+  const held = holdBeats(registry);
+  await expect.poll(() => held.asked()).toBe(true);
   clock.now += LOST_MS;
+  held.go();
   await beaten();
   seconds.now = LOST_MS / 1_000 - 1;
   await beaten();
@@ -171,7 +174,13 @@ test('one that was lost, and whose name another process has meanwhile, says noth
   const { open, clock, lines, taken, options } = place();
   const [registry, other] = [open(), open()];
   const held = holdBeats(registry);
-  const keeper = await keepNode(registry, { name: 'a' }, options);
+  const keeper = await keepNode(registry, { name: 'a' }, { ...options, lookMs: 2 });
+  let looks = 0;
+  let lost = false;
+  keeper.watchRoutes(async () => {
+    looks++;
+    return lost;
+  });
   await expect.poll(() => held.asked()).toBe(true);
   clock.now += LOST_MS;
   await other.join({ name: 'a', address: '2001:db8::2', version: '2.0', installation: random(32) });
@@ -194,9 +203,11 @@ test('one that was lost, and whose name another process has meanwhile, says noth
     message: expect.stringContaining('2001:db8::2'),
   });
   expect(lines).toEqual(['error node a ends: it was lost, and another process has its name now']);
-  // Also when the other one is gone.
+  // Also when the other one is gone, or there is something to say.
   await other.leave();
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  lost = true;
+  const before = looks;
+  await expect.poll(() => looks).toBeGreaterThan(before + 10);
   expect([joins, beats, taken.length]).toEqual([1, 0, 1]);
   await keeper.close();
   expect(await registry.node('a')).toMatchObject({ version: '2.0', state: 'stopped' });
