@@ -19,7 +19,7 @@ interface Row {
   tunnel_ended: number | null;
 }
 
-/** Compared at once: PostgreSQL changes as many rows in some 20 ms, while nobody else writes. */
+/** Compared at once: PostgreSQL changes as many rows in some 15 ms, while nobody else writes. */
 export const COMPARED = 200;
 
 const FIND = `SELECT id, address, owner, generation, node, tunnel_at, tunnel_ended FROM device

@@ -88,7 +88,7 @@ export function attachedDown(
   prepare(db, `UPDATE device SET ${OVER} WHERE address = ? AND generation = ?`).run(at, address, generation);
 }
 
-/** Tunnels ended at once: PostgreSQL changes as many rows in some 20 ms, while nobody else writes. */
+/** Tunnels ended at once: PostgreSQL changes as many rows in some 15 ms, while nobody else writes. */
 const ENDED = 200;
 
 /**
