@@ -22,8 +22,13 @@ export function drained(
   { order, elsewhere }: Extract<Event, { kind: 'drained' }>,
   now: Moment,
 ): Step {
-  const { failures } = situation.drain ?? { failures: 0 };
-  const next = { ...situation, drain: { order, elsewhere, failures } };
+  const { drain } = situation;
+  if (drain?.move !== undefined)
+    return {
+      situation: { ...situation, drain: { ...drain, move: { heard: { order, elsewhere } } } },
+      actions: [],
+    };
+  const next = { ...situation, drain: { order, elsewhere, failures: drain?.failures ?? 0 } };
   if (!elsewhere) {
     const line = `the router leaves service, and there is no other host: back ${order.after} s after its end`;
     return { situation: next, actions: [say('notice', line)] };
@@ -39,21 +44,28 @@ export const undrained = ({ drain, ...situation }: Online): Step => ({
 });
 
 /** The time has come. */
-export const moveIfDrained = (situation: Online): Step => ({
-  situation,
-  actions: situation.drain?.elsewhere ? [{ kind: 'move' }] : [],
-});
+export const moveIfDrained = (situation: Online): Step => {
+  const { drain } = situation;
+  return drain?.elsewhere
+    ? { situation: { ...situation, drain: { ...drain, move: {} } }, actions: [{ kind: 'move' }] }
+    : { situation, actions: [] };
+};
 
-/** The tunnel is one to another host now. */
-export const arrived = ({ drain, ...situation }: Online): Step => ({
-  situation,
-  actions: drain === undefined ? [] : [say('notice', 'moved to another host')],
-});
+/** The tunnel is one to another host now, whose router may have said at once that it leaves service, too. */
+export function arrived({ drain, ...situation }: Online, now: Moment): Step {
+  if (drain === undefined) return { situation, actions: [] };
+  const moved = say('notice', 'moved to another host');
+  const heard = drain.move?.heard;
+  if (heard === undefined) return { situation, actions: [moved] };
+  const next = drained(situation, { kind: 'drained', ...heard }, now);
+  return { ...next, actions: [moved, ...next.actions] };
+}
 
 /** There is still the tunnel, and perhaps still time. */
 export function notMoved(situation: Online, failure: Failure, now: Moment): Step {
-  const { drain } = situation;
-  if (drain === undefined) return { situation, actions: [] };
+  if (situation.drain === undefined) return { situation, actions: [] };
+  const { move, ...before } = situation.drain;
+  const drain = { ...before, ...move?.heard };
   const ms = pause(retryAtFabric(now), drain.failures, now.random);
   const line = `${failure.code}: ${failure.message}; still with the router that leaves service, next try in ${duration(ms)}`;
   return {

@@ -37,7 +37,7 @@ export function step(situation: Situation, event: Event, now: Moment): Step {
         ? provisioned(situation, event.address, now)
         : unchanged(situation);
     case 'up':
-      if (situation.kind === 'online') return arrived(situation);
+      if (situation.kind === 'online') return arrived(situation, now);
       return situation.kind === 'connecting' ? online(situation, now) : unchanged(situation);
     case 'failed':
       if (isWaiting(situation) || situation.kind === 'decommissioned') return unchanged(situation);

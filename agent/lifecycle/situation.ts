@@ -114,6 +114,8 @@ export interface Drain {
   readonly elsewhere: boolean;
   /** How often that has failed. */
   readonly failures: number;
+  /** It is under way. `heard`: what a router has said of leaving service meanwhile, which may be the other host's. */
+  readonly move?: { readonly heard?: Pick<Drain, 'order' | 'elsewhere'> };
 }
 
 /** What became of the factory's credential when the device went out of service: `kept`: it could not be removed here. */

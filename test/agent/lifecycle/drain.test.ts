@@ -47,6 +47,24 @@ describe('a device that has another host', () => {
     expect(kinds(live([...ONLINE, drained(true), timer, up, timer]).actions)).toEqual([]);
   });
 
+  test('does the same of a host that leaves service, too, whatever it hears first of that one', () => {
+    const later = drained(true, { ...ORDER, within: 10 });
+    const there = live([...ONLINE, drained(true), timer, later, up], 0.5);
+    expect(there.situation).toMatchObject({ kind: 'online', drain: { order: { within: 10 }, failures: 0 } });
+    expect(there.log.slice(-2)).toEqual([
+      'moved to another host',
+      'the router leaves service: to another host in 4.0 s',
+    ]);
+    expect(waited(there.actions)).toBe(4_000);
+    expect(kinds(live([...ONLINE, drained(true), timer, later, up, timer]).actions)).toEqual(['move']);
+    // Before it is there nothing else is begun.
+    expect(kinds(live([...ONLINE, drained(true), timer, later]).actions)).toEqual([]);
+    const last = live([...ONLINE, drained(true), timer, drained(false), up, closed], 0);
+    expect(waited(last.actions)).toBe(20_000);
+    const stayed = live([...ONLINE, drained(true), timer, drained(false), notMoved, closed], 0);
+    expect(stayed.situation).toMatchObject({ kind: 'backing-off', trouble: { code: 'fabric.drained' } });
+  });
+
   test('tries again if that fails, and less and less often', () => {
     const again = live([...ONLINE, drained(true), timer, notMoved], 0.5);
     expect(again.situation.kind).toBe('online');
