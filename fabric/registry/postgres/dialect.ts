@@ -1,7 +1,7 @@
 /**
  * The registry's statements are written in what SQLite and PostgreSQL have in common, with a few forms of SQLite's that are put in PostgreSQL's
  * words here; what SQLite calls `json_each`, `json_type`, `json_remove`, `instr`, `unhex` and the `min` and `max` of two values are functions in the
- * schema (schema.ts).
+ * schema (schema/functions.ts).
  */
 
 /** A blob; strings and quoted names, which stay as they are; a parameter, a hint for SQLite's planner, a blob's type; names that need quotes. */

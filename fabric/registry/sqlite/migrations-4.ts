@@ -256,5 +256,6 @@ export const MIGRATIONS_4: readonly Migration[] = [
   },
   // The index of texts is a table here.
   { name: 'texts of devices have rows of their own', sql: '' },
+  { name: 'texts of devices have no indexes of their own', sql: '' },
   { name: 'chips on a roster are admitted together, too', sql: '' },
 ];

@@ -1,8 +1,8 @@
 import { ADMISSION, COUNTED } from './admission.ts';
 import { GUARD, GUARD_BY_SCHEMA } from './guard.ts';
-import { TEXTS } from './texts.ts';
+import { FORMER_TEXTS, TEXTS } from './texts.ts';
 
-/** What comes after the schema that a registry begins with, in order: each step does what SQLite's migration of the same number does (sqlite/file/). */
+/** What comes after the schema that a registry begins with, in order: each step does what SQLite's migration of the same number does (sqlite/migrations-4.ts). */
 export const STEPS: readonly { readonly name: string; readonly sql: string }[] = [
   {
     name: 'nodes',
@@ -50,5 +50,6 @@ export const STEPS: readonly { readonly name: string; readonly sql: string }[] =
     sql: `ALTER TABLE device ADD COLUMN recent_tunnels text COLLATE "C" NOT NULL DEFAULT '', ADD COLUMN clones_told bigint;`,
   },
   { name: 'texts of devices have rows of their own', sql: TEXTS },
+  { name: 'texts of devices have no indexes of their own', sql: FORMER_TEXTS },
   { name: 'chips on a roster are admitted together, too', sql: ADMISSION },
 ];

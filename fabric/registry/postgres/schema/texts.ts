@@ -14,8 +14,8 @@ INSERT INTO device_text SELECT id, described(name, note) FROM device WHERE name 
 CREATE INDEX device_text_trigrams ON device_text USING gin (text gin_trgm_ops);
 SET LOCAL lock_timeout = '1min';
 SELECT pg_advisory_xact_lock(hashtextextended('enf', 0));
-RESET lock_timeout;
 LOCK TABLE device IN SHARE ROW EXCLUSIVE MODE;
+RESET lock_timeout;
 INSERT INTO device_text SELECT id, described(name, note) FROM device
   WHERE age(xmin) <= age(current_setting('enf.since')::xid8::xid) AND (name IS NOT NULL OR note IS NOT NULL)
   ON CONFLICT (id) DO UPDATE SET text = excluded.text;
@@ -41,6 +41,7 @@ CREATE TRIGGER device_arrives_described AFTER INSERT ON device
   FOR EACH ROW WHEN (NEW.name IS NOT NULL OR NEW.note IS NOT NULL) EXECUTE FUNCTION device_is_described();
 CREATE TRIGGER device_is_described AFTER UPDATE OF name, note ON device
   FOR EACH ROW WHEN (NEW.name IS DISTINCT FROM OLD.name OR NEW.note IS DISTINCT FROM OLD.note) EXECUTE FUNCTION device_is_described();
-DROP INDEX device_text_former;
-DROP INDEX device_text_order;
 `;
+
+/** Nobody may read devices meanwhile, which takes a moment: a step of its own, that is tried again without the work before if somebody reads them for long. */
+export const FORMER_TEXTS = 'DROP INDEX device_text_former; DROP INDEX device_text_order;';
