@@ -39,6 +39,8 @@ interface Row {
 export interface Joined {
   readonly id: number;
   readonly run: Uint8Array;
+  /** By the clock that all nodes have in common. */
+  readonly started: number;
 }
 
 type Alive = Pick<Row, 'seen' | 'stopped'>;
@@ -95,7 +97,8 @@ function requireNode(db: Database, name: string): Row {
 const changed = (db: Database, name: string): void => recordChange(db, 'node', ascii(name));
 
 /**
- * Makes a process the node of a name. The former process of the same installation has ended, unless this one had the name `before`.
+ * Makes a process the node of a name. The former process of the same installation has ended: also if this one had the name `before` and the registry has
+ * lost that, in a failover. One that has begun later has taken the name.
  * @throws Failure `node.name-in-use`, `node.too-many`
  */
 export function joinNode(
@@ -111,7 +114,8 @@ export function joinNode(
     requireRoom(db);
     appendAudit(db, { at, actor, owner: HOST, action: 'node.join', subject: name, detail: { version } });
   } else {
-    const succeeds = before === undefined && equal(bytes(known.installation), installation);
+    const isFormer = before === undefined || known.started < before.started;
+    const succeeds = isFormer && equal(bytes(known.installation), installation);
     if (isUp(known, at) && !succeeds) throw nameInUse(known, at);
   }
   const { id } = prepare(
@@ -123,7 +127,7 @@ export function joinNode(
      RETURNING id`,
   ).get(name, address, version, serves.join(','), installation, run, at, at) as { id: number };
   changed(db, name);
-  return { id, run };
+  return { id, run, started: at };
 }
 
 function nameInUse({ name, address, seen }: Row, at: number): Failure {
