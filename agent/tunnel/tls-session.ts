@@ -162,7 +162,8 @@ export function tlsSession(options: TlsSessionOptions): TunnelSession {
         tell?.(event);
       });
       if (failure === undefined) return;
-      if (target !== undefined) choice.failed(target);
+      // What was cancelled here says nothing of the other host.
+      if (target !== undefined && failure.code !== 'net.aborted') choice.failed(target);
       throw failure;
     },
 
