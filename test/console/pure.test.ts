@@ -154,6 +154,7 @@ describe('the audit trail', () => {
       'alarm.acknowledged',
       'hook.removed',
       'hook.test',
+      'device.address',
       'device.owner',
       'person.id',
       'network.owner',
