@@ -90,32 +90,47 @@ export function tunnelPart(db: Database, parts: Parts): TunnelPart {
         : endTunnelsOf(db, now(), own, after, here.has);
     });
 
-  /** In parts, between which others write: as many tunnels as a node has take some seconds. */
-  async function compare(): Promise<void> {
+  /**
+   * Compares all tunnels that there are now, in parts, between which others write: as many as a node has take some seconds. After a part that failed it goes
+   * on with that when it is called again: so it comes to an end where a server is slow.
+   */
+  function comparison(): () => Promise<void> {
     const comparing = { node: ownNode, keep: keep.endpoint };
     const all = here.all();
-    for (let first = 0; first < all.length; first += COMPARED) {
-      await ownTurn();
-      if (signal.aborted) return;
-      const tunnels = all.slice(first, first + COMPARED);
-      // What has ended meanwhile is said by its own note, which may be written already.
-      const elsewhere = await queue.submit(() => sayTheyAreUp(db, tunnels.filter(here.isNewest), comparing));
-      for (const address of elsewhere) feed.pass({ kind: 'device', address });
-    }
-    for (let after: number | undefined = 0; after !== undefined; after = await endLeft(after)) {
-      await ownTurn();
-      if (signal.aborted) return;
-    }
+    let first = 0;
+    let after: number | undefined = 0;
+    return async () => {
+      for (; first < all.length; first += COMPARED) {
+        await ownTurn();
+        if (signal.aborted) return;
+        const tunnels = all.slice(first, first + COMPARED);
+        // What has ended meanwhile is said by its own note, which may be written already.
+        const elsewhere = await queue.submit(() =>
+          sayTheyAreUp(db, tunnels.filter(here.isNewest), comparing),
+        );
+        for (const address of elsewhere) feed.pass({ kind: 'device', address });
+      }
+      while (after !== undefined) {
+        await ownTurn();
+        if (signal.aborted) return;
+        after = await endLeft(after);
+      }
+    };
   }
 
   async function sayUntilDone(pauseMs: number): Promise<void> {
-    for (let pause = pauseMs; due && !signal.aborted; pause = retryMs) {
+    let compare: (() => Promise<void>) | undefined;
+    for (let pause = pauseMs; (due || compare !== undefined) && !signal.aborted; pause = retryMs) {
       if (pause > 0) await wait(pause, undefined, { signal, ref: false }).catch(() => {});
-      due = false;
+      if (signal.aborted) break;
+      if (compare === undefined) {
+        due = false;
+        compare = comparison();
+      }
       try {
-        if (!signal.aborted) await compare();
+        await compare();
+        compare = undefined;
       } catch (error) {
-        due = true;
         onError(error);
       }
     }
