@@ -120,20 +120,23 @@ export function serverQueue(
     }
     const batch: Waiting[] = [];
     let answers: (() => void)[] = [];
+    let ran = false;
     let newest: AuditHead | undefined;
     try {
       answers = await runBatch(number, batch);
+      ran = true;
       newest = await headIn(number);
       await link.send('write', { sql: 'COMMIT', transaction: number });
     } catch (error) {
       await undo(number);
       if (error instanceof StatementError) return doWithout(error, batch);
       if (newest === undefined && tookTooLong(error)) {
-        // Whose statement that was is known, unless it was of several.
-        current?.reject(error);
+        // Whose statement that was is known, unless it was of several, or none of theirs.
+        const whose = ran ? undefined : current;
+        whose?.reject(error);
         waiting.unshift(
           ...keepOnce(
-            batch.filter((each) => each !== current),
+            batch.filter((each) => each !== whose),
             error,
           ),
         );
@@ -213,6 +216,7 @@ export function serverQueue(
 
   /** Moves the jobs that are begun from those that wait to `batch`. Returns how to answer each of them. */
   async function runBatch(number: number, batch: Waiting[]): Promise<(() => void)[]> {
+    current = undefined;
     const until = performance.now() + BATCH_MS;
     // Those that come meanwhile are of the next one.
     const most = Math.min(waiting.length, BATCH);

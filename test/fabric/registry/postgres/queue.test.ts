@@ -42,6 +42,8 @@ async function place() {
   };
   /** How many turns to write were asked for, and how many of them did not come. */
   const turns = { asked: 0, missed: 0 };
+  /** How often the newest audit entry was not read. */
+  let headless = 0;
   const watched: Link = {
     ...link,
     async send(name, query) {
@@ -51,11 +53,13 @@ async function place() {
         return await link.send(name, query);
       } catch (error) {
         if (begins) turns.missed++;
+        if (query.statement === 'head') headless++;
         throw error;
       }
     },
   };
-  return { queue: serverQueue(db, watched, () => {}), insert, names, fail, count, patience, keep, turns };
+  const queue = serverQueue(db, watched, () => {});
+  return { queue, insert, names, fail, count, patience, keep, turns, headless: () => headless };
 }
 
 /** What a process does in its turn to write. */
@@ -164,4 +168,16 @@ test('a job whose statement waits for a lock for too long fails alone; those bef
   expect(names()).toEqual(['job1', 'job2']);
   // What else takes too long does so for a shorter time.
   expect(await queue.submit(patience)).toEqual(['100ms', '1s']);
+});
+
+test('jobs behind which the audit trail is not read in time are done with the next turn, the last of them, too', async () => {
+  const { queue, insert, names, keep, headless } = await place();
+  // A new connection looks at the trail, too.
+  await queue.submit(() => insert('job0'));
+  const end = keep('LOCK TABLE audit IN ACCESS EXCLUSIVE MODE');
+  const done = Promise.allSettled(['job1', 'job2'].map((name) => queue.submit(() => insert(name))));
+  await expect.poll(headless, { timeout: 20_000 }).toBe(1);
+  end();
+  expect((await done).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled']);
+  expect(names()).toEqual(['job0', 'job1', 'job2']);
 });
