@@ -37,19 +37,25 @@ export const outcomeUnknown = (cause: unknown): Failure =>
 const LOST = /^(08|57P|25P0[34]|25006|53300)/;
 /** Five signs; what the system or TLS says of a socket has longer words, but for two. */
 const SQLSTATE = /^(?!EPIPE|EPERM)[0-9A-Z]{5}$/;
-/** Lock or statement timeout, deadlock, serialization. */
-const BUSY = /^(55P03|57014|40)/;
+/** The server has ended a statement that has waited for a lock for too long, or has taken too long itself. */
+const LOCK_TIMEOUT = '55P03';
+const STATEMENT_TIMEOUT = '57014';
+/** Deadlock, serialization. */
+const ROLLED_BACK = /^40/;
 /** Who may connect, and what for. */
 const FORBIDDEN = /^(28|3D000|3F000)/;
 /** Insufficient privilege. */
 const NOT_PERMITTED = '42501';
 
-/** Lock or statement timeout: whoever asked has waited for that. */
-const TOO_LONG = /^(55P03|57014)$/;
+const isTooLong = (code: string): boolean => code === LOCK_TIMEOUT || code === STATEMENT_TIMEOUT;
 
-/** The server has ended the statement since it, or the lock that it waited for, took too long. */
-export const tookTooLong = (error: unknown): error is Failure =>
-  isFailure(error) && error.cause instanceof StatementError && TOO_LONG.test(error.cause.code);
+/** The server has ended the statement since it, or the lock that it waited for, took too long: whoever asked has waited for that. */
+export const tookTooLong = (error: unknown): error is Failure & { readonly cause: StatementError } =>
+  isFailure(error) && error.cause instanceof StatementError && isTooLong(error.cause.code);
+
+/** It was a lock that took too long. */
+export const waitedForLock = ({ cause }: { readonly cause: StatementError }): boolean =>
+  cause.code === LOCK_TIMEOUT;
 
 /** A statement that took too long a moment ago was not asked again: unlike what the server has ended, that leaves the transaction as it was. */
 export const notAskedAgain = (before: Failure): Failure =>
@@ -67,7 +73,7 @@ const NO_FILE = 'file';
 export function postgresFailure(error: ServerError): Error {
   const cause = new StatementError(error);
   const { code, message } = error;
-  if (BUSY.test(code)) {
+  if (isTooLong(code) || ROLLED_BACK.test(code)) {
     return new Failure('registry.locked', 'retry', `the registry's database is busy (${code})`, {
       action: 'Try again; if it lasts, look at pg_stat_activity for who holds the lock.',
       cause,

@@ -13,6 +13,8 @@ export const PAUSE_MS = 1_000;
 export const COPY_IDLE_MS = 600_000;
 /** For so long nothing is read after a statement that took too long, and it is not tried again. */
 export const REST_MS = 1_000;
+/** It is waited for again once nobody has wanted it for so long. */
+export const HELD_MS = 10_000;
 /** For so long after one of a job no other is waited for longer than this: the thread does nothing else meanwhile. */
 export const CAUTIOUS_MS = 10_000;
 export const CAUTIOUS_LOCK_MS = 100;

@@ -10,7 +10,7 @@ import {
 import { heldJobs, heldStatements } from '../../../../../fabric/registry/postgres/held.ts';
 import { openLink } from '../../../../../fabric/registry/postgres/link.ts';
 import { makeServerRegistry, openServerRegistry } from '../../../../../fabric/registry/postgres/registry.ts';
-import { CAUTIOUS_MS, REST_MS } from '../../../../../fabric/registry/postgres/times.ts';
+import { CAUTIOUS_MS, HELD_MS, REST_MS } from '../../../../../fabric/registry/postgres/times.ts';
 import { Failure } from '../../../../../protocol/failure.ts';
 import { anyGroup, NETWORK, random, scratch, wholeOf } from '../../../place.ts';
 import { applicant } from '../../contract/place.ts';
@@ -78,7 +78,8 @@ test('while a table is locked few of ten jobs that need it wait, those that do n
   const done = await Promise.allSettled(bans);
   expect(done.map(({ status }) => status)).toEqual(Array(10).fill('rejected'));
   for (const each of done) expect(each).toMatchObject({ reason: LOCKED });
-  expect(ended('write')).toBeGreaterThan(0);
+  // The server's log comes a moment later.
+  await expect.poll(() => ended('write')).toBeGreaterThan(0);
   expect(ended('write')).toBeLessThan(5);
   await renamed;
   // The others hear that it serves.
@@ -117,12 +118,13 @@ test('a statement that the server ends is not waited for again before it was ans
 /** Statements whose answers beside the thread come when the test says so, and a clock that goes when it does. */
 function holding() {
   let now = 0;
-  const beside: { sql: string; answer: (error?: unknown) => Promise<void> }[] = [];
+  const beside: { sql: string; values?: readonly unknown[]; answer: (error?: unknown) => Promise<void> }[] =
+    [];
   const held = heldStatements(
-    ({ sql }) =>
+    (query) =>
       new Promise<void>((resolve, reject) => {
         beside.push({
-          sql,
+          ...query,
           async answer(error) {
             if (error === undefined) resolve();
             else reject(error);
@@ -137,11 +139,11 @@ function holding() {
     pass: (ms: number) => {
       now += ms;
     },
-    fail: (sql: string, error: unknown) => held.failed({ sql }, error),
+    fail: (sql: string, error: unknown, ...values: string[]) => held.failed({ sql, values }, error),
     /** What refuses a statement. */
-    refusal(sql: string): unknown {
+    refusal(sql: string, ...values: string[]): unknown {
       try {
-        held.refuse({ sql });
+        held.refuse({ sql, values });
         return undefined;
       } catch (error) {
         return error;
@@ -199,6 +201,66 @@ test('what is held is asked again a second later, one at a time, and fails as th
   expect(refusal('a')).toBeUndefined();
 });
 
+test('what took too long with some values is asked with others, and held until it has answered those', async () => {
+  const { beside, pass, fail, refusal } = holding();
+  const slow = busy('57014');
+  fail('a', slow, 'many');
+  pass(REST_MS);
+  expect(refusal('a', 'few')).toBeUndefined();
+  expect(refusal('a', 'many')).toBe(slow);
+  expect(beside).toMatchObject([{ sql: 'a', values: ['many'] }]);
+  expect(refusal('a', 'few')).toBeUndefined();
+  await beside[0]!.answer();
+  expect(refusal('a', 'many')).toBeUndefined();
+});
+
+test.each([
+  ['the same statement', 'a'],
+  ['another one', 'b'],
+])(
+  'what took too long while %s is held is held whatever the values, until it has answered any; with those for longer',
+  async (_, sql) => {
+    const { beside, pass, fail, refusal } = holding();
+    const [one, other] = [busy('57014'), busy('57014')];
+    fail('a', one, 'many');
+    pass(REST_MS);
+    fail(sql, other, 'more');
+    pass(REST_MS);
+    expect(refusal('c', 'few')).toBeUndefined();
+    expect(refusal(sql, 'few')).toBe(other);
+    expect(beside).toMatchObject([{ sql, values: ['few'] }]);
+    await beside[0]!.answer();
+    expect(refusal(sql, 'few')).toBeUndefined();
+    expect(refusal('a', 'many')).toBe(one);
+    expect(refusal(sql, 'more')).toBe(other);
+  },
+);
+
+test('what has waited for a lock is held whatever the values', () => {
+  const { pass, fail, refusal } = holding();
+  const locked = busy('55P03');
+  fail('a', locked, '1');
+  pass(REST_MS);
+  expect(refusal('a', '2')).toBe(locked);
+});
+
+test('what nobody wants any more is waited for again, and does not count when others take too long', () => {
+  const { beside, pass, fail, refusal } = holding();
+  fail('a', busy('57014'), 'many');
+  // Wanted again and again it stays.
+  for (let asked = 0; asked < 3; asked++) {
+    pass(HELD_MS - 1);
+    expect(refusal('a', 'many')).toBeDefined();
+  }
+  expect(beside).toMatchObject([{ sql: 'a' }]);
+  pass(HELD_MS);
+  fail('a', busy('57014'), 'more');
+  pass(REST_MS);
+  expect(refusal('a', 'few')).toBeUndefined();
+  expect(refusal('a', 'many')).toBeUndefined();
+  expect(refusal('a', 'more')).toBeDefined();
+});
+
 test('of very many statements the oldest are waited for again', () => {
   const { pass, fail, refusal } = holding();
   for (let n = 0; n < 250; n++) fail(`s${n}`, busy('55P03'));
@@ -234,5 +296,26 @@ test('of jobs one statement is tried again each second, and a job that is refuse
   expect(['a', 'b'].map(isRefused)).toEqual([false, true]);
   expect(held.isCautious()).toBe(true);
   now += CAUTIOUS_MS;
+  expect(held.isCautious()).toBe(false);
+});
+
+test('what the caution itself has ended does not prolong it, but a lock that lasts does', () => {
+  let now = 0;
+  const held = heldJobs(() => now);
+  const cautiousAfter = (code: string, ms: number): boolean => {
+    now += ms;
+    held.failed({ sql: 'a' }, busy(code));
+    return held.isCautious();
+  };
+  expect(cautiousAfter('57014', 0)).toBe(true);
+  expect(cautiousAfter('57014', CAUTIOUS_MS - 1)).toBe(true);
+  now += 1;
+  expect(held.isCautious()).toBe(false);
+  // With its whole time it has failed again.
+  expect(cautiousAfter('57014', 0)).toBe(true);
+  expect(cautiousAfter('55P03', CAUTIOUS_MS - 1)).toBe(true);
+  now += CAUTIOUS_MS - 1;
+  expect(held.isCautious()).toBe(true);
+  now += 1;
   expect(held.isCautious()).toBe(false);
 });
