@@ -156,15 +156,64 @@ test('lines of any level belong to the outage', () => {
   expect(lines).toEqual([`error ${AWAY.message}`]);
 });
 
-test('a database that is busy is told of in the same way', () => {
+const BUSY = postgresFailure({ code: '55P03', message: 'canceling statement due to lock timeout' });
+const SLOW = `error something in the registry takes too long: ${BUSY.message}`;
+
+test('that something takes too long lasts while the server answers, and ends by itself', () => {
   const { lines, outage, fail } = place();
-  const busy = postgresFailure({ code: '55P03', message: 'canceling statement due to lock timeout' });
-  for (let i = 0; i < 3; i++) fail(busy);
+  fail(BUSY);
+  expect(lines).toEqual([SLOW]);
+  for (let at = 0; at < 70; at++) {
+    vi.advanceTimersByTime(1_000);
+    fail(BUSY);
+    outage.worked();
+  }
+  expect(lines.slice(1)).toEqual([`${SLOW}; for 60 s, 59 lines of what failed left out`]);
+  vi.advanceTimersByTime(29_999);
+  expect(lines).toHaveLength(2);
+  vi.advanceTimersByTime(1);
+  expect(lines.slice(2)).toEqual([
+    'notice nothing in the registry has taken too long for 30 s; 11 lines of what failed left out',
+  ]);
+  // A week later that is another one.
+  vi.advanceTimersByTime(604_800_000);
+  fail(BUSY);
+  expect(lines.slice(3)).toEqual([SLOW]);
+  outage.close();
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test('what takes too long within a minute of the line before it is told of when that is over', () => {
+  const { lines, fail } = place();
+  fail(BUSY);
   vi.advanceTimersByTime(5_000);
-  outage.worked();
+  fail(BUSY);
+  vi.advanceTimersByTime(600_000);
   expect(lines).toEqual([
-    `error ${busy.message}`,
-    'notice the registry answers again after 5 s; 2 lines of what failed left out',
+    SLOW,
+    'notice nothing in the registry has taken too long for 30 s; 1 line of what failed left out',
+  ]);
+  fail(BUSY);
+  vi.advanceTimersByTime(40_000);
+  fail(BUSY);
+  vi.advanceTimersByTime(600_000);
+  const over = 'notice nothing in the registry has taken too long for 30 s';
+  expect(lines.slice(2)).toEqual([SLOW, over, `${SLOW}; for 20 s, 1 line of what failed left out`, over]);
+});
+
+test('a server that goes away while something takes too long is told of apart', () => {
+  const { lines, outage, fail } = place();
+  fail(BUSY);
+  fail();
+  vi.advanceTimersByTime(5_000);
+  fail(BUSY);
+  outage.worked();
+  vi.advanceTimersByTime(30_000);
+  expect(lines).toEqual([
+    SLOW,
+    `error ${AWAY.message}`,
+    'notice the registry answers again after 5 s',
+    'notice nothing in the registry has taken too long for 30 s; 1 line of what failed left out',
   ]);
 });
 
