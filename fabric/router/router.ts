@@ -25,7 +25,7 @@ import { answersTogether } from './questions/answers.ts';
 import { registryQuestions } from './questions/authorize.ts';
 import { inTurns } from './questions/turns.ts';
 import { type RateSource, type RateTable, rateTable } from './rates.ts';
-import { reviewsOf } from './reviews.ts';
+import { followChanges, reviewsOf } from './reviews.ts';
 import { type RootUpdates, rootDistribution } from './roots.ts';
 import { type GroupTable, groupTable, type RuleSource, type RuleTable, ruleTable } from './rules.ts';
 import type { Session } from './session.ts';
@@ -245,27 +245,12 @@ function start(options: RouterOptions, numbered: Numbered): Router {
     ...{ questions, admission, threads, sessions, rate, log },
     several: options.several ?? false,
     routes: options.routes,
-    review: (address) => reviews.one(address),
+    review: (address) => void reviews.one(address),
   });
   arrivals.casChanged();
 
   const reviews = reviewsOf({ questions, sessions, isSuperseded: arrivals.isSuperseded });
-  const changes = inTurns(reviews.one);
-  const unsubscribe = admission.onChange(
-    (address) => {
-      threads.forget(address);
-      return changes.take(address);
-    },
-    async (gid) => {
-      arrivals.casChanged();
-      await reviews.some(sessions.ofGroup(gid));
-    },
-    async () => {
-      threads.forgetAll();
-      arrivals.casChanged();
-      await reviews.all();
-    },
-  );
+  const unsubscribe = followChanges({ admission, threads, arrivals, sessions, reviews });
 
   const host = (): RouterCounters => addCounters(threads.counters())!;
   const traffic = (): Traffic => ({ devices: sessions.totals.now(), host: host() });

@@ -3,7 +3,7 @@ const TURN_MS = 100;
 
 /** Handles events in order. */
 export interface InTurns<Event> {
-  /** Undefined if that was done at once; else it resolves when it is done. */
+  /** Undefined if that was done at once; else it resolves when it is done, with what has been begun by it. */
   take(event: Event): Promise<void> | undefined;
   /** Handles at once those that wait. */
   finish(): void;
@@ -11,10 +11,11 @@ export interface InTurns<Event> {
 
 /**
  * Up to a thousand events come in one turn of the event loop, of the router's threads or as changes of the registry. With each that asks the registry
- * everything else waits until that has answered, the timer of the watchdog, too. So a turn handles some of them, and the next ones the others.
+ * everything else waits until that has answered, the timer of the watchdog, too. So a turn handles some of them, and the next ones the others. None waits for
+ * what `handle` has begun for those before it.
  */
-export function inTurns<Event>(handle: (event: Event) => void): InTurns<Event> {
-  let waiting: { readonly event: Event; readonly handled: () => void }[] = [];
+export function inTurns<Event>(handle: (event: Event) => Promise<void> | undefined): InTurns<Event> {
+  let waiting: { readonly event: Event; readonly handled: (begun: Promise<void> | undefined) => void }[] = [];
   /** When the turn has handled enough; undefined: it has handled nothing yet. */
   let until: number | undefined;
 
@@ -35,15 +36,13 @@ export function inTurns<Event>(handle: (event: Event) => void): InTurns<Event> {
   }
 
   function handleOne({ event, handled }: (typeof waiting)[number]): void {
-    handle(event);
-    handled();
+    handled(handle(event));
   }
 
   return {
     take(event) {
       if (waiting.length > 0 || !hasTime()) return new Promise((handled) => waiting.push({ event, handled }));
-      handle(event);
-      return undefined;
+      return handle(event);
     },
     finish() {
       for (const each of waiting.splice(0)) handleOne(each);

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type Endpoint, LOOKED_UP_AT_ONCE, type Standing } from '../../../fabric/registry/admission.ts';
+import { REST_MS } from '../../../fabric/registry/postgres/times.ts';
 import { type Questions, registryQuestions } from '../../../fabric/router/questions/authorize.ts';
-import { type Reviews, reviewsOf } from '../../../fabric/router/reviews.ts';
+import { AGAIN_MS, type Reviews, reviewsOf } from '../../../fabric/router/reviews.ts';
 import type { Session } from '../../../fabric/router/session.ts';
 import type { SessionTable } from '../../../fabric/router/sessions.ts';
 import { concat, toHex, u32 } from '../../../protocol/bytes.ts';
@@ -17,6 +18,8 @@ const addressOf = (number: number): Uint8Array =>
 let standings: Map<string, Standing>;
 /** How many addresses were asked about, each time. */
 let asked: number[];
+/** Is called when addresses are asked about. */
+let onAsked: (addresses: readonly Uint8Array[]) => void;
 let broken: boolean;
 /** Sessions that are there, by their addresses; and those that were cut. */
 let present: Map<string, Session>;
@@ -25,6 +28,7 @@ let reviews: Reviews;
 
 beforeEach(() => {
   [standings, asked, broken, present, cut] = [new Map(), [], false, new Map(), []];
+  onAsked = () => {};
   const endpoint = (address: Uint8Array): Endpoint => ({
     ...{ address, longtermKey: KEY, gid: GID, network: parsePrefix('fd00:1::/64') },
     standing: standings.get(toHex(address)) ?? 'active',
@@ -32,6 +36,7 @@ beforeEach(() => {
   const admission = fakeAdmission();
   admission.holders = (addresses) => {
     asked.push(addresses.length);
+    onAsked(addresses);
     if (broken) throw new Error('it is locked');
     return addresses.map(endpoint);
   };
@@ -50,7 +55,7 @@ beforeEach(() => {
     },
     update: () => {},
   } as unknown as SessionTable;
-  reviews = reviewsOf({ questions, sessions, isSuperseded: () => false });
+  reviews = reviewsOf({ questions, sessions, isSuperseded: () => false, againMs: 20 });
 });
 
 /** So many sessions; of devices with certificates if `vouched`. */
@@ -111,6 +116,34 @@ describe('[H-E] sessions are reviewed', () => {
     expect(asked).toEqual([LOOKED_UP_AT_ONCE, LOOKED_UP_AT_ONCE]);
   });
 
+  test('all of them in turn, however often that is asked for anew before all are seen', async () => {
+    const all = sessionsOf(3 * LOOKED_UP_AT_ONCE);
+    const seen = new Set<string>();
+    onAsked = (addresses) => {
+      for (const address of addresses) seen.add(toHex(address));
+      if (asked.length <= 12) void reviews.all();
+      if (asked.length === 12) expect(seen.size).toBe(all.length);
+    };
+    await reviews.all();
+    expect(asked).toHaveLength(12 + 3);
+  });
+
+  test('all of them are seen when whoever asked first hears so, as when that is asked for later', async () => {
+    const all = sessionsOf(2 * LOOKED_UP_AT_ONCE);
+    const later: Promise<void>[] = [];
+    onAsked = () => {
+      if (asked.length > 1) return;
+      standings.set(toHex(all[0]!.address), 'banned');
+      present.delete(toHex(all[1]!.address));
+      later.push(reviews.all());
+    };
+    await reviews.all();
+    expect(cut).toEqual([toHex(all[0]!.address)]);
+    await Promise.all(later);
+    await reviews.all();
+    expect(asked).toEqual([100, 100, 99, 100, 98]);
+  });
+
   test('no more once the router closes', async () => {
     const done = reviews.some(sessionsOf(5));
     reviews.close();
@@ -119,12 +152,56 @@ describe('[H-E] sessions are reviewed', () => {
   });
 });
 
-test('a session whose device has changed ends if the registry does not say how', () => {
-  const [session, other] = sessionsOf(2);
-  reviews.one(other!.address);
-  expect(cut).toEqual([]);
-  broken = true;
-  reviews.one(session!.address);
-  expect(cut).toEqual([toHex(session!.address)]);
-  expect(asked).toEqual([1, 1]);
+describe('a session whose device has changed', () => {
+  test('is looked at when the registry answers, at once or a moment later', async () => {
+    const [stays, banned, other] = sessionsOf(3) as [Session, Session, Session];
+    expect(reviews.one(other.address)).toBeUndefined();
+    standings.set(toHex(banned.address), 'banned');
+    broken = true;
+    const done = [reviews.one(stays.address), reviews.one(banned.address)];
+    expect(cut).toEqual([]);
+    broken = false;
+    await Promise.all(done);
+    expect(cut).toEqual([toHex(banned.address)]);
+    // Together with the other one.
+    expect(asked).toEqual([1, 1, 1, 2]);
+  });
+
+  test('goes on if the registry answers the last time', async () => {
+    const [session] = sessionsOf(1);
+    broken = true;
+    onAsked = () => {
+      broken = asked.length < 3;
+    };
+    await reviews.one(session!.address);
+    expect([asked, cut]).toEqual([[1, 1, 1], []]);
+  });
+
+  test('ends if the registry does not say how then either, unless a newer one has begun', async () => {
+    const all = sessionsOf(LOOKED_UP_AT_ONCE + 20);
+    broken = true;
+    const done = all.map(({ address }) => reviews.one(address));
+    const newer = { ...all[3]! };
+    present.set(toHex(newer.address), newer);
+    await Promise.all(done);
+    expect([...present.values()]).toEqual([newer]);
+    expect(cut).toHaveLength(all.length - 1);
+    expect(asked.slice(all.length)).toEqual([100, 20, 100, 20]);
+    // That of another one later, too.
+    await reviews.one(newer.address);
+    expect(present.size).toBe(0);
+  });
+
+  test('is looked at no more once the router closes', async () => {
+    const [session] = sessionsOf(1);
+    broken = true;
+    const done = reviews.one(session!.address);
+    reviews.close();
+    await done;
+    expect([asked, cut]).toEqual([[1], []]);
+  });
+
+  test('is asked about again when the registry reads again after a statement that took too long', () => {
+    expect(AGAIN_MS).toBeGreaterThan(REST_MS);
+  });
 });

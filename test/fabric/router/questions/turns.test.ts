@@ -6,14 +6,17 @@ let clock: StandingClock;
 /** How long each event takes, in milliseconds. */
 let takes: number;
 let handled: number[];
+/** What an event has begun. */
+let begun: Promise<void> | undefined;
 let events: InTurns<number>;
 
 beforeEach(() => {
   clock = standingClock();
-  [takes, handled] = [0, []];
+  [takes, handled, begun] = [0, [], undefined];
   events = inTurns((event) => {
     handled.push(event);
     clock.spend(takes);
+    return begun;
   });
 });
 afterEach(() => void vi.unstubAllGlobals());
@@ -74,4 +77,24 @@ test('whoever waits for an event hears when it was handled', async () => {
   await taken[3];
   expect(done).toEqual([3, 4]);
   expect(handled).toEqual(upTo(4));
+});
+
+test('whoever waits hears when what an event has begun is done, and the next event does not wait for that', async () => {
+  takes = 60;
+  const ends: (() => void)[] = [];
+  const done: number[] = [];
+  for (const event of [1, 2, 3]) {
+    begun = new Promise((resolve) => ends.push(resolve));
+    void events.take(event)?.then(() => done.push(event));
+  }
+  begun = new Promise((resolve) => ends.push(resolve));
+  clock.turn();
+  expect(handled).toEqual(upTo(3));
+  await Promise.resolve();
+  expect(done).toEqual([]);
+  ends[0]!();
+  await Promise.resolve();
+  expect(done).toEqual([1]);
+  ends[3]!();
+  await expect.poll(() => done).toEqual([1, 3]);
 });
