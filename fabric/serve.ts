@@ -153,7 +153,7 @@ export async function serve(options: ServeOptions): Promise<Fabric> {
     const tunnels = serves.includes('tunnels')
       ? await startTunnels(
           options,
-          { ...{ registry, path, authority, log }, several: node !== undefined },
+          { ...{ registry, path, authority, log }, node: options.node?.name },
           started,
         )
       : undefined;

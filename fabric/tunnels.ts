@@ -44,8 +44,8 @@ export interface TunnelParts {
   /** The path of the registry, which the process that answers names reads, too. */
   readonly path: string;
   readonly authority: Authority;
-  /** Other nodes may have tunnels of the same devices. */
-  readonly several: boolean;
+  /** The name of this node, beside which others may have tunnels of the same devices. */
+  readonly node?: string | undefined;
   readonly log: Log;
 }
 
@@ -61,7 +61,7 @@ export interface Tunnels {
 /** Starts all of that, and pushes what ends each part of it to `started`. @throws Failure of any part */
 export async function startTunnels(
   options: TunnelOptions,
-  { registry, path, authority, several, log }: TunnelParts,
+  { registry, path, authority, node, log }: TunnelParts,
   started: (() => unknown)[],
 ): Promise<Tunnels> {
   const { names = false, hostServices = NO_SERVICES, routes } = options;
@@ -98,7 +98,7 @@ export async function startTunnels(
     ...(tun !== undefined && { tun }),
     ...(options.routerThreads !== undefined && { threads: options.routerThreads }),
     ...(options.decommission !== undefined && { decommission: options.decommission }),
-    several,
+    ...(node !== undefined && { node }),
     ...(host?.tunnelRoutes !== undefined && { routes: host.tunnelRoutes }),
     log,
   });

@@ -49,8 +49,8 @@ export interface ArrivalParts {
   readonly sessions: SessionTable;
   /** How often a device may connect. */
   readonly rate: Rate;
-  /** Other nodes may serve the same registry. */
-  readonly several: boolean;
+  /** The name of this node; undefined: there is no other one. */
+  readonly node?: string | undefined;
   /** Where they learn of tunnels that end here, if they do. */
   readonly routes?: RouteSink | undefined;
   /** Looks once more at the session that a device has here. */
@@ -64,7 +64,7 @@ export function receiveArrivals({
   threads,
   sessions,
   rate,
-  several,
+  node,
   routes,
   review,
   log,
@@ -101,7 +101,7 @@ export function receiveArrivals({
 
   const logFailed = repeatedLine(log, 'error', { subjects: 1 });
   const attach = attaching({
-    ...{ admission, several, routes, inVain: review },
+    ...{ admission, node, routes, inVain: review },
     failed(arrival, address, error) {
       logFailed('', `device ${formatIpv6(address)} cannot be attached: ${(error as Error).message}`, error);
       refuse(arrival, REGISTRY_DOWN, address);
@@ -136,8 +136,7 @@ export function receiveArrivals({
         attach.abandon(address, tunnel);
         return false;
       }
-      const { attached } = endpoint as Endpoint;
-      if (attached !== undefined && attached.generation !== generation) {
+      if (!attach.isNewest(generation, endpoint as Endpoint)) {
         tunnel.routes?.end();
         disconnect(threads, arrival.peer, undefined, true);
         return false;

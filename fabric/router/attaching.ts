@@ -19,6 +19,11 @@ export interface Attaching {
   /** The connection of a peer has ended. */
   gone(id: number): void;
   /**
+   * Whether the registry knows a tunnel of this node as the newest one of its device. After a failover that has lost it another node may have got its
+   * generation, and a device that was never attached before has none.
+   */
+  isNewest(generation: number, endpoint: Endpoint): boolean;
+  /**
    * The device has attached another tunnel than this session's since: a newer one, or an older one of a registry that was put back. While it attaches one
    * here, that takes the session's place.
    */
@@ -27,8 +32,8 @@ export interface Attaching {
 
 export interface AttachingParts {
   readonly admission: Pick<Admission, 'attach' | 'detached'>;
-  /** False: there is no other node. */
-  readonly several: boolean;
+  /** The name of this node; undefined: there is no other one. */
+  readonly node?: string | undefined;
   /** Where other nodes learn which devices have their tunnels here; absent: they do not. */
   readonly routes?: RouteSink | undefined;
   /** An attempt is over without a session: whether the one before it may stay was not asked meanwhile. */
@@ -36,7 +41,7 @@ export interface AttachingParts {
   readonly failed: (arrival: Arrival, address: Uint8Array, error: unknown) => void;
 }
 
-export function attaching({ admission, several, routes, inVain, failed }: AttachingParts): Attaching {
+export function attaching({ admission, node, routes, inVain, failed }: AttachingParts): Attaching {
   /** The peers that wait. */
   const waiting = new Set<number>();
   /** How many peers of a device wait, by its address. */
@@ -52,6 +57,10 @@ export function attaching({ admission, several, routes, inVain, failed }: Attach
     tunnel.routes?.end();
     if (tunnel.generation !== undefined) admission.detached(address, tunnel.generation);
   };
+
+  /** What a node has that was taken for lost is recorded as over. */
+  const isNewest = (generation: number, { attached }: Endpoint): boolean =>
+    attached?.generation === generation && (attached.node === undefined || attached.node === node);
 
   /** First the registry, then the routes: a node that has one is told of any that is newer. */
   async function open(address: Uint8Array, host: string): Promise<Tunnel> {
@@ -92,15 +101,13 @@ export function attaching({ admission, several, routes, inVain, failed }: Attach
 
   return {
     attach(arrival, address, begin) {
-      if (several) void attachNow(arrival, address, begin);
+      if (node !== undefined) void attachNow(arrival, address, begin);
       else begin({});
     },
     abandon,
     gone: (id) => void waiting.delete(id),
-    isSuperseded: ({ address, generation }, { attached }) =>
-      generation !== undefined &&
-      attached !== undefined &&
-      attached.generation !== generation &&
-      !devices.has(toHex(address)),
+    isNewest,
+    isSuperseded: ({ address, generation }, endpoint) =>
+      generation !== undefined && !isNewest(generation, endpoint) && !devices.has(toHex(address)),
   };
 }

@@ -45,8 +45,8 @@ export interface RouterOptions {
   readonly admission: Admission;
   /** False: no device may retire itself. */
   readonly decommission?: boolean;
-  /** Other nodes may serve the same registry: devices are attached (`Admission.attach`), and have one tunnel among all nodes. */
-  readonly several?: boolean;
+  /** The name of this node, beside which others may serve the same registry: devices are attached (`Admission.attach`), and have one tunnel among all nodes. */
+  readonly node?: string;
   /** Where those learn which devices have their tunnels here: a tunnel begins once its route is there. */
   readonly routes?: RouteSink;
   /** The fabric's networks: what is in none of them is no device's. Undefined: any address may be a device's. */
@@ -243,7 +243,7 @@ function start(options: RouterOptions, numbered: Numbered): Router {
   const rate = { burst: limits.connectionBurst, periodMs: limits.connectionPeriodMs };
   const arrivals: Arrivals = receiveArrivals({
     ...{ questions, admission, threads, sessions, rate, log },
-    several: options.several ?? false,
+    node: options.node,
     routes: options.routes,
     review: (address) => void reviews.one(address),
   });

@@ -30,6 +30,10 @@ const SAY = `UPDATE device SET tunnel_at = CAST(said.value ->> '$.at' AS BIGINT)
     node = (SELECT node.id FROM node WHERE node.id = CAST(said.value ->> '$.node' AS BIGINT))
   FROM json_each(?) AS said WHERE device.id = CAST(said.value ->> '$.id' AS BIGINT)`;
 
+/** After a failover that has lost a tunnel another node may have got its generation. */
+const isItsOwn = (row: Row, generation: number, own: number | null): boolean =>
+  row.generation === generation && (row.node === null || row.node === own);
+
 /**
  * Writes that these tunnels are up, at most `COMPARED`, where the registry has it otherwise. Returns the devices of which it knows another tunnel, or
  * nothing: of those nothing is changed.
@@ -47,11 +51,11 @@ export function sayTheyAreUp(
   const said: { id: number; at: number; from: string; node: number | null }[] = [];
   for (const [i, { address, at, from, generation }] of tunnels.entries()) {
     const row = known.get(names[i]!);
-    if (row === undefined || (generation !== undefined && row.generation !== generation)) {
+    const own = generation === undefined ? null : node();
+    if (row === undefined || (generation !== undefined && !isItsOwn(row, generation, own))) {
       elsewhere.push(address);
       continue;
     }
-    const own = generation === undefined ? null : node();
     if (row.node === own && row.tunnel_at === at && row.tunnel_ended === null) continue;
     said.push({ id: row.id, at, from: keep(from, row.owner), node: own });
   }

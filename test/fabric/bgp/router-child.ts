@@ -15,6 +15,7 @@ import {
   admitted,
   type Device,
   fakeAdmission,
+  HERE,
   makeDevice,
   type Peer,
   testRouter,
@@ -66,7 +67,7 @@ await configureInterface(TUN, 1_280, ['fd00:1::1/128', 'fd00:2::1/128']);
 for (const network of ['fd00:1::/64', 'fd00:2::/64', formatPrefix(POOL)]) await routeThrough(network, TUN);
 const routes = await openTunnelRoutes(TUN, { table: Number(table), protocol: Number(protocol) }, log);
 const admission = fakeAdmission();
-const router = await testRouter(admission, { tun, networks, rules: networks, several: true, routes });
+const router = await testRouter(admission, { tun, networks, rules: networks, node: HERE, routes });
 const devices = new Map<string, Device>();
 const peers = new Map<string, Peer>();
 

@@ -66,6 +66,9 @@ export interface FakeAdmission extends Admission {
 const tunnelOf = (address: Uint8Array, generation: number | undefined): string =>
   generation === undefined ? toHex(address) : `${toHex(address)} ${generation}`;
 
+/** The node that attaches devices by `attach`. */
+export const HERE = 'here';
+
 /** The group of devices that have none of their own. */
 const GROUP = new Uint8Array(32);
 
@@ -148,7 +151,7 @@ export function fakeAdmission(): FakeAdmission {
     },
     async attach(address) {
       if (this.broken) throw new Error('the disk is full');
-      const generation = attachAt('here', address);
+      const generation = attachAt(HERE, address);
       history.push(`attaches ${tunnelOf(address, generation)}`);
       fire(address);
       return { generation, replacements: [], former: '' };
@@ -284,7 +287,7 @@ export async function testRouter(
     rates?: RateSource;
     roots?: RootUpdates;
     decommission?: boolean;
-    several?: boolean;
+    node?: string;
     routes?: RouteSink;
     pace?: PaceSource;
     beats?: Beats;
@@ -304,7 +307,7 @@ export async function testRouter(
     ...(o.pace === undefined ? {} : { pace: o.pace }),
     ...(o.beats === undefined ? {} : { beats: o.beats }),
     ...(o.decommission === undefined ? {} : { decommission: o.decommission }),
-    ...(o.several === undefined ? {} : { several: o.several }),
+    ...(o.node === undefined ? {} : { node: o.node }),
     ...(o.routes === undefined ? {} : { routes: o.routes }),
     threads: o.threads ?? 2,
     log: (level, message) => o.lines?.push(`${level} ${message}`),

@@ -9,6 +9,7 @@ import {
   connect,
   type FakeAdmission,
   fakeAdmission,
+  HERE,
   makeDevice,
   OURS,
   testRouter,
@@ -19,7 +20,7 @@ import {
 async function node(limits: Partial<RouterLimits> = {}) {
   const admission = fakeAdmission();
   const lines: string[] = [];
-  const router = await testRouter(admission, { several: true, lines, limits });
+  const router = await testRouter(admission, { node: HERE, lines, limits });
   const device = await activeDevice(admission, 'fd00:1::1');
   const name = toHex(device.address);
   return { admission, router, device, name, lines };
@@ -48,7 +49,7 @@ async function realNode(
   await registry.join({ name, version: '1.0', installation: random(32) });
   const end = await registry.follow(5);
   const lines: string[] = [];
-  const router = await testRouter(registry, { several: true, lines });
+  const router = await testRouter(registry, { node: name, lines });
   onTestFinished(async () => {
     end();
     await router.close();
@@ -186,6 +187,50 @@ describe('a router of one of several nodes', () => {
     admission.lookup = (address) => ({ ...lookup.call(admission, address)!, attached: { generation: 1 } });
     admission.set(device, 'active');
     expect(await peer.ending).toEqual({ how: 'orderly' });
+    await router.close();
+  });
+
+  test.each([
+    ['another node has got its generation', { generation: 1, node: 'elsewhere' }],
+    ['none is known of', undefined],
+  ])('cuts its tunnel after a failover that has lost it: %s', async (_, attached) => {
+    const { admission, router, device } = await node();
+    const peer = await admitted(router, device, OURS);
+    const { lookup } = admission;
+    admission.lookup = (address) => {
+      const { attached: _, ...endpoint } = lookup.call(admission, address)!;
+      return { ...endpoint, ...(attached !== undefined && { attached }) };
+    };
+    admission.set(device, 'active');
+    expect(await peer.ending).toEqual({ how: 'orderly' });
+    await router.close();
+  });
+
+  test('keeps its tunnel that the registry has for over, as if the node were lost', async () => {
+    const { admission, router, device } = await node();
+    await admitted(router, device, OURS);
+    const { lookup } = admission;
+    admission.lookup = (address) => ({ ...lookup.call(admission, address)!, attached: { generation: 1 } });
+    admission.set(device, 'active');
+    expect(router.sessions()).toHaveLength(1);
+    await router.close();
+  });
+
+  test('keeps a tunnel while the registry does not answer for a moment as its device comes once more', async () => {
+    const { admission, router, device } = await node();
+    await admitted(router, device, OURS);
+    const { attach } = admission;
+    admission.attach = () => {
+      admission.broken = true;
+      return Promise.reject(new Error('it is locked'));
+    };
+    const asked = admission.asked.length;
+    const peer = await connect(router, device, OURS);
+    expect(await peer.ending).toMatchObject({ verdict: { kind: 'retry-after' } });
+    await until(() => admission.asked.length === asked + 2);
+    Object.assign(admission, { broken: false, attach });
+    await until(() => admission.asked.length === asked + 3);
+    expect(router.sessions()).toHaveLength(1);
     await router.close();
   });
 

@@ -8,6 +8,7 @@ import { ENTRY, entryOf, markOf, newestIsOf, RECENT, replacementsIn, timeOf } fr
 
 /*
  * Which node carries which device. What is written of a tunnel names its generation: a late word of an older one, perhaps of another node, changes nothing.
+ * And its node: another one may have got the same generation after a failover that has lost the tunnel.
  */
 
 /** A node that was removed meanwhile is none. */
@@ -65,6 +66,8 @@ export interface AttachedTunnel {
   readonly node: number;
 }
 
+const IS_NEWEST = 'address = ? AND generation = ? AND (node IS NULL OR node = ?)';
+
 /** Records that a tunnel is up, unless a newer one was attached. */
 export function attachedUp(
   db: Database,
@@ -73,19 +76,15 @@ export function attachedUp(
 ): void {
   prepare(
     db,
-    `UPDATE device SET tunnel_at = ?, tunnel_from = ?, tunnel_ended = NULL, node = ${NODE} WHERE address = ? AND generation = ?`,
-  ).run(at, from, node, address, generation);
+    `UPDATE device SET tunnel_at = ?, tunnel_from = ?, tunnel_ended = NULL, node = ${NODE} WHERE ${IS_NEWEST}`,
+  ).run(at, from, node, address, generation, node);
 }
 
 const OVER = `node = NULL, tunnel_ended = CASE WHEN tunnel_at IS NOT NULL AND tunnel_ended IS NULL THEN ? ELSE tunnel_ended END`;
 
 /** Records that a tunnel is over, unless a newer one was attached. */
-export function attachedDown(
-  db: Database,
-  at: number,
-  { address, generation }: Omit<AttachedTunnel, 'node'>,
-): void {
-  prepare(db, `UPDATE device SET ${OVER} WHERE address = ? AND generation = ?`).run(at, address, generation);
+export function attachedDown(db: Database, at: number, { address, generation, node }: AttachedTunnel): void {
+  prepare(db, `UPDATE device SET ${OVER} WHERE ${IS_NEWEST}`).run(at, address, generation, node);
 }
 
 /** Tunnels ended at once: PostgreSQL changes as many rows in some 15 ms, while nobody else writes. */

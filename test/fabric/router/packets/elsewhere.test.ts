@@ -12,6 +12,7 @@ import {
   type FakeTun,
   fakeAdmission,
   fakeTun,
+  HERE,
   makeDevice,
   type Peer,
   testRouter,
@@ -46,7 +47,7 @@ async function begin(routes: RouteSink | undefined): Promise<void> {
   await registry.setPool(PLANT, POOL);
   router = await testRouter(admission, {
     ...{ tun, networks: registry, rules: registry, threads: 3 },
-    ...(routes !== undefined && { routes, several: true }),
+    ...(routes !== undefined && { routes, node: HERE }),
   });
   const addresses = ['fd00:1::a', 'fd00:1::b', 'fd00:1::fa', 'fd00:1::fb', 'fd00:2::c', 'fd00:2::d'];
   [pump, camera, far, farPump, clerk, visitor] = (await Promise.all(

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { metricOf, type RouteSink, type TunnelRoute } from '../../../../fabric/router/session-routes.ts';
 import { formatPrefix } from '../../../../protocol/ipv6.ts';
-import { activeDevice, admitted, connect, fakeAdmission, OURS, testRouter, until } from '../fixture.ts';
+import { activeDevice, admitted, connect, fakeAdmission, HERE, OURS, testRouter, until } from '../fixture.ts';
 
 /** A sink that records, and lets a route wait or fail. */
 function fakeSink(history: string[]) {
@@ -26,7 +26,7 @@ async function node() {
   const { history } = admission;
   const routes = fakeSink(history);
   const lines: string[] = [];
-  const router = await testRouter(admission, { several: true, routes: routes.sink, lines });
+  const router = await testRouter(admission, { node: HERE, routes: routes.sink, lines });
   const device = await activeDevice(admission, 'fd00:1::1');
   return { admission, router, device, routes, lines };
 }

@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { RegistryOptions } from '../../../../../fabric/registry/registry.ts';
 import { anyGroup, NETWORK, type WholeRegistry } from '../../../place.ts';
 import { applicant } from '../place.ts';
-import { attach, node } from './place.ts';
+import { attach, node, settle } from './place.ts';
 
 const LOCKED = expect.objectContaining({ code: 'registry.locked' });
 
@@ -69,6 +69,34 @@ export function unsaidContract(name: string, make: () => Promise<Lockable>): voi
       // That one is the other node's, and whoever has it here hears of it once more.
       expect(await at(moves)).toEqual({ generation: 2, node: 'b' });
       expect(heard).toContainEqual({ kind: 'device', address: moves });
+    }, 40_000);
+
+    test('is not said of a tunnel whose generation another node has got after a failover: whoever has it hears so', async () => {
+      const { a, open, admitted, inVain } = await place();
+      const [device, other] = (await admitted(2)) as [Uint8Array, Uint8Array];
+      const b = await open();
+      await a.join(node('a'));
+      await b.join(node('b'));
+      // As if a had attached it with the same generation before, and the server had lost that.
+      const generation = await attach(b, device);
+      b.connected(device, '192.0.2.2:1', generation);
+      await settle(b);
+      a.connected(device, '192.0.2.1:1', generation);
+      await settle(a);
+      await a.catchUp();
+      const heard: unknown[] = [];
+      a.subscribe((change) => heard.push(change));
+      const of = await attach(a, other);
+      await inVain(() => a.connected(other, '192.0.2.1:1', of));
+      await expect.poll(async () => (await a.device(other)).tunnel).toBeDefined();
+      expect(heard).toContainEqual({ kind: 'device', address: device });
+      a.disconnected(device, generation);
+      await settle(a);
+      const { tunnel, attached } = await b.device(device);
+      expect([tunnel, attached]).toEqual([
+        { at: 100_000, from: '192.0.2.2:1' },
+        { generation, node: 'b' },
+      ]);
     }, 40_000);
 
     test('is said again where nodes have no names', async () => {
