@@ -89,7 +89,7 @@ export function unsaidContract(name: string, make: () => Promise<Lockable>): voi
       const of = await attach(a, other);
       await inVain(() => a.connected(other, '192.0.2.1:1', of));
       await expect.poll(async () => (await a.device(other)).tunnel).toBeDefined();
-      expect(heard).toContainEqual({ kind: 'device', address: device });
+      await expect.poll(() => heard).toContainEqual({ kind: 'device', address: device });
       a.disconnected(device, generation);
       await settle(a);
       const { tunnel, attached } = await b.device(device);
