@@ -5,13 +5,12 @@ import { LOOK_MS } from '../../agent/service/rotation.ts';
 import { REGISTRY_DOWN } from '../../fabric/router/questions/authorize.ts';
 import { pause } from '../../protocol/backoff.ts';
 import type { Failure } from '../../protocol/failure.ts';
-import { AGAIN_MS, AGENT, FAILURES, PROVING_MS, ROUND_TRIP_MS, SIGNING_MS, STAGGER_MS } from './agent.ts';
+import { AGENT, FAILURES, PROVING_MS, ROUND_TRIP_MS, SIGNING_MS } from './agent.ts';
 import { FRESH, KNOWN, makeFleet, PROVISIONED } from './fleet.ts';
 import { happeningsOf } from './happenings.ts';
+import { makeDialler } from './hosts/dialler.ts';
 import { type IdentityServers, makeIdentityServers } from './identity.ts';
 import { timerWheel } from './links.ts';
-import { makeLists } from './lists.ts';
-import { makeNames } from './names.ts';
 import { seeded } from './random.ts';
 import { type Cpu, makeRouters, type Routers } from './router.ts';
 import { makeSeries, type Series } from './series.ts';
@@ -82,17 +81,17 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
   const answers = new Uint8Array(agents);
   /** The node of its tunnel, one more; 0: none. */
   const homes = new Uint8Array(agents);
-  const targets = new Uint8Array(agents);
-  const tries = new Uint8Array(agents);
-  const isNamed = setup.choice === 'name';
-  const lists = isNamed ? makeNames(agents, nodes, chance) : makeLists(agents, nodes, setup.choice, chance);
-  /** When its attempt ends, and that of an errand to the identity server instead of a router. */
-  const deadlines = new Uint32Array(agents);
+  const dialler = makeDialler(setup, chance, {
+    now: () => ms,
+    trip: (agent) => trips[agent]!,
+    reaches: (agent, afterMs) => wait(agent, PHASE.dialling, afterMs),
+    fails: (agent, why, afterMs) => fail(agent, why, afterMs),
+  });
+  /** Of those on an errand to the identity server instead of a router. */
   const provisioning = new Uint8Array(agents);
   const trips = new Uint16Array(agents);
   const due = new Uint8Array(setup.renewals ? agents : 0);
   const failures = new Uint8Array(setup.renewals ? agents : 0);
-  const dead = new Set<number>();
   let everythingIsAway: 'refused' | 'silent' | undefined;
   let ms = 0;
   let online = 0;
@@ -153,53 +152,14 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
     series.add('attempts', ms);
     provisioning[agent] = provisions ? 1 : 0;
     if (!provisions) homes[agent] = 0;
-    tries[agent] = 0;
-    deadlines[agent] = ms + AGENT.connectTimeoutMs;
     if (everythingIsAway === 'refused') fail(agent, 'unreachable', trips[agent]!);
     else if (everythingIsAway === 'silent') fail(agent, 'silent', AGENT.connectTimeoutMs);
-    else {
-      lists.begin(agent, ms);
-      if (isNamed) dialNamed(agent);
-      else dialListed(agent, 0);
-    }
-  }
-
-  /** One name with the addresses of all nodes: one that does not answer costs a quarter of a second, one that refuses a round trip. */
-  function dialNamed(agent: number): void {
-    let spent = trips[agent]!;
-    let at = 0;
-    for (; at < lists.length(agent) && dead.has(lists.at(agent, at)); at++)
-      spent += setup.loss?.how === 'silent' ? STAGGER_MS : trips[agent]!;
-    if (at >= lists.length(agent)) {
-      fail(agent, 'silent', setup.loss?.how === 'silent' ? AGENT.connectTimeoutMs : spent);
-      return;
-    }
-    tries[agent] = at;
-    targets[agent] = lists.at(agent, at);
-    wait(agent, PHASE.dialling, spent);
-  }
-
-  /** A list of hosts, from the one at `place` of the agent's order on: each has an equal share of the time that is left. */
-  function dialListed(agent: number, place: number): void {
-    let spent = trips[agent]!;
-    const most = lists.length(agent);
-    let at = place;
-    for (; at < most && dead.has(lists.at(agent, at)); at++) {
-      const left = deadlines[agent]! - ms - spent;
-      spent += setup.loss?.how === 'silent' ? left / (most - at) : trips[agent]!;
-    }
-    if (at >= most) {
-      fail(agent, 'silent', deadlines[agent]! - ms);
-      return;
-    }
-    tries[agent] = at;
-    targets[agent] = lists.at(agent, at);
-    wait(agent, PHASE.dialling, spent);
+    else dialler.dial(agent);
   }
 
   function arrive(agent: number): void {
-    const node = targets[agent]!;
-    if (everythingIsAway !== undefined || dead.has(node)) {
+    const node = dialler.targetOf(agent);
+    if (everythingIsAway !== undefined || dialler.isLost(node)) {
       fail(agent, 'unreachable');
       return;
     }
@@ -210,30 +170,7 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
     }
     series.add('arrivals', ms);
     if (routers.connect(agent, node, ms)) wait(agent, PHASE.router, AGENT.connectTimeoutMs);
-    else dialAgain(agent);
-  }
-
-  /** The first packet was dropped: another address is tried, or the same one again. */
-  function dialAgain(agent: number): void {
-    const tried = tries[agent]!++;
-    const left = deadlines[agent]! - ms;
-    if (!isNamed) {
-      if (tried + 1 >= lists.length(agent)) fail(agent, 'silent', left);
-      else {
-        targets[agent] = lists.at(agent, tried + 1);
-        wait(agent, PHASE.dialling, left / (lists.length(agent) - tried));
-      }
-      return;
-    }
-    const last = lists.length(agent) - 1;
-    if (tried < last && left > STAGGER_MS) {
-      targets[agent] = lists.at(agent, tried + 1);
-      wait(agent, PHASE.dialling, STAGGER_MS);
-      return;
-    }
-    const again = AGAIN_MS[tried - last];
-    if (again === undefined || again > left) fail(agent, 'silent', Math.max(left, 0));
-    else wait(agent, PHASE.dialling, again);
+    else dialler.dialAgain(agent);
   }
 
   const routers: Routers = makeRouters(agents, setup, {
@@ -279,20 +216,20 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
   function receive(agent: number): void {
     const what = answers[agent]!;
     if (what === UP) {
-      lists.worked(agent, tries[agent]!);
-      lists.forget(agent);
+      dialler.worked(agent);
+      dialler.forget(agent);
       tell(agent, { kind: 'up' });
     } else if (what === GIVEN) given(agent);
     else if (what === FULL || what === REGISTRY) {
       const verdict =
         what === REGISTRY
           ? REGISTRY_DOWN
-          : ({ kind: 'retry-after', seconds: secondsToWait(targets[agent]!) } as const);
+          : ({ kind: 'retry-after', seconds: secondsToWait(dialler.targetOf(agent)) } as const);
       const seconds = 'seconds' in verdict ? verdict.seconds : 0;
       tell(agent, {
         kind: 'verdict',
         verdict,
-        elsewhere: lists.refused(agent, tries[agent]!, ms, seconds),
+        elsewhere: dialler.refused(agent, seconds),
       });
     } else failed(agent, FAILURES[ANSWERS[what]!]);
   }
@@ -306,8 +243,8 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
   }
 
   function failed(agent: number, failure: Failure): void {
-    lists.forget(agent);
-    if (failure.area === 'tls') lists.failed(agent, tries[agent]!, ms);
+    dialler.forget(agent);
+    if (failure.area === 'tls') dialler.failed(agent);
     if (provisioning[agent] === 0 || !fleet.isOnline(agent)) {
       tell(agent, { kind: 'failed', failure });
       return;
@@ -376,7 +313,7 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
       if (how !== undefined) for (let node = 0; node < nodes; node++) lose(node, how);
     },
     lost(node, how) {
-      dead.add(node);
+      dialler.lose(node);
       lose(node, how);
     },
     database(writes, reads) {
@@ -425,7 +362,7 @@ export function simulate(setup: Setup, { onSecond, check = false }: Watch = {}):
 
   const work = (): void => {
     for (let node = 0; node < nodes; node++) {
-      if (everythingIsAway !== undefined || dead.has(node)) continue;
+      if (everythingIsAway !== undefined || dialler.isLost(node)) continue;
       routers.serve(node, ms, STEP_MS);
       identity.serve(node, STEP_MS);
     }

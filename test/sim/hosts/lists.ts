@@ -1,5 +1,5 @@
+import type { Setup } from '../setup.ts';
 import { ownOrders } from './orders.ts';
-import type { Setup } from './setup.ts';
 
 /** The nodes as each agent has them in its list of hosts, or by one name (names.ts), and which of them it tries now: as os/net/choice.ts orders those of a real one. */
 export interface Lists {

@@ -1,4 +1,4 @@
-import { hostsInOrder } from '../../os/net/choice.ts';
+import { hostsInOrder } from '../../../os/net/choice.ts';
 
 /** The nodes in an order of chance for each agent, as `hostsInOrder` has them. */
 export function ownOrders(agents: number, nodes: number, chance: () => number): Uint8Array {

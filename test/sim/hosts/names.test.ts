@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { FORGET_MS } from '../../os/net/choice.ts';
+import { FORGET_MS } from '../../../os/net/choice.ts';
+import { seeded } from '../random.ts';
 import { makeNames } from './names.ts';
-import { seeded } from './random.ts';
 
 /** Of agent 1, as it tries them at that time. */
 function order(names: ReturnType<typeof makeNames>, ms = 0): number[] {

@@ -1,4 +1,4 @@
-import { FORGET_MS } from '../../os/net/choice.ts';
+import { FORGET_MS } from '../../../os/net/choice.ts';
 import type { Lists } from './lists.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { seeded } from '../random.ts';
 import { makeLists } from './lists.ts';
-import { seeded } from './random.ts';
 
 /** Of agent 1, as they are tried now. */
 const order = (lists: ReturnType<typeof makeLists>): number[] =>
