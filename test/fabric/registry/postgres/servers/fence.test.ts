@@ -27,13 +27,20 @@ vi.mock('../../../../../fabric/registry/postgres/times.ts', async (original) => 
 const network = (n: number) => parsePrefix(`fd00:${n}::/64`);
 const DIVERGED = { code: 'registry.diverged', remedy: 'operator' };
 
+/** A server of its own, with an empty registry. */
+async function withRegistry() {
+  const server = await ownServer();
+  server.sql('postgres', 'CREATE DATABASE enf');
+  const urls = [server.url('enf')];
+  await makeServerRegistry(urls, 'test', 1_000);
+  return { server, urls };
+}
+
 /** A primary with a registry, and its standby, which nobody waits for. */
 async function pair() {
-  const primary = await ownServer();
-  primary.sql('postgres', 'CREATE DATABASE enf');
-  await makeServerRegistry([primary.url('enf')], 'test', 1_000);
+  const { server: primary, urls } = await withRegistry();
   const standby = await ownServer({}, primary);
-  return { primary, standby, urls: [primary.url('enf'), standby.url('enf')] };
+  return { primary, standby, urls: [...urls, standby.url('enf')] };
 }
 
 /** A node with the data folder of `path`. */
@@ -237,10 +244,7 @@ test('a node whose servers have one address leaves a primary that goes on, once 
 }, 120_000);
 
 test('a server that lacks what was seen is used once a person has given that up, on one of all nodes', async () => {
-  const server = await ownServer();
-  server.sql('postgres', 'CREATE DATABASE enf');
-  const urls = [server.url('enf')];
-  await makeServerRegistry(urls, 'test', 1_000);
+  const { server, urls } = await withRegistry();
   const [one, other] = [folder(), folder()];
   const first = node(urls, one);
   await add(first, 1);
@@ -271,10 +275,7 @@ test('a server that lacks what was seen is used once a person has given that up,
 }, 120_000);
 
 test('a process that gives up what the running fabric lacks does so there, too', async () => {
-  const server = await ownServer();
-  server.sql('postgres', 'CREATE DATABASE enf');
-  const urls = [server.url('enf')];
-  await makeServerRegistry(urls, 'test', 1_000);
+  const { server, urls } = await withRegistry();
   const running = node(urls, folder());
   await add(running, 1);
   putBack(server, 1);
@@ -291,21 +292,18 @@ test('a clock that is behind, or set back, does not have a node take what was lo
   link.seen({ seq: 6, hash: Uint8Array.of(6) });
   expect(link.known).toEqual({ ...known, seq: 6, hash: '06' });
 
-  const server = await ownServer();
-  server.sql('postgres', 'CREATE DATABASE enf');
-  const url = server.url('enf');
-  await makeServerRegistry([url], 'test', 1_000);
+  const { server, urls } = await withRegistry();
   const ahead = Date.now() + 3_600_000;
   server.sql('enf', `INSERT INTO enf.counter VALUES ('restored', ${ahead})`);
   const path = folder();
-  const registry = node([url], path);
+  const registry = node(urls, path);
   await add(registry, 1);
   await registry.close();
   expect(readKnown(path)).toMatchObject({ seq: 2, at: ahead, timeline: 1 });
   // So what lacks that is not used.
   server.sql('enf', 'SET session_replication_role = replica; DELETE FROM enf.audit WHERE seq = 2');
-  expect(() => node([url], path)).toThrow(expect.objectContaining(DIVERGED));
+  expect(() => node(urls, path)).toThrow(expect.objectContaining(DIVERGED));
   // Until somebody gives it up.
   server.sql('enf', `UPDATE enf.counter SET value = ${ahead + 1} WHERE name = 'restored'`);
-  expect((await node([url], path).census()).devices).toBe(0);
+  expect((await node(urls, path).census()).devices).toBe(0);
 }, 60_000);
